@@ -1,0 +1,81 @@
+"""The one error tree; every message says what was needed, what came, and in which file.
+
+::
+
+    PipelineError                 base: catch this to let the rest of a batch go on
+    |-- InputError                a file or folder cannot be used; `path` names it
+    |   |-- UnreadableError       truncated, not an image, no pixel data, cannot be decoded
+    |   |-- HeaderError           a header contradicts itself or lacks what is needed
+    |   |-- LatticeError          a slice or phase is missing, doubled, or unevenly spaced
+    |   `-- DatasetError          a data set's folder or list is not in the form declared
+    |-- LabelError                a label map holds values its scheme does not declare
+    |-- GridError                 two images that must share a grid do not
+    |-- ConfigError               a configuration name or value is unknown or inconsistent
+    `-- BundleError               a bundle is incomplete, or does not fit this version
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DatasetError",
+    "GridError",
+    "HeaderError",
+    "InputError",
+    "LabelError",
+    "LatticeError",
+    "PipelineError",
+    "UnreadableError",
+]
+
+
+class PipelineError(Exception):
+    """Base of all errors this library raises on purpose."""
+
+
+class InputError(PipelineError):
+    """A file or folder cannot be used.
+
+    Args:
+        message: one sentence: what was needed, what came, how to mend it.
+        path: the file or folder concerned; appended to the message.
+    """
+
+    def __init__(self, message: str, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        super().__init__(message if path is None else f"{message} [{path}]")
+
+
+class UnreadableError(InputError):
+    """Truncated, not an image, without pixel data, or not decodable."""
+
+
+class HeaderError(InputError):
+    """A header contradicts itself or lacks what is needed."""
+
+
+class LatticeError(InputError):
+    """A slice or phase is missing, doubled, or unevenly spaced."""
+
+
+class DatasetError(InputError):
+    """A data set's folder or list is not in the form declared."""
+
+
+class LabelError(PipelineError):
+    """A label map holds values that its scheme does not declare."""
+
+
+class GridError(PipelineError):
+    """Two images that must share a grid do not."""
+
+
+class ConfigError(PipelineError):
+    """A configuration name or value is unknown or inconsistent."""
+
+
+class BundleError(PipelineError):
+    """A bundle is incomplete, or does not fit this version of the library."""

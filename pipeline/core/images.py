@@ -1,0 +1,99 @@
+"""Images: a `Cine` is an array (T, X, Y, Z) on a `Grid`; a static volume is a cine of one phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.core.errors import GridError
+from pipeline.core.geometry import Grid
+
+__all__ = ["Cine", "SourceFrame", "StudyFacts"]
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """The DICOM frame that one slice of one phase came from.
+
+    Attributes:
+        path: file it was read from.
+        sop_instance_uid: the instance's UID as written in the file.
+        frame_number: 1-based frame within a multi-frame instance; 1 for a single-frame one.
+    """
+
+    path: str
+    sop_instance_uid: str
+    frame_number: int = 1
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the header says beside the pixels; `None` where it is silent. Carries nothing that names the patient.
+
+    Attributes:
+        study_uid: StudyInstanceUID.
+        series_uid: SeriesInstanceUID of the stack that was read (of its first slice).
+        manufacturer: Manufacturer.
+        heart_rate_bpm: HeartRate (0018,1088), or from the nominal R-R interval (0018,1062).
+        height_m: PatientSize (0010,1020).
+        weight_kg: PatientWeight (0010,1030).
+    """
+
+    study_uid: str | None = None
+    series_uid: str | None = None
+    manufacturer: str | None = None
+    heart_rate_bpm: float | None = None
+    height_m: float | None = None
+    weight_kg: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cine:
+    """A beating heart on one grid.
+
+    Attributes:
+        array: (T, X, Y, Z), any real dtype; made read-only.
+        grid: where the voxels lie; `grid.shape` is (X, Y, Z).
+        times_ms: time of each phase after the R wave, length T and increasing; `None` where unknown.
+        sources: `sources[t][z]` is the DICOM frame of phase t, slice z; `None` for other formats.
+        facts: what the header says beside the pixels.
+        notes: one sentence for each thing the reader repaired, dropped or left out.
+
+    Raises:
+        GridError: the parts do not fit each other.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    times_ms: tuple[float, ...] | None = None
+    sources: tuple[tuple[SourceFrame, ...], ...] | None = None
+    facts: StudyFacts = field(default_factory=StudyFacts)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:
+            raise GridError(
+                f"a cine's array must be (T, X, Y, Z) with X, Y, Z = {self.grid.shape}, got {self.array.shape}"
+            )
+        if self.times_ms is not None and len(self.times_ms) != self.n_phases:
+            raise GridError(f"`times_ms` must have {self.n_phases} values, got {len(self.times_ms)}")
+        if self.sources is not None:
+            shape = {(len(self.sources), len(row)) for row in self.sources}
+            if shape != {(self.n_phases, self.n_slices)}:
+                raise GridError(
+                    f"`sources` must be {self.n_phases} phases x {self.n_slices} slices, got {shape}"
+                )
+        frozen = self.array.view()
+        frozen.setflags(write=False)
+        object.__setattr__(self, "array", frozen)
+
+    @property
+    def n_phases(self) -> int:
+        """Number of phases T; 1 for a static volume."""
+        return int(self.array.shape[0])
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices Z."""
+        return int(self.array.shape[3])
