@@ -81,9 +81,7 @@ class Cine:
         if self.sources is not None:
             shape = {(len(self.sources), len(row)) for row in self.sources}
             if shape != {(self.n_phases, self.n_slices)}:
-                raise GridError(
-                    f"`sources` must be {self.n_phases} phases x {self.n_slices} slices, got {shape}"
-                )
+                raise GridError(f"`sources` must be {self.n_phases} phases x {self.n_slices} slices, got {shape}")
         frozen = self.array.view()
         frozen.setflags(write=False)
         object.__setattr__(self, "array", frozen)
