@@ -1,0 +1,58 @@
+# Everything a user or developer does, each in one line: `make help`.
+PYTHON ?= python3
+BUNDLE ?= ventricles_mr_segmentation_unet
+DATA   ?= data
+STUDY  ?= study
+OUT    ?= out
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+.DEFAULT_GOAL := help
+.PHONY: help setup format check test bundles demo train evaluate segment package bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "  variables: BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT) ARGS='--set epochs=10'"
+
+setup: $(STAMP)  ## make .venv with everything pinned
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+format: setup  ## format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+check: setup  ## format, lint, types, import contract, rendered bundles unchanged
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+	$(BIN)/cmr bundle check
+
+test: setup  ## all tests; those on real patients need CMR_DATA
+	$(BIN)/pytest $(ARGS)
+
+bundles: setup  ## render bundles/ from configs/
+	$(BIN)/cmr bundle render
+
+demo: setup  ## phantom studies, a short training, a held-out DICOM study segmented
+	$(BIN)/cmr demo $(OUT)/demo
+
+train: setup  ## train BUNDLE on DATA into OUT/BUNDLE
+	$(BIN)/cmr train --bundle $(BUNDLE) --data $(DATA) --out $(OUT)/$(BUNDLE) $(ARGS)
+
+evaluate: setup  ## measure the bundle trained into OUT/BUNDLE on DATA
+	$(BIN)/cmr evaluate --bundle $(OUT)/$(BUNDLE) --data $(DATA) $(ARGS)
+
+segment: setup  ## segment STUDY with the bundle trained into OUT/BUNDLE
+	$(BIN)/cmr segment $(STUDY) --bundle $(OUT)/$(BUNDLE) --out $(OUT)/segmented $(ARGS)
+
+package: setup  ## zip the bundle trained into OUT/BUNDLE
+	$(BIN)/cmr bundle package $(OUT)/$(BUNDLE) --out $(OUT)/dist
+
+bench: setup  ## speed, as ratios measured side by side
+	$(BIN)/python benchmarks/bench.py
+
+clean:  ## remove what was built, downloads and results aside
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What runs: rendering and packaging of bundles, segmentation of studies, the command line."""

@@ -1,0 +1,111 @@
+"""Bundles as folders: find one, copy one with other settings, run one of its workflows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+import pipeline
+from pipeline.core.errors import BundleError, ConfigError
+
+__all__ = ["BUNDLES", "CONFIGS", "DEFAULT_BUNDLE", "apply_overrides", "copy_bundle", "find_bundle", "run_workflow"]
+
+_ROOT = Path(pipeline.__file__).parent.parent
+BUNDLES = _ROOT / "bundles"
+"""Where the bundles of this checkout lie."""
+CONFIGS = _ROOT / "configs"
+"""Where the layers they are rendered from lie."""
+DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
+
+
+def find_bundle(bundle: str | Path) -> Path:
+    """Folder of a bundle, given its path or the name of one in `BUNDLES`.
+
+    Raises:
+        BundleError: neither of them.
+    """
+    for folder in (Path(bundle), BUNDLES / bundle):
+        if (folder / "configs" / "inference.json").is_file():
+            return folder
+    known = sorted(path.name for path in BUNDLES.glob("*") if (path / "configs").is_dir())
+    raise BundleError(f"no bundle at {str(bundle)!r}: give a folder with configs/inference.json, or one of {known}")
+
+
+def copy_bundle(source: Path, destination: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+    """Copy a bundle without its weights, changing entries in all of its configurations that have them.
+
+    So a run's folder is itself a bundle whose training, evaluation and inference agree.
+
+    Args:
+        source: the bundle's folder.
+        destination: the copy's folder; its configurations are replaced, its models and results stay.
+        overrides: id (`network_def#channels`) -> value.
+
+    Returns:
+        `destination`.
+
+    Raises:
+        ConfigError: an id that no configuration of the bundle has.
+    """
+    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval"))
+    (destination / "models").mkdir(exist_ok=True)
+    known: set[str] = set()
+    for path in sorted((destination / "configs").glob("*.json")):
+        parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
+        present = {key: value for key, value in (overrides or {}).items() if key in parser}
+        apply_overrides(parser, present)
+        known |= set(present)
+        path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
+    unknown = sorted(set(overrides or {}) - known)
+    if unknown:
+        raise ConfigError(f"no configuration of {source.name} has an entry {unknown}; see its configs/train.json")
+    return destination
+
+
+def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
+    """Change entries of a configuration, refusing names it does not have.
+
+    Args:
+        parser: the configuration.
+        overrides: id (`train#trainer#max_epochs`) -> value.
+
+    Raises:
+        ConfigError: an id that does not exist, as a typing mistake would be.
+    """
+    for key, value in overrides.items():
+        if key not in parser:
+            raise ConfigError(f"the configuration has no entry {key!r}; it has {sorted(parser.get())}")
+        parser[key] = value
+
+
+def run_workflow(root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any]) -> None:
+    """Run a bundle as `python -m monai.bundle run RUN_ID` does, but refuse overrides that do not exist.
+
+    Args:
+        root: the bundle's folder.
+        config: name of the configuration, as `train`.
+        run_id: id of the expressions to run, as `training`.
+        overrides: id -> value; `bundle_root` is given.
+
+    Raises:
+        ConfigError: an override that does not exist.
+    """
+    path = root / "configs" / f"{config}.json"
+    settings = {"bundle_root": str(root), **overrides}
+    apply_overrides(ConfigParser(ConfigParser.load_config_files([str(path)])), settings)
+    workflow = ConfigWorkflow(
+        config_file=str(path),
+        meta_file=str(root / "configs" / "metadata.json"),
+        logging_file=str(root / "configs" / "logging.conf"),
+        run_id=run_id,
+        workflow_type="train" if config == "train" else "infer",
+        **settings,
+    )
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()

@@ -1,0 +1,175 @@
+"""The command line `cmr`: a thin shell over the library. Not for diagnosis."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.core.errors import ConfigError, PipelineError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
+
+
+@app.command()
+def segment(
+    path: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or folder of either")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the results")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack")] = None,
+    device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
+) -> None:
+    """Segment studies: OUT/<case>/segmentation.nii.gz and measurements.json for each."""
+    from pipeline.app.predict import Segmenter, segment_path  # torch and MONAI load only when needed
+    from pipeline.app.summary import case_json, case_line
+
+    _log_to_stderr(quiet)
+    segmenter = Segmenter(bundle, out, device=device, series_uid=series)
+    failed = 0
+    for result in segment_path(segmenter, path):
+        failed += result.error is not None
+        if as_json:
+            typer.echo(json.dumps(case_json(result)))
+        elif result.error is not None:
+            typer.echo(case_line(result), err=True)
+        elif not quiet:
+            typer.echo(case_line(result))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    settings: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
+) -> None:
+    """Train a bundle on your own patients; OUT is then a bundle itself."""
+    from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
+
+    root = copy_bundle(find_bundle(bundle), out, _parse_settings(settings))
+    run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(data), "resume": resume})
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="data set with labels")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of metrics.json [the bundle's eval]")] = None,
+    settings: SetOption = None,
+) -> None:
+    """Measure a bundle on labelled data: Dice and IoU per structure and volume."""
+    from pipeline.app.bundles import find_bundle, run_workflow
+
+    root = find_bundle(bundle)
+    overrides: dict[str, Any] = {"dataset_dir": str(data), **_parse_settings(settings)}
+    if out is not None:
+        overrides["output_dir"] = str(out)
+    run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="folder to write to")],
+    patients: Annotated[int, typer.Option(min=1, help="how many")] = 8,
+    layout: Annotated[
+        str, typer.Option(help="nifti, one_series, series_per_slice, series_per_phase, enhanced, static")
+    ] = "one_series",
+    seed: Annotated[int, typer.Option(help="the first patient's seed")] = 0,
+) -> None:
+    """Write synthetic beating hearts with their true masks, volumes and ejection fractions."""
+    from pipeline.phantom.dataset import write_dataset
+
+    write_dataset(out, n_patients=patients, layout=layout, seed=seed)
+    typer.echo(f"{patients} synthetic patients in {out}")
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Argument(help="folder to write to")]) -> None:
+    """Phantom studies, a short training, and a held-out study segmented: the whole way in minutes."""
+    from pipeline.app.demo import run_demo
+
+    typer.echo(run_demo(out))
+
+
+@bundle_app.command()
+def render() -> None:
+    """Render all bundles of this checkout from configs/."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.render import bundle_names, render_bundle
+
+    for name in bundle_names(CONFIGS):
+        render_bundle(CONFIGS, name, BUNDLES / name)
+        typer.echo(f"rendered {BUNDLES / name}")
+
+
+@bundle_app.command()
+def check() -> None:
+    """Fail when a bundle differs from what configs/ render."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.render import outdated_files
+
+    outdated = outdated_files(CONFIGS, BUNDLES)
+    for path in outdated:
+        typer.echo(f"differs from what configs/ render: {path}; run `make bundles`", err=True)
+    if outdated:
+        raise typer.Exit(1)
+
+
+@bundle_app.command()
+def package(
+    bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the zip")] = Path("dist"),
+) -> None:
+    """Zip a trained bundle with everything it needs to run elsewhere."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.package import package_bundle
+
+    typer.echo(package_bundle(find_bundle(bundle), out))
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose end in one sentence and exit code 2."""
+    try:
+        app()
+    except PipelineError as error:
+        typer.echo(f"cmr: {error}", err=True)
+        raise SystemExit(2) from error
+
+
+def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
+    """`ID=VALUE` pairs; a value is JSON where it parses as such, else text."""
+    parsed: dict[str, Any] = {}
+    for setting in settings or []:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"a setting must read ID=VALUE, got {setting!r}")
+        try:
+            parsed[key] = json.loads(text)
+        except json.JSONDecodeError:
+            parsed[key] = text
+    return parsed
+
+
+def _log_to_stderr(quiet: bool) -> None:
+    level = logging.ERROR if quiet else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s")
+    for noisy in ("monai", "ignite", "torch", "pydicom"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

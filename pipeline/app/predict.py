@@ -1,0 +1,114 @@
+"""Segments studies with a bundle: its own inference configuration, one case at a time, so that a bad one ends alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from pipeline.app.bundles import apply_overrides, find_bundle
+from pipeline.core.errors import PipelineError
+from pipeline.core.versions import require
+from pipeline.read.discover import Case, find_cases
+from pipeline.train.checkpoints import load_weights
+
+__all__ = ["CaseResult", "Segmenter", "segment_path"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What became of one case.
+
+    Attributes:
+        name: the case's name, also its folder below the output folder.
+        folder: where its files lie.
+        measurements: the content of `measurements.json`; `None` when the case failed.
+        error: one sentence that says why the case failed; `None` when it did not.
+    """
+
+    name: str
+    folder: Path
+    measurements: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class Segmenter:
+    """A bundle, loaded once, applied to case after case.
+
+    Args:
+        bundle: name or folder of the bundle.
+        output_dir: receives `<case>/segmentation.nii.gz` and `<case>/measurements.json`.
+        device: torch device; `None` takes what the bundle chooses.
+        series_uid: read this series instead of the one that looks like the short-axis stack.
+
+    Raises:
+        BundleError: no such bundle, no weights, or a bundle for another version.
+    """
+
+    def __init__(
+        self, bundle: str, output_dir: Path, *, device: str | None = None, series_uid: str | None = None
+    ) -> None:
+        root = find_bundle(bundle)
+        parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
+        choices = {"bundle_root": str(root), "output_dir": str(output_dir), "series_uid": series_uid}
+        if device is not None:
+            choices["device"] = f"$torch.device('{torch.device(device)}')"
+        apply_overrides(parser, choices)
+        require(parser.get_parsed_content("library_version"))
+        self.output_dir = Path(output_dir)
+        self.device = parser.get_parsed_content("device")
+        load_weights(parser.get_parsed_content("network_def"), parser.get_parsed_content("weights"))
+        self.network = parser.get_parsed_content("network").eval()
+        self.preprocessing = parser.get_parsed_content("preprocessing")
+        self.inferer = parser.get_parsed_content("inferer")
+        self.postprocessing = parser.get_parsed_content("postprocessing")
+
+    def segment(self, case: Case) -> CaseResult:
+        """Segment and measure one case, and write its files.
+
+        Raises:
+            PipelineError: the case cannot be used; the message says why.
+        """
+        item = self.preprocessing({"image": case.source, "case": case.name})
+        with torch.inference_mode():
+            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
+        self.postprocessing(item)
+        folder = self.output_dir / case.name
+        return CaseResult(case.name, folder, json.loads((folder / "measurements.json").read_text()))
+
+
+def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
+    """Segment every case found at a path; a case that fails is reported in its result, and the rest go on.
+
+    Args:
+        segmenter: the loaded bundle.
+        path: DICOM file or folder, NIfTI file, or a folder of either.
+
+    Raises:
+        InputError: nothing at `path` is an image.
+    """
+    for case in find_cases(path):
+        try:
+            yield segmenter.segment(case)
+        except Exception as error:
+            sentence = _sentence(error)
+            _log.error("%s: %s", case.name, sentence)
+            yield CaseResult(case.name, segmenter.output_dir / case.name, error=sentence)
+
+
+def _sentence(error: BaseException) -> str:
+    """The message meant for the user: of our own error where there is one beneath MONAI's wrapping."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, PipelineError):
+            return str(cause)
+        cause = cause.__cause__
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,95 @@
+"""Configuration layers (`configs/*.yaml`) -> complete bundles (`bundles/<name>/`), byte for byte the same each time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+from monai.bundle import ConfigParser
+
+import pipeline
+from pipeline.app.bundles import apply_overrides
+from pipeline.core.errors import ConfigError
+
+__all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
+
+GENERATED = "Rendered from configs/{layers} by `make bundles`: change those, not this file."
+OVERLAYS = ("multi_gpu_train",)
+"""Configurations that MONAI merges over another when it runs; rendered as they stand."""
+
+
+def bundle_names(configs: Path) -> list[str]:
+    """Names of the bundles that `configs/recipes.yaml` describes, sorted."""
+    return sorted(_recipes(configs)["bundles"])
+
+
+def render_bundle(configs: Path, name: str, destination: Path) -> None:
+    """Write a bundle's files into a folder, leaving its `models/` alone.
+
+    Args:
+        configs: folder of the layers, with `recipes.yaml`.
+        name: a bundle in the recipes.
+        destination: the bundle's folder; made where missing.
+
+    Raises:
+        ConfigError: unknown bundle, or an override of what no layer defines.
+    """
+    for relative, content in render_files(configs, name).items():
+        target = destination / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, encoding="utf-8")
+    shutil.copyfile(configs.parent / "LICENSE", destination / "LICENSE")
+    (destination / "models").mkdir(exist_ok=True)
+
+
+def render_files(configs: Path, name: str) -> dict[str, str]:
+    """Every rendered file of a bundle: path inside the bundle -> text."""
+    recipes = _recipes(configs)
+    if name not in recipes["bundles"]:
+        raise ConfigError(f"bundle must be one of {sorted(recipes['bundles'])}, got {name!r}")
+    recipe = recipes["bundles"][name]
+    rendered = {key: _render_config(configs, recipe, key, layers) for key, layers in recipes["layers"].items()}
+    files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
+    files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
+    for document in sorted((configs / "docs").iterdir()):
+        facts = {"bundle": name, **_flat(rendered["metadata"])}
+        files[f"docs/{document.name}"] = Template(document.read_text(encoding="utf-8")).substitute(facts)
+    return files
+
+
+def outdated_files(configs: Path, bundles: Path) -> list[Path]:
+    """Files below `bundles` that differ from what the layers render now, or are missing."""
+    wanted = {
+        bundles / name / path: text
+        for name in bundle_names(configs)
+        for path, text in render_files(configs, name).items()
+    }
+    return [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+
+
+def _render_config(configs: Path, recipe: Mapping[str, Any], key: str, layers: list[str]) -> dict[str, Any]:
+    paths = [configs / f"{recipe.get(layer, layer)}.yaml" for layer in layers]
+    header = {"generated": GENERATED.format(layers=", ".join(str(path.relative_to(configs)) for path in paths))}
+    if key in OVERLAYS:
+        return header | yaml.safe_load(paths[0].read_text(encoding="utf-8"))
+    parser = ConfigParser(ConfigParser.load_config_files([str(path) for path in paths]))
+    apply_overrides(parser, recipe["overrides"].get(key, {}))
+    content: dict[str, Any] = parser.get()
+    if "library_version" in content:
+        content["library_version"] = pipeline.__version__
+    return (content | header) if key == "metadata" else (header | content)
+
+
+def _recipes(configs: Path) -> dict[str, Any]:
+    recipes: dict[str, Any] = yaml.safe_load((configs / "recipes.yaml").read_text(encoding="utf-8"))
+    return recipes
+
+
+def _flat(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata's plain entries, for the documents' placeholders."""
+    return {key: str(value) for key, value in metadata.items() if isinstance(value, (str, int, float))}

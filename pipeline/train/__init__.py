@@ -1,0 +1,1 @@
+"""Training and validation: splits, data, losses, schedules, handlers and inferers, on MONAI and Ignite engines."""

@@ -1,0 +1,205 @@
+"""Ignite metrics and handlers that MONAI lacks; the arithmetic is `pipeline.measure.overlap`'s."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ignite
+import ignite.distributed as idist
+import monai
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import EarlyStopping
+from ignite.metrics import Metric
+from monai.engines import Evaluator
+
+import pipeline
+from pipeline.core.labels import STRUCTURES
+from pipeline.measure.overlap import volume_overlap
+
+__all__ = ["EarlyStop", "EpochSeed", "MetricsRecord", "RunRecord", "VolumeOverlap", "overlap_metrics"]
+
+_log = logging.getLogger(__name__)
+_NO_ENGINE = Engine(lambda _engine, _batch: None)  # Ignite's rule wants its trainer before there is one
+
+
+class VolumeOverlap(Metric):
+    """Dice and IoU of each structure, averaged over volumes, and their means over structures.
+
+    A volume is one phase of one patient. A structure missed entirely counts 0; one absent from truth and prediction
+    is not counted; where no volume counts, the mean is NaN. Expects decollated output: lists of dicts with `pred`
+    and `label`, (T, X, Y, Z) label maps.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[list[float]] = []
+        super().__init__(output_transform=_prediction_and_truth)
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of the values, in order: Dice by structure, mean Dice, IoU by structure, mean IoU."""
+        return [f"{kind}_{item}" for kind in ("dice", "iou") for item in [*(s.name for s in STRUCTURES), "mean"]]
+
+    def reset(self) -> None:
+        """Forget all volumes."""
+        self._rows = []
+
+    def update(self, output: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Add volumes: pairs of prediction and truth, each (T, X, Y, Z)."""
+        for prediction, truth in output:
+            for predicted_phase, true_phase in zip(prediction, truth, strict=True):
+                scores = volume_overlap(true_phase, predicted_phase)
+                self._rows.append([scores[s.name][kind] for kind in ("dice", "iou") for s in STRUCTURES])
+
+    def compute(self) -> dict[str, float]:
+        """The means over all volumes of all processes."""
+        rows = self._rows
+        if idist.get_world_size() > 1:
+            rows = [row for part in idist.all_gather(self._rows) for row in part]
+        columns = np.array(rows, dtype=float).reshape(len(rows), -1)
+        means = [_nanmean(column) for column in columns.T] if len(rows) else [float("nan")] * 2 * len(STRUCTURES)
+        dice, iou = means[: len(STRUCTURES)], means[len(STRUCTURES) :]
+        return dict(zip(self.names(), [*dice, _nanmean(dice), *iou, _nanmean(iou)], strict=True))
+
+
+def overlap_metrics(*, key: str = "dice_mean") -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """The values of one `VolumeOverlap` as scalar metrics: the key metric, and all others.
+
+    Returns:
+        Two dicts, for an evaluator's `key_val_metric` and `additional_metrics`.
+    """
+    overlap = VolumeOverlap()
+    scalars = {name: overlap[name] for name in VolumeOverlap.names()}
+    return {key: scalars.pop(key)}, scalars
+
+
+class EpochSeed:
+    """Seeds all random generators anew at each epoch from (seed, epoch, process).
+
+    So an epoch's shuffling and augmentation do not depend on what ran before it, and a resumed run meets the same.
+
+    Args:
+        seed: the run's seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to a trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Seed torch, NumPy and Python for the epoch that starts."""
+        sequence = np.random.SeedSequence([self.seed, engine.state.epoch, engine.state.rank])
+        ignite.utils.manual_seed(int(sequence.generate_state(1)[0]))
+
+
+class EarlyStop:
+    """Ends a training when validation has not improved for some time; its state can be saved and resumed.
+
+    Attach behind the `ValidationHandler`. MONAI's `EarlyStopHandler` sits on the validator and needs the trainer,
+    a cycle in a configuration, and has no state to save.
+
+    Args:
+        validator: the evaluator that the training validates with; its key metric is the score.
+        patience: validations without improvement before the training ends.
+        interval: epochs between validations.
+    """
+
+    def __init__(self, validator: Evaluator, *, patience: int, interval: int = 1) -> None:
+        self.validator = validator
+        self.interval = interval
+        self._rule = EarlyStopping(patience=patience, score_function=self._score, trainer=_NO_ENGINE)
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to a trainer, and stop that one."""
+        self._rule.trainer = engine
+        engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self._rule)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """The best score so far and how long ago it was."""
+        return self._rule.state_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up the state of an earlier run."""
+        self._rule.load_state_dict(state_dict)
+
+    def _score(self, engine: Engine) -> float:  # noqa: ARG002 - Ignite passes the trainer, the score is the validator's
+        return float(self.validator.state.metrics[self.validator.state.key_metric_name])
+
+
+class MetricsRecord:
+    """Writes an evaluator's metrics as JSON when it has finished.
+
+    Args:
+        path: the file; values that are not numbers (NaN: nothing counted) become null.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to an evaluator; the first process alone writes."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the record."""
+        if engine.state.rank > 0:
+            return
+        metrics = {name: float(value) for name, value in engine.state.metrics.items()}
+        record = {name: None if np.isnan(value) else value for name, value in metrics.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+class RunRecord:
+    """Writes `run.json` into the run's folder: split, settings, versions and seed.
+
+    Args:
+        path: the file.
+        split: patients by part, as `{"train": [...], "validation": [...]}`.
+        settings: whatever else reproduces the run; must be JSON-ready.
+    """
+
+    def __init__(self, path: str, *, split: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.split = {name: sorted(set(patients)) for name, patients in split.items()}
+        self.settings = dict(settings)
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to a trainer; the first process alone writes."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the record."""
+        if engine.state.rank > 0:
+            return
+        versions = {
+            "pipeline": pipeline.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "monai": monai.__version__,
+            "ignite": ignite.__version__,
+            "numpy": np.__version__,
+        }
+        record = {"split": self.split, "settings": self.settings, "versions": versions}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(record, indent=2) + "\n")
+        _log.info("run recorded in %s", self.path)
+
+
+def _prediction_and_truth(output: Sequence[Mapping[str, torch.Tensor]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(np.asarray(item["pred"].cpu()), np.asarray(item["label"].cpu())) for item in output]
+
+
+def _nanmean(values: Sequence[float] | np.ndarray) -> float:
+    """Mean of what is not NaN; NaN, without a warning, where nothing is left."""
+    counted = [value for value in values if not np.isnan(value)]
+    return float(np.mean(counted)) if counted else float("nan")

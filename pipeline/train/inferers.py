@@ -1,0 +1,118 @@
+"""How a network is run: batches of slices, in the number format the device is fast at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
+
+__all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16"]
+
+
+@lru_cache(maxsize=1)
+def cpu_is_fast_at_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 natively (AVX512-BF16 or AMX); elsewhere it is emulated and slower.
+
+    Asked of the CPU's own feature flags rather than timed, so that one machine always computes alike.
+    """
+    flags = torch.cpu.get_capabilities()
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+
+
+def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextManager[Any]:
+    """Mixed precision where it pays.
+
+    CPU: bfloat16 where native, else float32. CUDA: bfloat16 where the GPU has it, else float16 (MONAI's engines
+    add the gradient scaler through their own `amp`). Other devices: float32.
+    """
+    if device.type == "cpu":
+        return torch.autocast("cpu", torch.bfloat16, enabled=enabled and cpu_is_fast_at_bfloat16())
+    if device.type == "cuda":
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.autocast("cuda", dtype, enabled=enabled)
+    return torch.autocast("cpu", enabled=False)
+
+
+class AutocastInferer(SimpleInferer):
+    """Plain forward pass of (N, C, X, Y) slices under `autocast`; logits come back in float32.
+
+    MONAI's own `amp` acts on CUDA alone; here the CPU profits as well.
+
+    Args:
+        amp: mixed precision where it pays; False computes in float32 throughout.
+    """
+
+    def __init__(self, amp: bool = True) -> None:
+        super().__init__()
+        self.amp = amp
+
+    def __call__(
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """Return `network(inputs)` as float32 logits."""
+        with autocast(inputs.device, enabled=self.amp):
+            logits = network(inputs, *args, **kwargs)
+        return logits.float()
+
+
+class CineInferer(Inferer):
+    """Runs a 2D network over every slice of every phase of a cine.
+
+    Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones padded.
+
+    Args:
+        roi_size: in-plane window (x, y) in pixels that the network was trained with.
+        batch_slices: how many windows pass through the network at once.
+        overlap: fraction of the window that neighbours share, 0 up to below 1.
+        amp: mixed precision where it pays.
+    """
+
+    def __init__(
+        self, roi_size: tuple[int, int], *, batch_slices: int = 16, overlap: float = 0.25, amp: bool = True
+    ) -> None:
+        super().__init__()
+        self.roi_size = tuple(roi_size)
+        self.batch_slices = batch_slices
+        self.overlap = overlap
+        self.amp = amp
+
+    def __call__(
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """Segment a batch of cines.
+
+        Args:
+            inputs: (B, T, X, Y, Z) prepared images; time stands in the channel axis.
+            network: takes (N, 1, x, y), gives logits (N, C, x, y).
+            args: passed on to the network.
+            kwargs: passed on to the network.
+
+        Returns:
+            (B, T*C, X, Y, Z) float32 logits, phase-major: channel `t * C + c`.
+        """
+        n_cines, n_phases, size_x, size_y, n_slices = inputs.shape
+        slices = torch.as_tensor(inputs).permute(0, 1, 4, 2, 3).reshape(-1, 1, size_x, size_y)
+        forward = AutocastInferer(self.amp)
+        logits = [
+            sliding_window_inference(
+                chunk,
+                roi_size=self.roi_size,
+                sw_batch_size=self.batch_slices,
+                predictor=lambda windows: forward(windows, network, *args, **kwargs),
+                overlap=self.overlap,
+                mode="gaussian",
+                padding_mode="replicate",
+            )
+            for chunk in _as_plain(slices).split(self.batch_slices)
+        ]
+        stacked = torch.cat(logits).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
+        return stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
+
+
+def _as_plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Drop MONAI's metadata, which would be checked at every window."""
+    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor

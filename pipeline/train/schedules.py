@@ -1,0 +1,61 @@
+"""Learning-rate schedules per iteration, as factors of the base rate for `torch.optim.lr_scheduler.LambdaLR`."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from pipeline.core.errors import ConfigError
+
+__all__ = ["SHAPES", "lr_factor", "make_schedule"]
+
+SHAPES = ("constant", "poly", "cosine")
+"""Shapes of the decay that follows the warm-up."""
+
+
+def lr_factor(iteration: int, *, shape: str, n_iterations: int, n_warmup: int = 0, power: float = 0.9) -> float:
+    """Factor of the base learning rate at an iteration.
+
+    Warm-up rises linearly from 1/n_warmup to 1. Then `poly` is (1 - p)^power (DeepLab v2, Chen et al. 2018), `cosine`
+    (1 + cos(pi p)) / 2 (SGDR, Loshchilov and Hutter 2017), with p from 0 to 1 over the iterations that remain.
+    Beyond `n_iterations` the factor keeps its last value.
+
+    >>> [round(lr_factor(i, shape="poly", n_iterations=4, power=1.0), 2) for i in range(5)]
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    >>> [lr_factor(i, shape="constant", n_iterations=4, n_warmup=2) for i in range(4)]
+    [0.5, 1.0, 1.0, 1.0]
+    """
+    if iteration < n_warmup:
+        return (iteration + 1) / n_warmup
+    progress = min(1.0, (iteration - n_warmup) / max(1, n_iterations - n_warmup))
+    if shape == "poly":
+        return float((1.0 - progress) ** power)
+    if shape == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
+    return 1.0
+
+
+def make_schedule(
+    optimizer: Optimizer, *, shape: str, n_iterations: int, n_warmup: int = 0, power: float = 0.9
+) -> LambdaLR:
+    """A scheduler to step once an iteration.
+
+    Args:
+        optimizer: its groups' rates are the base rates.
+        shape: one of `SHAPES`.
+        n_iterations: length of the whole training, warm-up included.
+        n_warmup: iterations of linear warm-up; must be below `n_iterations`.
+        power: exponent of `poly`.
+
+    Raises:
+        ConfigError: unknown shape, or a warm-up as long as the training.
+    """
+    if shape not in SHAPES:
+        raise ConfigError(f"schedule must be one of {SHAPES}, got {shape!r}")
+    if not 0 <= n_warmup < max(1, n_iterations):
+        raise ConfigError(f"`n_warmup` must be below the {n_iterations} iterations of the training, got {n_warmup}")
+    factor = partial(lr_factor, shape=shape, n_iterations=n_iterations, n_warmup=n_warmup, power=power)
+    return LambdaLR(optimizer, factor)
