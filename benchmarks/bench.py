@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +27,9 @@ def main() -> None:
     """Print the table and write it as JSON where a path is given."""
     rows = [row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle)]
     for row in rows:
-        print(f"{row['bundle']:45s} {row['what']:10s} fp32 {row['plain_s']:.3f} s, shipped {row['shipped_s']:.3f} s: {row['ratio']:.2f}x")
+        print(
+            f"{row['bundle']:45s} {row['what']:10s} fp32 {row['plain_s']:.3f} s, shipped {row['shipped_s']:.3f} s: {row['ratio']:.2f}x"
+        )
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(json.dumps(rows, indent=2) + "\n")
 
@@ -39,10 +42,16 @@ def _network_rows(bundle: Path) -> list[dict[str, object]]:
         shipped = _network(bundle).to(memory_format=torch.channels_last)
         plain = _network(bundle)
         times = _alternate(
-            lambda: step(plain, images, AutocastInferer(amp=False)), lambda: step(shipped, images, AutocastInferer())
+            partial(step, plain, images, AutocastInferer(amp=False)), partial(step, shipped, images, AutocastInferer())
         )
         rows.append(
-            {"bundle": bundle.name, "what": what, "plain_s": times[0], "shipped_s": times[1], "ratio": times[0] / times[1]}
+            {
+                "bundle": bundle.name,
+                "what": what,
+                "plain_s": times[0],
+                "shipped_s": times[1],
+                "ratio": times[0] / times[1],
+            }
         )
     return rows
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -43,7 +42,6 @@ def render_bundle(configs: Path, name: str, destination: Path) -> None:
         target = destination / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")
-    shutil.copyfile(configs.parent / "LICENSE", destination / "LICENSE")
     (destination / "models").mkdir(exist_ok=True)
 
 
@@ -56,6 +54,7 @@ def render_files(configs: Path, name: str) -> dict[str, str]:
     rendered = {key: _render_config(configs, recipe, key, layers) for key, layers in recipes["layers"].items()}
     files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
     files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
+    files["LICENSE"] = (configs.parent / "LICENSE").read_text(encoding="utf-8")
     for document in sorted((configs / "docs").iterdir()):
         facts = {"bundle": name, **_flat(rendered["metadata"])}
         files[f"docs/{document.name}"] = Template(document.read_text(encoding="utf-8")).substitute(facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -51,9 +52,11 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
     shape = _shape(header, path)
     affine, notes = resolve_affine(header, repair=repair, path=str(path))
     _require_real(header, path)
-    array = _phases_first(_pixels(path))
+    array = _phases_first(_pixels(path, header))
     times_ms, time_notes = phase_times_ms(header, n_phases=array.shape[0])
-    return Cine(array=array, grid=Grid(shape[:3], affine), times_ms=times_ms, notes=notes + time_notes)
+    return Cine(
+        array=array, grid=Grid((shape[0], shape[1], shape[2]), affine), times_ms=times_ms, notes=notes + time_notes
+    )
 
 
 def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid:
@@ -61,7 +64,8 @@ def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid
     path = Path(path)
     header = _stored_header(path)
     affine, _ = resolve_affine(header, repair=repair, path=str(path))
-    return Grid(_shape(header, path)[:3], affine)
+    shape = _shape(header, path)
+    return Grid((shape[0], shape[1], shape[2]), affine)
 
 
 def nifti_shape(path: str | Path) -> tuple[int, ...]:
@@ -106,16 +110,18 @@ def _require_real(header: nib.Nifti1Header, path: Path) -> None:
         raise UnreadableError(f"pixels must be real numbers, got {name}; export a magnitude image", path)
 
 
-def _pixels(path: Path) -> np.ndarray:
+def _pixels(path: Path, header: nib.Nifti1Header) -> np.ndarray:
     """Stored pixels with scaling applied, in the file's own axis order."""
+    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     try:
-        image = nib.load(path)
-        proxy = image.dataobj
-        array = np.asanyarray(proxy)
+        # To the last byte, so that gzip compares its checksum; nibabel alone would stop at the last pixel.
+        with ImageOpener(str(path)) as file:
+            image: Any = kind.from_bytes(file.read())
+        array = np.asanyarray(image.dataobj)
     except (*_UNREADABLE, ValueError) as error:
         raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
-    keeps_type = array.dtype.kind in "iu" and (proxy.slope, proxy.inter) == (1.0, 0.0)
-    return array if keeps_type else array.astype(np.float32)
+    scaling = (image.dataobj.slope, image.dataobj.inter)
+    return array if array.dtype.kind in "iu" and scaling == (1.0, 0.0) else array.astype(np.float32)
 
 
 def _phases_first(array: np.ndarray) -> np.ndarray:

@@ -112,14 +112,13 @@ def phase_times_ms(header: nib.Nifti1Header, *, n_phases: int) -> tuple[tuple[fl
     if n_phases == 1:
         return None, ()
     unit_ms = _TIME_UNITS_MS.get(int(header["xyzt_units"]) & 0x38)
-    step = float(header["pixdim"][4])
+    step = _seven_digits(float(header["pixdim"][4]))
     if unit_ms is None:
         return None, ("times of the phases are unknown: the header states no unit of time",)
     if not np.isfinite(step) or step <= 0:
         return None, (f"times of the phases are unknown: the header's time step is {step:g}",)
-    offset = float(header["toffset"])
+    offset = _seven_digits(float(header["toffset"]))
     start = offset if np.isfinite(offset) else 0.0
-    # Headers hold float32: rounding to a nanosecond undoes 0.04 -> 0.03999999911.
     return tuple(round((start + phase * step) * unit_ms, 6) for phase in np.arange(n_phases).tolist()), ()
 
 
@@ -131,8 +130,12 @@ def _stated_spacing(header: nib.Nifti1Header, path: str) -> np.ndarray:
     if unit not in _MM_OR_UNKNOWN:
         name = {1: "metres", 3: "micrometres"}.get(unit, f"code {unit}")
         raise HeaderError(f"the unit of length must be mm (or unknown, taken as mm), got {name}", path or None)
-    # float32 spelling of 1.36719 is 1.3671900033950806: seven digits are what the header holds.
-    return np.array([float(f"{value:.7g}") for value in spacing])
+    return np.array([_seven_digits(value) for value in spacing])
+
+
+def _seven_digits(value: float) -> float:
+    """Undo float32's spelling: 1.36719 is stored as 1.3671900033950806, and seven digits are what it holds."""
+    return float(f"{value:.7g}")
 
 
 def _qform(header: nib.Nifti1Header, path: str) -> np.ndarray:

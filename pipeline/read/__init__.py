@@ -1,0 +1,1 @@
+"""Files in, images out: DICOM and NIfTI to `Cine`."""

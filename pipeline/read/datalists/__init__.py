@@ -1,0 +1,1 @@
+"""Adapters: one module a family of data sets, each giving the same plain list of cases."""

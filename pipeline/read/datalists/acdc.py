@@ -1,0 +1,63 @@
+"""ACDC (Bernard et al., IEEE TMI 2018, doi 10.1109/TMI.2018.2837502): one folder a patient, ED and ES with masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.core.errors import DatasetError
+from pipeline.read.datalists.cases import Case
+
+__all__ = ["acdc_cases", "looks_like_acdc"]
+
+
+def looks_like_acdc(folder: Path) -> bool:
+    """Whether the folder, its folders or theirs hold an `Info.cfg`."""
+    return any(True for _ in _patient_files(folder))
+
+
+def acdc_cases(folder: Path) -> list[Case]:
+    """List the ED and ES frames of every patient below a folder.
+
+    Args:
+        folder: holds `patientNNN/` (or `training/patientNNN/`), or is one such folder.
+
+    Returns:
+        Two cases a patient, scheme "acdc", with `group` (the diagnosis), `height_cm` and `weight_kg` where stated.
+
+    Raises:
+        DatasetError: an `Info.cfg` without the numbers of the ED and ES frames.
+    """
+    return [case for info in sorted(_patient_files(folder)) for case in _patient_cases(info)]
+
+
+def _patient_files(folder: Path) -> list[Path]:
+    return [path for pattern in ("Info.cfg", "*/Info.cfg", "*/*/Info.cfg") for path in folder.glob(pattern)]
+
+
+def _patient_cases(info: Path) -> list[Case]:
+    folder, facts = info.parent, _read_info(info)
+    extra: Case = {
+        name: kind(facts[key])
+        for key, name, kind in (("Group", "group", str), ("Height", "height_cm", float), ("Weight", "weight_kg", float))
+        if key in facts
+    }
+    cases = []
+    for phase in ("ED", "ES"):
+        if not facts.get(phase, "").isdigit():
+            raise DatasetError(f"Info.cfg must state the frame number of {phase}, got {facts.get(phase)!r}", info)
+        stem = folder / f"{folder.name}_frame{int(facts[phase]):02d}"
+        image, label = _nifti(f"{stem}"), _nifti(f"{stem}_gt")
+        cases.append(extra | {"image": image, "label": label, "patient": folder.name, "phase": phase, "scheme": "acdc"})
+    return cases
+
+
+def _read_info(path: Path) -> dict[str, str]:
+    """`Key: value` lines as a dict."""
+    pairs = [line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line]
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _nifti(stem: str) -> str:
+    """The compressed file, unless only the uncompressed one is there."""
+    plain, compressed = Path(f"{stem}.nii"), Path(f"{stem}.nii.gz")
+    return str(plain if plain.is_file() and not compressed.exists() else compressed)

@@ -1,0 +1,115 @@
+"""The one form of a case, and what every adapter needs: names to structures, file names to patients, final checks.
+
+A case is a dict with `image` and `label` (paths as str), `patient`, `phase` ("ED", "ES" or "" for a whole cine or an
+unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels.SCHEMES`, or a mapping from the data
+set's label values to ours), and whatever else the data set tells.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import DatasetError
+from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES
+from pipeline.read.nifti import read_nifti_grid
+
+__all__ = ["Case", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
+
+Case = dict[str, Any]
+Scheme = str | Mapping[int, int]
+
+_NAMES = {
+    BACKGROUND: ("background", "bg"),
+    LV.value: ("lv", "lvc", "lvbp", "lv cavity", "lv blood pool", "left ventricle", "left ventricular cavity"),
+    MYO.value: ("myo", "mlv", "lvm", "lv myo", "myocardium", "lv myocardium", "left ventricular myocardium"),
+    RV.value: ("rv", "rvc", "rvbp", "rv cavity", "rv blood pool", "right ventricle", "right ventricular cavity"),
+}
+_STRUCTURES = {name: value for value, names in _NAMES.items() for name in names}
+_CASE = re.compile(r"(?P<patient>.+?)[_-](?:(?P<phase>ED|ES)|(?:frame|phase|t)\d+)", re.IGNORECASE)
+
+
+def patient_and_phase(name: str) -> tuple[str, str]:
+    """Take a case's name apart: what precedes `_ED`, `_ES`, `_frameNN`, `_phaseNN` or `_tNN` is the patient.
+
+    Without that, two phases of one patient would pass for two patients and land on both sides of a split.
+
+    Returns:
+        Patient, and "ED", "ES" or "" where the name does not say.
+
+    >>> patient_and_phase("A0S9V9_ED"), patient_and_phase("patient001_frame12"), patient_and_phase("case7")
+    (('A0S9V9', 'ED'), ('patient001', ''), ('case7', ''))
+    """
+    match = _CASE.fullmatch(name)
+    return (match["patient"], (match["phase"] or "").upper()) if match else (name, "")
+
+
+def scheme_from_names(labels: Mapping[str, Any], *, path: Path) -> dict[int, int]:
+    """Turn a `labels` table, value to name (MSD) or name to value (nnU-Net), into a scheme.
+
+    Raises:
+        DatasetError: a name that is not one of the structures known here, or a value that is not a whole number.
+
+    >>> scheme_from_names({"background": 0, "RV": 1, "MLV": 2, "LVC": 3}, path=Path("dataset.json"))
+    {0: 0, 1: 3, 2: 2, 3: 1}
+    """
+    scheme: dict[int, int] = {}
+    for key, value in labels.items():
+        name, number = (value, key) if str(key).isdigit() else (key, value)
+        structure = _STRUCTURES.get(re.sub(r"[\s_-]+", " ", str(name)).strip().lower())
+        if structure is None or not str(number).isdigit():
+            known = sorted(name for names in _NAMES.values() for name in names)
+            message = f"labels must map {known} to whole numbers, got {name!r}: {number!r}; or state `scheme`"
+            raise DatasetError(message, path)
+        scheme[int(number)] = structure
+    return scheme
+
+
+def finish_cases(cases: Iterable[Case], *, source: Path) -> list[Case]:
+    """Check that every file is there, check the schemes, add the spacing, and sort by patient, phase and label.
+
+    The spacing is the label's, whose header is quick to read and which shares its image's grid.
+
+    Raises:
+        DatasetError: no case at all, files that do not exist (named), or an unknown scheme.
+        HeaderError, UnreadableError: a label that is not a readable NIfTI file.
+    """
+    found = sorted(cases, key=lambda case: (case["patient"], case["phase"], case["label"]))
+    if not found:
+        raise DatasetError("a data set needs at least one labelled case, got none", source)
+    missing = [path for case in found for path in (case["image"], case["label"]) if not Path(path).exists()]
+    if missing:
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise DatasetError(f"{len(missing)} files of the data set do not exist: {named}", source)
+    finished = []
+    for case in found:
+        scheme = _checked_scheme(case["scheme"], source)
+        finished.append({**case, "spacing": read_nifti_grid(case["label"]).spacing_mm, "scheme": scheme})
+    return finished
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DatasetError: not readable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"a data list must be valid JSON ({error})", path) from error
+
+
+def _checked_scheme(scheme: Any, source: Path) -> Scheme:
+    """Give a known name, or a mapping with whole numbers as keys (JSON can only spell them as strings)."""
+    if isinstance(scheme, str) and scheme in SCHEMES:
+        return scheme
+    if isinstance(scheme, Mapping):
+        try:
+            return {int(key): int(value) for key, value in scheme.items()}
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"a scheme must map whole numbers to whole numbers, got {scheme!r}", source) from error
+    raise DatasetError(f"`scheme` must be one of {sorted(SCHEMES)} or a mapping, got {scheme!r}", source)

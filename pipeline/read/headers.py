@@ -1,0 +1,254 @@
+"""DICOM headers: is this file DICOM, what kind is it, and its values as plain numbers.
+
+Scanners and anonymisers write values that the standard forbids (UIDs with leading zeros, a birth date of zeros).
+pydicom warns of each; none matters to the image, so `quiet_pydicom` silences those warnings while headers are read.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from pipeline.core.errors import HeaderError, UnreadableError
+
+__all__ = [
+    "CLASSIC_MR",
+    "ENHANCED_MR",
+    "ORIENTATION_SLACK",
+    "PARSE_ERRORS",
+    "Header",
+    "count_of",
+    "integer",
+    "number",
+    "plane_of",
+    "quiet_pydicom",
+    "read_header",
+    "sop_class",
+    "text",
+    "vector",
+    "words",
+]
+
+CLASSIC_MR = frozenset({"1.2.840.10008.5.1.4.1.1.4"})
+"""SOP classes with one MR image a file: MR Image Storage."""
+
+ENHANCED_MR = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
+"""SOP classes with many MR frames a file: Enhanced MR Image Storage and its Legacy Converted form."""
+
+PARSE_ERRORS = (
+    InvalidDicomError,
+    BytesLengthException,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and its plugins raise, by experience, on damaged files."""
+
+ORIENTATION_SLACK = 0.01
+"""How far ImageOrientationPatient may be from two unit vectors at right angles: rounding, but not nonsense."""
+
+_FIRST_GROUPS = (b"\x08\x00", b"\x02\x00")
+_SUFFIXES = (".dcm", ".ima", ".dicom")
+_TEXT_VRS = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Silence pydicom's warnings of values that break the standard; values are converted when first looked at."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+        yield
+
+
+@dataclass(frozen=True)
+class Header:
+    """Some elements of a DICOM file, and where its pixels start.
+
+    Attributes:
+        elements: the elements asked for.
+        pixels_at: byte offset of the pixel data's value, where it is uncompressed little endian; else `None`.
+    """
+
+    elements: FileDataset
+    pixels_at: int | None
+
+
+def read_header(path: Path, *, tags: Sequence[str]) -> Header | None:
+    """Read some elements of a DICOM file, nothing from the pixel data on.
+
+    A file is DICOM when it says so after its preamble, when it starts with an element as files without a preamble do,
+    or when its name ends in .dcm, .ima or .dicom.
+
+    Args:
+        path: the file.
+        tags: keywords of the elements to read; the others are skipped.
+
+    Returns:
+        The header, or `None` where the file is not DICOM.
+
+    Raises:
+        UnreadableError: a DICOM file that cannot be opened or parsed, such as one cut short or empty.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(132)
+            bare = start[128:] != b"DICM"
+            headless = bare and start[:2] in _FIRST_GROUPS and start[2:4] < b"\x20\x00"
+            if bare and not headless and path.suffix.lower() not in _SUFFIXES:
+                return None
+            stream.seek(0)
+            elements = dcmread(
+                stream, stop_before_pixels=True, specific_tags=[_tag(keyword) for keyword in tags], force=headless
+            )
+            return Header(elements, _pixels_at(stream, elements))
+    except PARSE_ERRORS as error:
+        raise UnreadableError(f"a DICOM header must parse, got {type(error).__name__}: {error}", path) from error
+
+
+def _pixels_at(stream: BinaryIO, elements: FileDataset) -> int | None:
+    """Offset of native pixels (PS3.5 7.1.2, 7.1.3); pydicom leaves the stream at the element it stopped before."""
+    syntax = elements.file_meta.get("TransferSyntaxUID")
+    sizes = {ExplicitVRLittleEndian: 12, ImplicitVRLittleEndian: 8}
+    if syntax not in sizes:
+        return None
+    at = stream.tell()
+    start = stream.read(sizes[syntax])
+    if start[:4] != _PIXEL_DATA or start[-4:] == _UNDEFINED_LENGTH:
+        return None
+    return at + sizes[syntax]
+
+
+def sop_class(header: FileDataset) -> str:
+    """SOPClassUID of a header, else the one in its file meta information, else an empty string."""
+    return text(header, "SOPClassUID") or text(header.file_meta, "MediaStorageSOPClassUID") or ""
+
+
+def words(header: Dataset, keyword: str) -> tuple[str, ...]:
+    """The values of an element as stripped text; `()` where absent or empty.
+
+    Text and single counts are taken here from their bytes: many times faster than pydicom's checked conversion, and
+    these elements (numbers, codes and UIDs) are ASCII by the standard.
+
+    Raises:
+        BytesLengthException: the element is binary and its length does not fit its type; a sign of a file cut short.
+    """
+    element = header.get_item(_tag(keyword))
+    if element is None or element.value is None:
+        return ()
+    if isinstance(element, RawDataElement) and element.VR in _TEXT_VRS and element.value:
+        joined = element.value.decode("latin-1")
+    elif isinstance(element, RawDataElement) and element.VR == "US" and element.value and len(element.value) == 2:
+        joined = str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
+    else:
+        value = header[_tag(keyword)].value
+        joined = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
+    joined = joined.strip(" \0")
+    return tuple(word.strip(" \0") for word in joined.split("\\")) if joined else ()
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+def text(header: Dataset, keyword: str) -> str | None:
+    """The first value of an element as stripped text; `None` where absent or empty."""
+    found = words(header, keyword)
+    return found[0] if found and found[0] else None
+
+
+def number(header: Dataset, keyword: str) -> float | None:
+    """The first value of an element as a finite number; `None` where absent, empty or not a number."""
+    try:
+        value = float(words(header, keyword)[0])
+    except (ValueError, TypeError, IndexError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def integer(header: Dataset, keyword: str) -> int | None:
+    """The first value of an element as a whole number; `None` where absent, empty or not a number."""
+    value = number(header, keyword)
+    return None if value is None else int(value)
+
+
+def count_of(header: Dataset, keyword: str, *, path: Path) -> int:
+    """An element that must hold a positive count, such as Rows.
+
+    Raises:
+        UnreadableError: it is absent or below 1: the file was cut short, or is not an image.
+    """
+    value = integer(header, keyword)
+    if value is None or value < 1:
+        raise UnreadableError(f"an image must state {keyword}, got {value}: the file is cut short or no image", path)
+    return value
+
+
+def vector(header: Dataset, keyword: str, *, length: int, path: Path) -> tuple[float, ...]:
+    """An element that must hold `length` finite numbers, such as ImagePositionPatient.
+
+    Raises:
+        HeaderError: it is absent, of another length, or not made of finite numbers.
+    """
+    try:
+        values = tuple(map(float, words(header, keyword)))
+    except (ValueError, TypeError):
+        values = ()
+    if len(values) != length or not all(map(math.isfinite, values)):
+        raise HeaderError(f"an MR image must state {keyword} as {length} numbers, got {values or 'none'}", path)
+    return values
+
+
+def plane_of(
+    position: Dataset, orientation: Dataset, measures: Dataset, *, path: Path
+) -> tuple[tuple[float, float, float], tuple[float, float, float, float, float, float], tuple[float, float]]:
+    """Where an image plane lies: position (LPS mm), orientation (unit directions) and pixel spacing (mm).
+
+    Args:
+        position: data set with ImagePositionPatient.
+        orientation: data set with ImageOrientationPatient.
+        measures: data set with PixelSpacing: between rows, then between columns.
+        path: the file, for messages.
+
+    Raises:
+        HeaderError: one of them is absent, the directions are not of unit length and at right angles, or a spacing
+            is not positive.
+    """
+    x, y, z = vector(position, "ImagePositionPatient", length=3, path=path)
+    cosines = vector(orientation, "ImageOrientationPatient", length=6, path=path)
+    between_rows, between_columns = vector(measures, "PixelSpacing", length=2, path=path)
+    lengths = math.hypot(*cosines[:3]), math.hypot(*cosines[3:])
+    skew = sum(a * b for a, b in zip(cosines[:3], cosines[3:], strict=True))
+    if max(abs(lengths[0] - 1.0), abs(lengths[1] - 1.0), abs(skew)) > ORIENTATION_SLACK:
+        raise HeaderError(f"ImageOrientationPatient must be two unit directions at right angles, got {cosines}", path)
+    if min(between_rows, between_columns) <= 0:
+        raise HeaderError(f"PixelSpacing must have 2 positive values, got {(between_rows, between_columns)}", path)
+    a, b, c = (value / lengths[0] for value in cosines[:3])
+    d, e, f = (value / lengths[1] for value in cosines[3:])
+    return (x, y, z), (a, b, c, d, e, f), (between_rows, between_columns)

@@ -1,0 +1,155 @@
+"""MONAI wrappers: images of either format as `MetaTensor`, and label values as ours."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import ImageReader
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import LoadImaged, MapTransform
+from monai.utils import convert_to_dst_type
+from monai.utils.enums import MetaKeys, SpaceKeys
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.images import Cine
+from pipeline.core.labels import map_labels
+from pipeline.read.cine import Source, read_cine
+from pipeline.read.nifti import is_nifti, nifti_shape
+
+__all__ = ["CineLoadImaged", "CineReader", "MapLabelsd"]
+
+
+class CineReader(ImageReader):
+    """MONAI's reader interface over `cine.read_cine`.
+
+    Args:
+        series_uid: DICOM series to read, see `cine.read_cine`.
+    """
+
+    def __init__(self, series_uid: str | None = None) -> None:
+        self.series_uid = series_uid
+
+    def verify_suffix(self, filename: Sequence[Any] | Any) -> bool:  # noqa: ARG002, MONAI's signature
+        """Whether the name may be an image of ours: DICOM files carry any name, so it always may."""
+        return True
+
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> tuple[Cine, int]:  # noqa: ARG002, likewise
+        """Read a source; `kwargs` are MONAI's and unused.
+
+        Returns:
+            The cine, and the number of axes of the file that an answer on its grid should have: 3 or 4.
+        """
+        source: Source = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
+        cine = read_cine(source, series_uid=self.series_uid)
+        if isinstance(source, str) and is_nifti(source):
+            return cine, len(nifti_shape(source))
+        return cine, 3 if cine.n_phases == 1 else 4
+
+    def get_data(self, img: tuple[Cine, int]) -> tuple[np.ndarray, dict[str, Any]]:
+        """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
+
+        `times_ms` is empty where unknown, a number is NaN; `notes` are joined by line breaks.
+        """
+        cine, n_axes = img
+        affine = torch.tensor(cine.grid.affine)
+        facts = cine.facts
+        meta: dict[str, Any] = {
+            MetaKeys.AFFINE.value: affine,
+            MetaKeys.ORIGINAL_AFFINE.value: affine.clone(),
+            MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0,
+            MetaKeys.SPATIAL_SHAPE.value: torch.tensor(cine.grid.shape),
+            MetaKeys.SPACE.value: SpaceKeys.RAS.value,
+            "n_axes": n_axes,
+            "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
+            "notes": "\n".join(cine.notes),
+        }
+        for name in ("heart_rate_bpm", "height_m", "weight_kg"):
+            value = getattr(facts, name)
+            meta[name] = float("nan") if value is None else float(value)
+        return cine.array, meta
+
+
+class CineLoadImaged(LoadImaged):
+    """Load DICOM (folder, file, list of files) or NIfTI as a `MetaTensor` (T, X, Y, Z), time as channel.
+
+    A MONAI `LoadImaged` in all else: same arguments, so MONAI Label finds one; and the name holds `LoadImage`, by
+    which MONAI Deploy knows what its own reading replaces. Metadata are told in
+    `CineReader.get_data`; `affine` is RAS+ mm. Errors are ours and are not covered up by trying other readers.
+
+    Args:
+        keys: of the sources.
+        args: as for `LoadImaged`, in its order; `ensure_channel_first` changes nothing, time is first anyway.
+        series_uid: DICOM series to read, see `cine.read_cine`.
+        kwargs: likewise.
+
+    Raises:
+        ConfigError: a `reader` is named; those of MONAI would lose the cine's order or its spacing.
+    """
+
+    def __init__(self, keys: KeysCollection, *args: Any, series_uid: str | None = None, **kwargs: Any) -> None:
+        if (args and args[0] is not None) or kwargs.get("reader") is not None:
+            raise ConfigError("`reader` of CineLoadImaged must stay unset: it has its own; use LoadImaged for others")
+        with _without_decoder_notice():
+            super().__init__(keys, *args, **kwargs)
+        self.series_uid = series_uid
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+        """Replace the source under each key by its image; `reader` at call time is MONAI's and wins."""
+        loaded: dict[Hashable, Any] = super().__call__(
+            data, reader if reader is not None else CineReader(self.series_uid)
+        )
+        return loaded
+
+
+class MapLabelsd(MapTransform):
+    """Translate label values by each item's own scheme, see `core.labels.map_labels`.
+
+    Args:
+        keys: of the label maps, any shape.
+        scheme_key: of the scheme's name or mapping.
+        default: scheme of items that have none under `scheme_key`.
+        allow_missing_keys: whether a label may be absent.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        scheme_key: str = "scheme",
+        *,
+        default: str | Mapping[int, int] = "cmr",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.scheme_key = scheme_key
+        self.default = default
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace each label map by one of ours, uint8; metadata are kept."""
+        mapped = dict(data)
+        scheme = mapped.get(self.scheme_key) or self.default
+        for key in self.key_iterator(mapped):
+            label = mapped[key]
+            array = label.as_tensor().cpu().numpy() if isinstance(label, MetaTensor) else np.asarray(label)
+            ours = map_labels(array, scheme=scheme)
+            mapped[key] = convert_to_dst_type(ours, label, dtype=torch.uint8 if torch.is_tensor(label) else np.uint8)[0]
+        return mapped
+
+
+@contextmanager
+def _without_decoder_notice() -> Iterator[None]:
+    """Keep MONAI from telling that it cannot decode DICOM on the GPU: making any loader tries, and ours never does."""
+    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader", category=UserWarning)
+            yield
+    finally:
+        logger.disabled = was_disabled

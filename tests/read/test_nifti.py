@@ -1,0 +1,168 @@
+"""NIfTI reading: arrays, times, refusals, and what ACDC's files really hold."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.read.cine import read_label
+from pipeline.read.nifti import is_nifti, nifti_shape, read_nifti, read_nifti_grid
+
+OBLIQUE = np.array([[1.2, 0.3, 0.0, -90.0], [-0.3, 1.2, 0.0, 40.0], [0.0, 0.0, 8.0, 12.5], [0, 0, 0, 1]])
+
+
+def save(path: Path, array: np.ndarray, *, affine: np.ndarray = OBLIQUE, units=("mm", "sec"), step=0.04) -> Path:
+    image = nib.Nifti1Image(array, affine, dtype=array.dtype)
+    image.header.set_xyzt_units(*units)
+    if array.ndim == 4:
+        image.header["pixdim"][4] = step
+    nib.save(image, path)
+    return path
+
+
+def counted(*shape: int, dtype: type = np.int16) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_volume_is_a_cine_of_one_phase(tmp_path: Path, name: str) -> None:
+    array = counted(3, 4, 5)
+    cine = read_nifti(save(tmp_path / name, array))
+    assert cine.array.shape == (1, 3, 4, 5)
+    assert cine.array.dtype == np.int16
+    np.testing.assert_array_equal(cine.array[0], array)
+    np.testing.assert_allclose(cine.grid.affine, OBLIQUE, atol=1e-5)
+    assert cine.times_ms is None
+    assert cine.notes == ()
+
+
+def test_fourth_axis_becomes_the_first(tmp_path: Path) -> None:
+    array = counted(3, 4, 2, 5)
+    cine = read_nifti(save(tmp_path / "a.nii.gz", array))
+    assert cine.array.shape == (5, 3, 4, 2)
+    assert cine.array[4, 1, 2, 0] == array[1, 2, 0, 4]
+    assert cine.times_ms == (0.0, 40.0, 80.0, 120.0, 160.0)
+    assert nifti_shape(tmp_path / "a.nii.gz") == (3, 4, 2, 5)
+
+
+@pytest.mark.parametrize(("unit", "step", "second"), [("msec", 33.5, 33.5), ("usec", 25000.0, 25.0)])
+def test_time_units(tmp_path: Path, unit: str, step: float, second: float) -> None:
+    cine = read_nifti(save(tmp_path / "a.nii", counted(2, 2, 1, 2), units=("mm", unit), step=step))
+    assert cine.times_ms == (0.0, second)
+
+
+@pytest.mark.parametrize(("unit", "step"), [("unknown", 1.0), ("hz", 1.0), ("sec", 0.0), ("sec", np.nan)])
+def test_times_that_are_unknown_are_not_invented(tmp_path: Path, unit: str, step: float) -> None:
+    cine = read_nifti(save(tmp_path / "a.nii", counted(2, 2, 1, 2), units=("mm", unit), step=step))
+    assert cine.times_ms is None
+    assert "times of the phases are unknown" in cine.notes[0]
+
+
+def test_scaling_is_applied_and_gives_float32(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(counted(2, 2, 2), OBLIQUE)
+    image.header.set_slope_inter(0.5, 10.0)
+    nib.save(image, tmp_path / "a.nii")
+    cine = read_nifti(tmp_path / "a.nii")
+    assert cine.array.dtype == np.float32
+    raw = np.asarray(nib.load(tmp_path / "a.nii").dataobj.get_unscaled())
+    np.testing.assert_allclose(cine.array[0], raw * 0.5 + 10.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float64, ">i2"])
+def test_types(tmp_path: Path, dtype: type) -> None:
+    cine = read_nifti(save(tmp_path / "a.nii", counted(2, 2, 2).astype(dtype)))
+    wanted = np.dtype(np.float32) if np.dtype(dtype).kind == "f" else np.dtype(dtype).newbyteorder("=")
+    assert cine.array.dtype == wanted
+    np.testing.assert_array_equal(cine.array[0], counted(2, 2, 2))
+
+
+def test_version_2_is_read(tmp_path: Path) -> None:
+    nib.save(nib.Nifti2Image(counted(2, 3, 4), OBLIQUE), tmp_path / "a.nii")
+    assert read_nifti(tmp_path / "a.nii").array.shape == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 2, 2, 2, 2)])
+def test_refuses_other_numbers_of_axes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(HeaderError, match=r"3D .* or 4D"):
+        read_nifti(tmp_path / "a.nii")
+
+
+def test_refuses_colours_and_complex_numbers(tmp_path: Path) -> None:
+    colour = np.zeros((2, 2, 2), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nib.save(nib.Nifti1Image(colour, np.eye(4)), tmp_path / "a.nii")
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.complex64), np.eye(4)), tmp_path / "b.nii")
+    with pytest.raises(UnreadableError, match="RGB"):
+        read_nifti(tmp_path / "a.nii")
+    with pytest.raises(UnreadableError, match="complex"):
+        read_nifti(tmp_path / "b.nii")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("kept", [0, 10, 0.3, 0.9])
+def test_truncated_files_are_named(tmp_path: Path, name: str, kept: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 3000, (20, 20, 20), dtype=np.int16)
+    path = save(tmp_path / name, noise)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
+    with pytest.raises(UnreadableError, match=rf"truncated.*{name}\]"):
+        read_nifti(path)
+
+
+def test_corrupt_and_foreign_files_are_named(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 3000, (20, 20, 20), dtype=np.int16)
+    path = save(tmp_path / "a.nii.gz", noise)
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 0xFF  # the checksum
+    path.write_bytes(content)
+    with pytest.raises(UnreadableError, match=r"a\.nii\.gz\]"):
+        read_nifti(path)
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(b"no image" * 100))
+    with pytest.raises(UnreadableError, match="not NIfTI"):
+        read_nifti(tmp_path / "b.nii.gz")
+    with pytest.raises(UnreadableError, match="there is none"):
+        read_nifti(tmp_path / "c.nii.gz")
+    with pytest.raises(UnreadableError, match="must be named"):
+        read_nifti(tmp_path / "c.mgz")
+
+
+def test_names() -> None:
+    assert [is_nifti(name) for name in ("A.NII.GZ", "a.nii", "a.nii.txt", "nii")] == [True, True, False, False]
+
+
+def test_every_acdc_header_is_repaired(cmr_data: Path) -> None:
+    paths = sorted((cmr_data / "acdc").glob("patient*/*.nii.gz"))
+    spacings = np.array([read_nifti_grid(path).spacing_mm for path in paths])
+    stated = np.array([nib.load(path).header.get_zooms()[:3] for path in paths])
+    assert len(paths) >= 400
+    np.testing.assert_allclose(spacings, stated, rtol=1e-6)
+    assert (spacings[:, 2] >= 5).all()
+    assert (spacings[:, :2] < 2).all()
+
+
+def test_acdc_volumes_are_physiological(cmr_data: Path) -> None:
+    # A dilated heart (group DCM): 295.5 ml at end-diastole by the true spacing, 12.1 ml by the sform as stored.
+    folder = cmr_data / "acdc" / "patient001"
+    volumes = []
+    for frame in ("01", "12"):
+        label = read_label(folder / f"patient001_frame{frame}_gt.nii.gz", scheme="acdc")
+        assert "contradicts itself" in label.notes[0]
+        volumes.append(float((label.array == 1).sum() * label.grid.voxel_volume_ml))
+    assert volumes[0] == pytest.approx(295.5, abs=0.1)
+    assert 0 < volumes[1] < volumes[0]
+    assert 10 < 100 * (1 - volumes[1] / volumes[0]) < 40
+
+
+def test_acdc_patient090_is_uint8(cmr_data: Path) -> None:
+    folder = cmr_data / "acdc" / "patient090"
+    cine = read_nifti(folder / "patient090_frame04.nii.gz")
+    assert cine.array.dtype == np.uint8
+    whole = read_nifti(folder / "patient090_4d.nii.gz")
+    assert whole.array.shape == (12, 154, 224, 7)
+    assert whole.times_ms is None
+    assert len(whole.notes) == 2

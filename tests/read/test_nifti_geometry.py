@@ -1,0 +1,149 @@
+"""Headers that contradict themselves: repaired by rule, noted, or refused."""
+
+from __future__ import annotations
+
+import logging
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from pipeline.core.errors import HeaderError
+from pipeline.read.nifti_geometry import resolve_affine
+
+TURN = np.array([[0.8, -0.6, 0.0, 0.0], [0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0, 0, 0, 1]])
+
+
+def placed(spacing=(1.5, 1.5, 8.0), origin=(-100.0, -90.0, 20.0), turn=TURN) -> np.ndarray:
+    affine = turn @ np.diag([*spacing, 1.0])
+    affine[:3, 3] = origin
+    return affine
+
+
+def header(*, sform=None, qform=None, zooms=None, units="mm") -> nib.Nifti1Header:
+    made = nib.Nifti1Header()
+    made.set_data_shape((100, 100, 10))
+    if qform is not None:
+        made.set_qform(qform, code=1)
+    if sform is not None:
+        made.set_sform(sform, code=1)
+    if zooms is not None:
+        made["pixdim"][1:4] = zooms
+    elif sform is not None and qform is None:
+        made["pixdim"][1:4] = np.linalg.norm(sform[:3, :3], axis=0)
+    made.set_xyzt_units(units)
+    return made
+
+
+def test_agreeing_forms_pass_without_a_note() -> None:
+    affine, notes = resolve_affine(header(sform=placed(), qform=placed()))
+    np.testing.assert_allclose(affine, placed(), atol=1e-5)
+    assert notes == ()
+
+
+def test_qform_alone_is_taken() -> None:
+    affine, notes = resolve_affine(header(qform=placed()))
+    np.testing.assert_allclose(affine, placed(), atol=1e-5)
+    assert notes == ()
+
+
+def test_sheared_sform_agrees_with_its_own_columns() -> None:
+    sheared = placed()
+    sheared[:3, 2] += 0.2 * sheared[:3, 0]
+    affine, notes = resolve_affine(header(sform=sheared))
+    np.testing.assert_allclose(affine, sheared, atol=1e-5)
+    assert notes == ()
+
+
+def test_acdc_rule(caplog: pytest.LogCaptureFixture) -> None:
+    lying = header(sform=np.diag([-1.0, -1.0, 1.0, 1.0]), zooms=(1.36719, 1.36719, 10.0), units="unknown")
+    with caplog.at_level(logging.INFO):
+        affine, notes = resolve_affine(lying, path="x.nii")
+    assert affine.tolist() == np.diag([-1.36719, -1.36719, 10.0, 1.0]).tolist()
+    assert notes == (
+        "affine rescaled from 1 x 1 x 1 mm to pixdim's 1.36719 x 1.36719 x 10 mm (the header contradicts itself)",
+    )
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    with pytest.raises(HeaderError, match="one spacing"):
+        resolve_affine(lying, repair=None)
+
+
+@pytest.mark.parametrize("units", ["mm", "unknown"])
+def test_what_is_not_acdc_is_not_repaired(units: str) -> None:
+    moved = np.diag([-1.0, -1.0, 1.0, 1.0])
+    moved[0, 3] = 5.0 if units == "unknown" else 0.0  # a known unit, or an origin, is a placement someone meant
+    with pytest.raises(HeaderError, match="one spacing"):
+        resolve_affine(header(sform=moved, zooms=(1.4, 1.4, 10.0), units=units))
+
+
+def test_true_unit_spacing_is_no_contradiction() -> None:
+    affine, notes = resolve_affine(header(sform=np.diag([-1.0, -1.0, 1.0, 1.0]), units="unknown"))
+    assert affine.diagonal().tolist() == [-1.0, -1.0, 1.0, 1.0]
+    assert notes == ()
+
+
+@pytest.mark.parametrize(("factor", "n_notes"), [(1.0005, 0), (1.005, 1)])
+def test_small_differences_of_spacing(factor: float, n_notes: int) -> None:
+    _, notes = resolve_affine(header(sform=placed(), zooms=(1.5 * factor, 1.5, 8.0)))
+    assert len(notes) == n_notes
+
+
+def test_ambiguous_volumes_are_refused_with_the_file_named() -> None:
+    with pytest.raises(
+        HeaderError, match=r"sform \(1\.5, 1\.5, 8\.0\) mm, pixdim \(1\.5, 1\.5, 10\.0\) mm.*\[x\.nii\]"
+    ):
+        resolve_affine(header(sform=placed(), zooms=(1.5, 1.5, 10.0)), path="x.nii")
+    with pytest.raises(HeaderError, match="one spacing"):
+        resolve_affine(header(sform=placed(), qform=placed((1.4, 1.4, 8.0))))
+
+
+def test_another_place_is_noted_and_the_sform_used(caplog: pytest.LogCaptureFixture) -> None:
+    affine, notes = resolve_affine(header(sform=placed(), qform=placed(origin=(-97.0, -86.0, 20.0))))
+    np.testing.assert_allclose(affine, placed(), atol=1e-5)
+    assert notes == ("sform and qform place the image up to 5.0 mm apart; the sform is used, volumes are the same",)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_mirrored_forms_are_refused() -> None:
+    with pytest.raises(HeaderError, match="which side is left"):
+        resolve_affine(header(sform=placed(), qform=placed() @ np.diag([-1.0, 1.0, 1.0, 1.0])))
+
+
+def test_neither_form_gives_spacing_and_a_note() -> None:
+    affine, notes = resolve_affine(header(zooms=(1.5, 2.0, 8.0)))
+    assert np.linalg.norm(affine[:3, :3], axis=0).tolist() == [1.5, 2.0, 8.0]
+    assert "orientation are unknown" in notes[0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -1.5])
+def test_impossible_spacing_is_refused(value: float) -> None:
+    with pytest.raises(HeaderError, match="3 positive spacings"):
+        resolve_affine(header(sform=placed(), zooms=(1.5, value, 8.0)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_non_finite_affine_is_refused(value: float) -> None:
+    broken = header(sform=placed())
+    broken["srow_x"][3] = value
+    with pytest.raises(HeaderError, match="finite and invertible"):
+        resolve_affine(broken)
+
+
+def test_flat_affine_is_refused() -> None:
+    broken = header(sform=placed())
+    broken["srow_z"] = 0
+    with pytest.raises(HeaderError, match="finite and invertible"):
+        resolve_affine(broken)
+
+
+def test_broken_quaternion_is_refused() -> None:
+    broken = header(qform=placed())
+    broken["quatern_b"] = 3.0
+    with pytest.raises(HeaderError, match="unit quaternion"):
+        resolve_affine(broken)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_other_units_are_refused(unit: str) -> None:
+    with pytest.raises(HeaderError, match="must be mm"):
+        resolve_affine(header(sform=placed(), units=unit))
