@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
-
 from pipeline.app.bundles import DEFAULT_BUNDLE, copy_bundle, find_bundle, run_workflow
-from pipeline.app.predict import CaseResult, Segmenter, segment_path
-from pipeline.core.labels import STRUCTURES
-from pipeline.measure.overlap import volume_overlap
+from pipeline.app.predict import Segmenter, segment_path
 from pipeline.phantom.dataset import write_dataset
-from pipeline.read.cine import read_cine
-from pipeline.write.overlay import write_overlay
 
 __all__ = ["DEMO_SETTINGS", "compare_with_truth", "run_demo"]
 

@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from monai.data import PersistentDataset
+from monai.data.utils import pickle_hashing
 from torch.utils.data import Dataset
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import UNLABELLED
 
-__all__ = ["SliceDataset"]
+__all__ = ["PreparedDataset", "SliceDataset", "content_key"]
+
+
+def content_key(item: Mapping[str, Any]) -> bytes:
+    """Name of a prepared volume: a hash of its files' contents and of whatever else the item says.
+
+    Args:
+        item: paths (a file, a folder, or a list of files) under `image` and `label`; anything else is hashed as text.
+
+    Returns:
+        Hexadecimal digest, the same wherever the files lie.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(item):
+        digest.update(key.encode())
+        for file in _files(item[key]) if key in ("image", "label") else ():
+            digest.update(file.read_bytes())
+        if key not in ("image", "label"):
+            digest.update(repr(item[key]).encode())
+    return digest.hexdigest().encode()
+
+
+class PreparedDataset(PersistentDataset):
+    """Volumes prepared once and kept on disk, under names made of the files' contents and the preparation's settings.
+
+    So N4 runs once a volume; a changed file or a changed setting is prepared anew, a file that moved is not.
+
+    Args:
+        data: datalist of volumes.
+        transform: deterministic preparation.
+        cache_dir: folder of prepared volumes; `None` prepares anew each time.
+    """
+
+    def __init__(
+        self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any], *, cache_dir: str | None = None
+    ) -> None:
+        # The files are our own writing: metadata, which `Invertd` needs, do not load under `weights_only`.
+        super().__init__(
+            data=data,
+            transform=transform,
+            cache_dir=cache_dir,
+            hash_func=content_key,
+            hash_transform=pickle_hashing,
+            track_meta=True,
+            weights_only=False,
+        )
 
 
 class SliceDataset(Dataset):
@@ -24,23 +72,16 @@ class SliceDataset(Dataset):
     Args:
         data: datalist of volumes, each a dict with paths under `image` and `label`.
         transform: deterministic preparation; gives tensors (T, X, Y, Z) of one in-plane size under both keys.
-        cache_dir: folder of prepared volumes; `None` prepares anew each time.
-        hash_func: names a cached volume after an item's content and the settings.
+        cache_dir: folder of prepared volumes, see `PreparedDataset`.
 
     Raises:
         DatasetError: no labelled slice is left.
     """
 
     def __init__(
-        self,
-        data: Sequence[dict[str, Any]],
-        transform: Callable[[Any], Any],
-        *,
-        cache_dir: str | None = None,
-        hash_func: Callable[..., bytes] | None = None,
+        self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any], *, cache_dir: str | None = None
     ) -> None:
-        named = {} if hash_func is None else {"hash_func": hash_func}
-        self.volumes = PersistentDataset(data=data, transform=transform, cache_dir=cache_dir, **named)
+        self.volumes = PreparedDataset(data, transform, cache_dir=cache_dir)
         self.slices = [pair for index in range(len(self.volumes)) for pair in _labelled_slices(self.volumes[index])]
         if not self.slices:
             raise DatasetError(f"training needs labelled slices, got none in {len(data)} volumes")
@@ -53,6 +94,11 @@ class SliceDataset(Dataset):
         """`image` (1, X, Y) float32 and `label` (1, X, Y) uint8 of one slice."""
         image, label = self.slices[index]
         return {"image": image, "label": label}
+
+
+def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
+    return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
 def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,20 @@ from ignite.metrics import Metric
 from monai.engines import Evaluator
 
 import pipeline
+from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
 from pipeline.measure.overlap import volume_overlap
 
-__all__ = ["EarlyStop", "EpochSeed", "MetricsRecord", "RunRecord", "VolumeOverlap", "overlap_metrics"]
+__all__ = [
+    "EarlyStop",
+    "EpochSeed",
+    "MetricsRecord",
+    "Progress",
+    "RunRecord",
+    "StopOnNan",
+    "VolumeOverlap",
+    "overlap_metrics",
+]
 
 _log = logging.getLogger(__name__)
 _NO_ENGINE = Engine(lambda _engine, _batch: None)  # Ignite's rule wants its trainer before there is one
@@ -157,6 +168,27 @@ class MetricsRecord:
         record = {name: None if np.isnan(value) else value for name, value in metrics.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+class StopOnNan:
+    """Ends a training whose loss is no longer finite, loudly, before it spoils a checkpoint."""
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to a trainer."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Check the last loss.
+
+        Raises:
+            PipelineError: it is NaN or infinite.
+        """
+        loss = float(engine.state.output[0]["loss"])
+        if not math.isfinite(loss):
+            raise PipelineError(
+                f"the loss is {loss} at iteration {engine.state.iteration}: lower `learning_rate`, or look for "
+                "images without contrast or labels out of place"
+            )
 
 
 class RunRecord:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
+from monai.utils import convert_to_dst_type
 
 __all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16"]
 
@@ -110,7 +111,8 @@ class CineInferer(Inferer):
             for chunk in _as_plain(slices).split(self.batch_slices)
         ]
         stacked = torch.cat(logits).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
-        return stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
+        cines = stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
+        return convert_to_dst_type(cines, inputs)[0]  # with the images' metadata, which `Invertd` needs
 
 
 def _as_plain(tensor: torch.Tensor) -> torch.Tensor:

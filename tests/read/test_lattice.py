@@ -101,3 +101,16 @@ def test_header_distance_that_contradicts_the_positions_is_noted(study):
 def test_count_of_cardiac_images_is_checked(study):
     study.cine(CardiacNumberOfImages=5)
     assert "CardiacNumberOfImages says 5, the files hold 4" in read_dicom_cine(study.folder).notes[0]
+
+
+def test_thin_slices_must_be_even_within_a_tenth_of_their_step(new_study):
+    made = new_study("thin", step_mm=2.0)
+    made.cine(2, 4, ImagePositionPatient=lambda z: made.position(z + 0.15 * (z == 2)))  # 0.3 mm off: below 0.5 mm
+    with pytest.raises(LatticeError, match="evenly spaced"):
+        read_dicom_cine(made.folder)
+
+
+def test_frames_of_a_slice_that_lie_apart_in_its_plane_are_refused(study):
+    study.cine(4, 3, ImagePositionPatient=lambda t, z: np.add(study.position(z), [0, 0, 3.0 * (t == z == 1)]).tolist())
+    with pytest.raises(LatticeError, match=r"slice at 18\.0 mm must share one ImagePositionPatient"):
+        read_dicom_cine(study.folder)

@@ -1,0 +1,1 @@
+"""Cine to network input: bias field, intensity, view."""

@@ -1,0 +1,112 @@
+"""N4 bias-field correction (Tustison et al., IEEE TMI 29(6), 2010) by SimpleITK: one field a cine.
+
+A receive coil multiplies the image by a smooth field that stands still while the heart beats. So one field is fitted to
+the temporal mean, shrunken in plane and inside an Otsu mask; it is evaluated at full resolution, and every phase is
+divided by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from pipeline.core.errors import ConfigError, GridError
+
+__all__ = ["N4Settings", "correct_cine", "estimate_log_field"]
+
+_LEAST_SHRUNKEN = 16
+"""A spline with four control points needs about this many pixels along an axis."""
+
+
+@dataclass(frozen=True)
+class N4Settings:
+    """Settings of the fit.
+
+    Attributes:
+        shrink: factor by which slices are shrunk in plane before the fit; less where slices are small.
+        iterations: most iterations at each resolution of the spline, coarse to fine.
+
+    Raises:
+        ConfigError: a count below 1.
+    """
+
+    shrink: int = 4
+    iterations: tuple[int, ...] = (50, 50, 50, 50)
+
+    def __post_init__(self) -> None:
+        if self.shrink < 1 or not self.iterations or min(self.iterations) < 1:
+            raise ConfigError(f"N4 needs `shrink` and `iterations` of at least 1, got {self.shrink}, {self.iterations}")
+
+
+def estimate_log_field(
+    volume: np.ndarray, spacing_mm: tuple[float, float, float], *, settings: N4Settings | None = None
+) -> np.ndarray:
+    """Estimate the natural logarithm of the bias field of one volume.
+
+    Args:
+        volume: (X, Y, Z) real; a single slice is fitted in 2D. Values below 0 are lifted to start at 0.
+        spacing_mm: distance of voxel centres along X, Y, Z.
+        settings: of the fit.
+
+    Returns:
+        (X, Y, Z) float32 at full resolution, its mean 0 inside the Otsu mask, so that correction keeps the brightness.
+        A volume of one value gives zeros.
+
+    Raises:
+        GridError: NaN or infinity among the values.
+    """
+    volume = np.asarray(volume, dtype=np.float32)
+    if not np.isfinite(volume).all():
+        raise GridError("bias correction needs finite intensities, got NaN or infinity")
+    if volume.max() <= volume.min():
+        return np.zeros(volume.shape, dtype=np.float32)
+    image = _as_itk(volume - min(0.0, float(volume.min())), spacing_mm)
+    mask = sitk.OtsuThreshold(image, 0, 1)
+    field = _fit(image, mask, settings or N4Settings())
+    field -= field[sitk.GetArrayViewFromImage(mask) > 0].mean()
+    return np.ascontiguousarray(field.T.reshape(volume.shape))
+
+
+def correct_cine(
+    array: np.ndarray, spacing_mm: tuple[float, float, float], *, settings: N4Settings | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide every phase of a cine by the field of its temporal mean.
+
+    Args:
+        array: (T, X, Y, Z) real.
+        spacing_mm: distance of voxel centres along X, Y, Z.
+        settings: of the fit.
+
+    Returns:
+        The corrected cine, (T, X, Y, Z) float32, and the log field, (X, Y, Z) float32: `corrected * exp(field)` is
+        the input.
+
+    Raises:
+        GridError: NaN or infinity among the values.
+    """
+    log_field = estimate_log_field(array.mean(axis=0, dtype=np.float64), spacing_mm, settings=settings)
+    return np.asarray(array / np.exp(log_field), dtype=np.float32), log_field
+
+
+def _as_itk(volume: np.ndarray, spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    """The volume with ITK's axis order; a single slice becomes a 2D image, which N4 fits as such."""
+    n_axes = 2 if volume.shape[2] == 1 else 3
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume[:, :, 0].T if n_axes == 2 else volume.T))
+    image.SetSpacing([float(mm) for mm in spacing_mm[:n_axes]])
+    return image
+
+
+def _fit(image: sitk.Image, mask: sitk.Image, settings: N4Settings) -> np.ndarray:
+    """Fit on the shrunken image; the field comes back at full resolution, in ITK's axis order."""
+    in_plane = [max(1, min(settings.shrink, size // _LEAST_SHRUNKEN)) for size in image.GetSize()[:2]]
+    factors = in_plane + [1] * (image.GetDimension() - 2)
+    small_mask = sitk.Shrink(mask, factors)
+    if not sitk.GetArrayViewFromImage(small_mask).any():
+        small_mask = sitk.Shrink(mask * 0 + 1, factors)  # a few bright pixels alone, lost by shrinking
+    corrector = sitk.N4BiasFieldCorrectionImageFilter()
+    corrector.SetMaximumNumberOfIterations(list(settings.iterations))
+    corrector.Execute(sitk.Shrink(image, factors), small_mask)
+    # a copy: a view would outlive the image whose memory it shows
+    return sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Logits to label maps on the native grid."""
