@@ -77,7 +77,7 @@ class Segmenter:
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
-        item = self.preprocessing({"image": case.source, "case": case.name})
+        item = self.preprocessing({"image": [str(file) for file in case.files], "case": case.name})
         with torch.inference_mode():
             item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
         self.postprocessing(item)

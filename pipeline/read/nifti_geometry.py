@@ -73,7 +73,7 @@ def resolve_affine(
         affine = sform @ np.diag([*spacing, 1.0])
         stated = " x ".join(f"{value:g}" for value in spacing)
         notes.append(f"affine rescaled from 1 x 1 x 1 mm to pixdim's {stated} mm (the header contradicts itself)")
-        _log.info("%s [%s]", notes[-1], path)
+        _log.debug("%s [%s]", notes[-1], path)
         return affine + 0.0, tuple(notes)
     if sform is not None:
         affine = sform

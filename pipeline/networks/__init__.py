@@ -1,0 +1,1 @@
+"""Networks: tensors in, logits out. No files, no settings of their own."""

@@ -1,0 +1,159 @@
+"""ResNet backbones with a chosen output stride (He et al. 2016; strides given up for dilation: Chen et al. 2017).
+
+MONAI's `ResNetFeatures` has no output stride, hence these. Modules carry torchvision's names (`conv1`, `bn1`, `layer1`
+... `layer4`, `downsample`), so that state dicts of that layout fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from pipeline.core.errors import ConfigError
+
+__all__ = ["RESNETS", "BasicBlock", "Bottleneck", "ResNet"]
+
+
+def _conv3x3(n_in: int, n_out: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; of ResNet-18 and -34.
+
+    Args:
+        n_in: channels of the input.
+        width: channels within and of the output.
+        stride: of the first convolution.
+        dilation: of both.
+        downsample: the shortcut where shapes differ.
+    """
+
+    expansion = 1
+
+    def __init__(
+        self, n_in: int, width: int, *, stride: int = 1, dilation: int = 1, downsample: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(n_in, width, stride=stride, dilation=dilation)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _conv3x3(width, width, dilation=dilation)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = downsample
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, n_in, X, Y) -> (N, width, X / stride, Y / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(x)) + shortcut)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions beside a shortcut, the stride on the 3x3; of ResNet-50 and -101.
+
+    Args:
+        n_in: channels of the input.
+        width: channels within; the output has four times as many.
+        stride: of the 3x3 convolution.
+        dilation: likewise.
+        downsample: the shortcut where shapes differ.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, n_in: int, width: int, *, stride: int = 1, dilation: int = 1, downsample: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _conv3x3(width, width, stride=stride, dilation=dilation)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = downsample
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, n_in, X, Y) -> (N, 4 * width, X / stride, Y / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        return self.relu(self.bn3(self.conv3(x)) + shortcut)
+
+
+RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+}
+"""Block and number of blocks of each stage, by name."""
+
+_STRIDES = {8: ((1, 2, 1, 1), (1, 1, 2, 4)), 16: ((1, 2, 2, 1), (1, 1, 1, 2)), 32: ((1, 2, 2, 2), (1, 1, 1, 1))}
+"""Output stride -> stride and dilation of the four stages."""
+
+
+class ResNet(nn.Module):
+    """A ResNet without its classifier.
+
+    Args:
+        name: one of `RESNETS`.
+        in_channels: channels of the input.
+        output_stride: input size over feature size: 8, 16 or 32.
+        multi_grid: factors on the dilations of the last stage's blocks, one a block (the last repeats).
+
+    Attributes:
+        out_channels: channels of the features.
+
+    Raises:
+        ConfigError: unknown name or output stride.
+    """
+
+    def __init__(
+        self, name: str, *, in_channels: int = 3, output_stride: int = 32, multi_grid: Sequence[int] = (1, 1, 1)
+    ) -> None:
+        super().__init__()
+        if name not in RESNETS or output_stride not in _STRIDES:
+            raise ConfigError(
+                f"a backbone must be one of {sorted(RESNETS)} with output stride 8, 16 or 32, "
+                f"got {name!r} with {output_stride}"
+            )
+        block, depths = RESNETS[name]
+        strides, dilations = _STRIDES[output_stride]
+        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        n_in = 64
+        for stage, (depth, stride, dilation) in enumerate(zip(depths, strides, dilations, strict=True)):
+            factors = multi_grid if stage == 3 else (1,)
+            rates = [dilation * factors[min(index, len(factors) - 1)] for index in range(depth)]
+            layer = _stage(block, n_in, 64 * 2**stage, stride=stride, rates=rates)
+            setattr(self, f"layer{stage + 1}", layer)
+            n_in = 64 * 2**stage * block.expansion
+        self.out_channels = n_in
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, X, Y) -> (N, out_channels, ceil(X / output_stride), ceil(Y / output_stride))."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck], n_in: int, width: int, *, stride: int, rates: Sequence[int]
+) -> nn.Sequential:
+    """Blocks of one stage; the first alone changes stride and channels."""
+    n_out = width * block.expansion
+    shortcut = None
+    if stride != 1 or n_in != n_out:
+        shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm2d(n_out))
+    blocks = [block(n_in, width, stride=stride, dilation=rates[0], downsample=shortcut)]
+    blocks += [block(n_out, width, dilation=rate) for rate in rates[1:]]
+    return nn.Sequential(*blocks)
