@@ -46,7 +46,7 @@ def write_overlay(
 
 
 def _draw_outlines(panel: Any, labels: np.ndarray) -> None:
-    for structure in STRUCTURES:
+    for structure in reversed(STRUCTURES):  # the cavity last, or the wall would hide its outline
         mask = labels == structure.value
         if mask.any() and not mask.all():
             panel.contour(mask, levels=[0.5], colors=[_colour(structure.rgb)], linewidths=1.0)
