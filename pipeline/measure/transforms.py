@@ -50,5 +50,9 @@ class SaveMeasurementsd(MapTransform):
 
 def _facts(meta: Mapping[str, Any]) -> StudyFacts:
     """What the reader put into the metadata; NaN there means that the header is silent."""
-    known = {name: float(meta.get(name, math.nan)) for name in ("heart_rate_bpm", "height_m", "weight_kg")}
-    return StudyFacts(**{name: value for name, value in known.items() if not math.isnan(value)})
+
+    def known(name: str) -> float | None:
+        value = float(meta.get(name, math.nan))
+        return None if math.isnan(value) else value
+
+    return StudyFacts(heart_rate_bpm=known("heart_rate_bpm"), height_m=known("height_m"), weight_kg=known("weight_kg"))

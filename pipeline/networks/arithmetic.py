@@ -17,7 +17,7 @@ def output_size(size: int, *, kernel: int, stride: int = 1, padding: int = 0, di
 
 
 def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
-    """Pixels of the input that one output pixel depends on: 1 + sum over layers of (k' - 1) x product of strides before.
+    """Pixels of the input that one output pixel depends on: 1 + sum of (k' - 1) x product of strides before.
 
     Args:
         layers: (kernel, stride, dilation) from input to output; a dilated kernel counts as k' = d (k - 1) + 1.

@@ -128,13 +128,13 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        n_in = 64
+        n_in, stages = 64, []
         for stage, (depth, stride, dilation) in enumerate(zip(depths, strides, dilations, strict=True)):
             factors = multi_grid if stage == 3 else (1,)
             rates = [dilation * factors[min(index, len(factors) - 1)] for index in range(depth)]
-            layer = _stage(block, n_in, 64 * 2**stage, stride=stride, rates=rates)
-            setattr(self, f"layer{stage + 1}", layer)
+            stages.append(_stage(block, n_in, 64 * 2**stage, stride=stride, rates=rates))
             n_in = 64 * 2**stage * block.expansion
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.out_channels = n_in
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -143,7 +143,8 @@ class ResNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y) -> (N, out_channels, ceil(X / output_stride), ceil(Y / output_stride))."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        features: torch.Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return features
 
 
 def _stage(

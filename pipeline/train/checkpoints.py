@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from monai.handlers import CheckpointSaver
@@ -75,9 +76,9 @@ class ResumePoint:
             engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
-    def save(self, engine: Engine) -> None:
+    def save(self, engine: Engine) -> None:  # noqa: ARG002 - Ignite passes the engine, which is among the objects
         """Write all states; in a distributed run the first process alone writes."""
-        if engine.state.rank > 0:
+        if idist.get_rank() > 0:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")

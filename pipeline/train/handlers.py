@@ -8,7 +8,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ignite
 import ignite.distributed as idist
@@ -29,7 +29,6 @@ __all__ = [
     "EarlyStop",
     "EpochSeed",
     "MetricsRecord",
-    "Progress",
     "RunRecord",
     "StopOnNan",
     "VolumeOverlap",
@@ -72,7 +71,7 @@ class VolumeOverlap(Metric):
         """The means over all volumes of all processes."""
         rows = self._rows
         if idist.get_world_size() > 1:
-            rows = [row for part in idist.all_gather(self._rows) for row in part]
+            rows = [row for part in cast(list[list[list[float]]], idist.all_gather(self._rows)) for row in part]
         columns = np.array(rows, dtype=float).reshape(len(rows), -1)
         means = [_nanmean(column) for column in columns.T] if len(rows) else [float("nan")] * 2 * len(STRUCTURES)
         dice, iou = means[: len(STRUCTURES)], means[len(STRUCTURES) :]
@@ -86,7 +85,7 @@ def overlap_metrics(*, key: str = "dice_mean") -> tuple[dict[str, Metric], dict[
         Two dicts, for an evaluator's `key_val_metric` and `additional_metrics`.
     """
     overlap = VolumeOverlap()
-    scalars = {name: overlap[name] for name in VolumeOverlap.names()}
+    scalars: dict[str, Metric] = {name: overlap[name] for name in VolumeOverlap.names()}
     return {key: scalars.pop(key)}, scalars
 
 
@@ -108,7 +107,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed torch, NumPy and Python for the epoch that starts."""
-        sequence = np.random.SeedSequence([self.seed, engine.state.epoch, engine.state.rank])
+        sequence = np.random.SeedSequence([self.seed, engine.state.epoch, idist.get_rank()])
         ignite.utils.manual_seed(int(sequence.generate_state(1)[0]))
 
 
@@ -162,7 +161,7 @@ class MetricsRecord:
 
     def __call__(self, engine: Engine) -> None:
         """Write the record."""
-        if engine.state.rank > 0:
+        if idist.get_rank() > 0:
             return
         metrics = {name: float(value) for name, value in engine.state.metrics.items()}
         record = {name: None if np.isnan(value) else value for name, value in metrics.items()}
@@ -211,7 +210,7 @@ class RunRecord:
 
     def __call__(self, engine: Engine) -> None:
         """Write the record."""
-        if engine.state.rank > 0:
+        if idist.get_rank() > 0:
             return
         versions = {
             "pipeline": pipeline.__version__,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
@@ -110,7 +110,7 @@ class CineInferer(Inferer):
             )
             for chunk in _as_plain(slices).split(self.batch_slices)
         ]
-        stacked = torch.cat(logits).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
+        stacked = torch.cat(cast(list[torch.Tensor], logits)).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
         cines = stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
         return convert_to_dst_type(cines, inputs)[0]  # with the images' metadata, which `Invertd` needs
 

@@ -67,7 +67,7 @@ def _heart_window(labels: np.ndarray, margin: float = 0.35) -> tuple[slice, slic
         return slice(None), slice(None)
     box = []
     for axis, size in enumerate(plane.shape):
-        hit = np.flatnonzero(plane.any(axis=1 - axis))
+        hit = np.flatnonzero(np.any(plane, axis=1 - axis))
         extra = int(margin * (hit[-1] - hit[0] + 1)) + 4
         box.append(slice(max(0, hit[0] - extra), min(size, hit[-1] + extra + 1)))
     return box[0], box[1]
