@@ -28,7 +28,8 @@ def main() -> None:
     rows = [row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle)]
     for row in rows:
         print(
-            f"{row['bundle']:45s} {row['what']:10s} fp32 {row['plain_s']:.3f} s, shipped {row['shipped_s']:.3f} s: {row['ratio']:.2f}x"
+            f"{row['bundle']:40s} {row['what']:10s} fp32 {row['plain_s']:.3f} s, "
+            f"shipped {row['shipped_s']:.3f} s: {row['ratio']:.2f}x"
         )
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(json.dumps(rows, indent=2) + "\n")

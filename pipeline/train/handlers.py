@@ -182,7 +182,8 @@ class StopOnNan:
         Raises:
             PipelineError: it is NaN or infinite.
         """
-        loss = float(engine.state.output[0]["loss"])
+        output = cast(list[dict[str, Any]], engine.state.output)  # decollated: the batch's loss stands in each item
+        loss = float(output[0]["loss"])
         if not math.isfinite(loss):
             raise PipelineError(
                 f"the loss is {loss} at iteration {engine.state.iteration}: lower `learning_rate`, or look for "
@@ -208,7 +209,7 @@ class RunRecord:
         """Listen to a trainer; the first process alone writes."""
         engine.add_event_handler(Events.STARTED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Engine) -> None:  # noqa: ARG002 - Ignite passes the engine
         """Write the record."""
         if idist.get_rank() > 0:
             return

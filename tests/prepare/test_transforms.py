@@ -1,0 +1,98 @@
+"""The MONAI wrappers: view, bias, intensity, resampling; and the way back to the file's own grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import Compose, Invertd, Spacingd
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.geometry import affine_from_dicom, spacing_of
+from pipeline.prepare.transforms import CorrectBiasd, NormaliseIntensityd, StandardViewd
+from pipeline.prepare.view import is_mirrored
+from pipeline.restore.transforms import ToLabelMapd
+
+OBLIQUE = affine_from_dicom(
+    position=(10.0, -40.0, 25.0),
+    orientation=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0),
+    pixel_spacing=(1.9, 1.2),
+    slice_step=(-0.6 * 9, 0.8 * 9, 0.0),
+)
+
+
+def _cine(affine: np.ndarray, shape: tuple[int, ...] = (3, 40, 36, 4)) -> MetaTensor:
+    x = torch.linspace(0, 3, shape[1]).view(1, -1, 1, 1)
+    y = torch.linspace(0, 2, shape[2]).view(1, 1, -1, 1)
+    smooth = torch.sin(x) + torch.cos(y) + torch.arange(shape[0]).view(-1, 1, 1, 1) + torch.arange(shape[3]) / 3
+    return MetaTensor(smooth.float().contiguous(), affine=torch.tensor(affine))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_there_and_back_on_an_oblique_grid(mirrored: bool) -> None:
+    affine = OBLIQUE @ np.diag([1.0, -1.0, 1.0, 1.0]) if mirrored else OBLIQUE
+    assert is_mirrored(affine) == (is_mirrored(OBLIQUE) != mirrored)
+    image = _cine(affine)
+    forward = Compose(
+        [
+            StandardViewd("image"),
+            CorrectBiasd("image"),
+            Spacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border"),
+            NormaliseIntensityd("image"),
+        ]
+    )
+    item = forward({"image": image})
+    assert item["image"].shape[0] == 3
+    assert item["image"].shape[3] == 4
+    assert spacing_of(item["image"].affine.numpy()) == pytest.approx((1.4, 1.4, 9.0))
+    assert not is_mirrored(item["image"].affine.numpy())
+    n_classes = 2
+    item["pred"] = MetaTensor(torch.cat([item["image"], -item["image"]])[[0, 3, 1, 4, 2, 5]], meta=item["image"].meta)
+    restored = Invertd("pred", transform=forward, orig_keys="image", nearest_interp=False)(item)["pred"]
+    assert restored.shape == (3 * n_classes, *image.shape[1:])
+    np.testing.assert_allclose(restored.affine, affine, atol=1e-9)
+    expected = NormaliseIntensityd("image")(CorrectBiasd("image")({"image": image}))["image"]
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    assert np.corrcoef(restored[0::2][inner].flatten(), expected[inner].flatten())[0, 1] > 0.999
+    labels = ToLabelMapd("pred", n_classes=n_classes)({"pred": restored})["pred"]
+    assert labels.shape == image.shape
+    assert labels.dtype == torch.uint8
+
+
+def test_view_flips_only_mirrored_images() -> None:
+    plain, flipped = np.diag([-1.5, -1.5, 8.0, 1.0]), np.diag([-1.5, 1.5, 8.0, 1.0])
+    image = _cine(plain)
+    torch.testing.assert_close(StandardViewd("image")({"image": image})["image"].as_tensor(), image.as_tensor())
+    mirrored = StandardViewd("image")({"image": _cine(flipped)})["image"]
+    torch.testing.assert_close(mirrored.as_tensor(), image.as_tensor().flip(2))
+    assert not is_mirrored(mirrored.affine.numpy())
+
+
+def test_real_short_axis_stacks_are_seen_from_the_apex(cmr_data) -> None:
+    for study in ("SCD0000101", "SCD0000201"):
+        header = pydicom.dcmread(cmr_data / "sunnybrook" / "dicom" / study / "1.dcm", stop_before_pixels=True)
+        affine = affine_from_dicom(
+            position=header.ImagePositionPatient,
+            orientation=[float(v) for v in header.ImageOrientationPatient],
+            pixel_spacing=header.PixelSpacing,
+            slice_step=np.cross(*np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)),
+        )
+        assert not is_mirrored(affine)
+
+
+def test_field_is_retrievable() -> None:
+    image = _cine(OBLIQUE) + 5.0
+    item = CorrectBiasd("image", field_key="log_field")({"image": image})
+    product = item["image"].as_tensor() * torch.exp(item["log_field"])
+    torch.testing.assert_close(product, image.as_tensor(), rtol=1e-4, atol=1e-4)
+
+
+def test_mean_subtraction_wants_its_mean() -> None:
+    image = _cine(OBLIQUE)
+    item = NormaliseIntensityd("image", method="subtract_mean", mean=1.5)({"image": image})
+    torch.testing.assert_close(item["image"].as_tensor(), image.as_tensor() - 1.5)
+    for settings in ({"method": "subtract_mean"}, {"method": "zscore", "mean": 1.0}, {"method": "best"}):
+        with pytest.raises(ConfigError, match="`me"):
+            NormaliseIntensityd("image", **settings)

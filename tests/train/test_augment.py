@@ -1,0 +1,112 @@
+"""Augmentation: exact where it does nothing, aligned where it moves, never mirrored, repeatable."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pipeline.core.errors import ConfigError
+from pipeline.train.augment import AugmentBatch, Strength
+
+STILL = {name: 0.0 for name in Strength.__dataclass_fields__ if name.startswith("p_")}
+
+
+def _batch(n: int = 8, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """A wedge without any mirror symmetry, the label where the image is bright."""
+    x = torch.arange(size).view(1, 1, -1, 1).float() - size / 2
+    y = torch.arange(size).view(1, 1, 1, -1).float() - size / 2
+    label = ((x > -8) & (x < 12) & (y > -14) & (y < 0.8 * x)).to(torch.uint8)
+    return (3.0 * label.float()).expand(n, 1, -1, -1).clone(), label.expand(n, 1, -1, -1).clone()
+
+
+def test_nothing_to_do_is_an_exact_crop() -> None:
+    image = torch.arange(2 * 100.0).view(2, 1, 10, 10)
+    cropped, label = AugmentBatch((4, 6), **STILL)(image, image.to(torch.uint8))
+    torch.testing.assert_close(cropped, image[:, :, 3:7, 2:8])
+    assert torch.equal(label, image[:, :, 3:7, 2:8].to(torch.uint8))
+
+
+def test_window_larger_than_the_slice_is_padded_with_its_lowest_value() -> None:
+    image = torch.full((1, 1, 4, 4), 2.0)
+    image[0, 0, 1, 1] = -1.0
+    padded, label = AugmentBatch((8, 8), **STILL)(image, torch.ones(1, 1, 4, 4, dtype=torch.uint8))
+    assert padded[0, 0, 0, 0] == -1.0
+    torch.testing.assert_close(padded[:, :, 2:6, 2:6], image)
+    assert label.sum() == 16
+
+
+def test_label_follows_its_image() -> None:
+    torch.manual_seed(0)
+    image, label = AugmentBatch((64, 64), **(STILL | {"p_spatial": 1.0}))(*_batch(16))
+    assert label.dtype == torch.uint8
+    agreement = ((image > 1.5) == (label > 0)).float().mean((1, 2, 3))
+    assert agreement.min() > 0.985
+
+
+def test_a_quarter_turn_is_a_quarter_turn() -> None:
+    image, label = _batch(1)
+    augment = AugmentBatch((64, 64), rotation=math.pi / 2, scale=0.0, shift=0.0, **(STILL | {"p_spatial": 1.0}))
+    angles = []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        angles.append(augment(image, label)[0])
+    torch.manual_seed(0)
+    assert max((turned - image.rot90(-1, (2, 3))).abs().mean().item() for turned in angles) > 0.1
+    assert min((turned - image.rot90(1, (2, 3))).abs().mean().item() for turned in angles) < 0.1
+
+
+def test_area_changes_by_the_square_of_the_scale_and_no_further() -> None:
+    torch.manual_seed(0)
+    _, label = _batch(64)
+    augment = AugmentBatch((64, 64), scale=0.2, rotation=0.0, shift=0.0, **(STILL | {"p_spatial": 1.0}))
+    ratio = augment(label.float(), label)[1].sum((1, 2, 3)) / label.sum((1, 2, 3))
+    assert 0.8**2 * 0.9 < 1 / ratio.max() < 0.85
+    assert 1.15 < 1 / ratio.min() < 1.2**2 * 1.1
+
+
+def test_handedness_never_changes() -> None:
+    """Three blobs of labels 1, 2, 3 keep their sense of rotation under every change of place."""
+    torch.manual_seed(1)
+    label = torch.zeros(64, 1, 96, 96, dtype=torch.uint8)
+    for value, (x, y) in enumerate(((36, 40), (60, 44), (50, 64)), start=1):
+        label[:, :, x - 4 : x + 4, y - 4 : y + 4] = value
+    _, moved = AugmentBatch((96, 96))(label.float(), label)
+    centres = torch.stack([torch.stack([(m == v).nonzero().float().mean(0)[-2:] for v in (1, 2, 3)]) for m in moved])
+    first, second = centres[:, 1] - centres[:, 0], centres[:, 2] - centres[:, 0]
+    assert ((first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) > 0).all()
+
+
+def test_intensities_stay_sane_and_samples_differ() -> None:
+    torch.manual_seed(0)
+    image = torch.randn(32, 1, 64, 64)
+    changed, _ = AugmentBatch((64, 64))(image, torch.zeros(32, 1, 64, 64, dtype=torch.uint8))
+    assert torch.isfinite(changed).all()
+    assert changed.abs().max() < 20
+    assert not torch.allclose(changed, image)
+
+
+@pytest.mark.parametrize("name", ["p_gamma", "p_contrast", "p_brightness", "p_bias", "p_ghosting", "p_noise", "p_blur"])
+def test_each_change_acts_alone_on_the_image_alone(name: str) -> None:
+    torch.manual_seed(0)
+    image, label = torch.randn(4, 1, 32, 32), torch.randint(0, 4, (4, 1, 32, 32), dtype=torch.uint8)
+    changed, same = AugmentBatch((32, 32), **(STILL | {name: 1.0}))(image, label)
+    assert torch.equal(same, label)
+    assert ((changed - image).abs().amax((1, 2, 3)) > 1e-3).all()
+
+
+def test_the_seed_repeats_a_batch() -> None:
+    results = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        results.append(AugmentBatch((48, 48))(*_batch()))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_refusals() -> None:
+    with pytest.raises(ConfigError, match="2 positive"):
+        AugmentBatch((0, 5))
+    with pytest.raises(ConfigError, match="rotatoin"):
+        AugmentBatch((5, 5), rotatoin=1.0)
