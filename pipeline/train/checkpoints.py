@@ -22,16 +22,19 @@ _log = logging.getLogger(__name__)
 class BestCheckpoint(CheckpointSaver):
     """MONAI's saver of the best model, with a state of its own, so that a resumed run keeps the best so far.
 
+    The file holds the bare state dict: `monai.bundle.load` leaves a network untrained, silently, where the weights
+    lie under a key that it is not told.
+
     Args:
         save_dir: folder of the file.
-        network: the module whose weights are saved, as `{"model": state_dict}`.
+        network: the module whose weights are saved.
         filename: name of the one file kept.
     """
 
     def __init__(self, save_dir: str, network: torch.nn.Module, filename: str = "model.pt") -> None:
         super().__init__(
             save_dir=save_dir,
-            save_dict={"model": _Nested(network)},
+            save_dict={"model": network},
             save_key_metric=True,
             key_metric_filename=filename,
         )
@@ -39,19 +42,6 @@ class BestCheckpoint(CheckpointSaver):
     def state_dict(self) -> Mapping[str, Any]:
         """The score of the best model so far; `load_state_dict`, inherited, takes it up again."""
         return self._key_metric_checkpoint.state_dict() if self._key_metric_checkpoint else {}
-
-
-class _Nested:
-    """Shows a module's state as `{"model": ...}`: Ignite saves a single object's state without its name."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        self.network = network
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"model": self.network.state_dict()}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.network.load_state_dict(state_dict["model"])
 
 
 class ResumePoint:
@@ -107,7 +97,7 @@ def load_weights(network: torch.nn.Module, path: str | Path) -> torch.nn.Module:
 
     Args:
         network: receives the weights in place.
-        path: a file with `{"model": state_dict}`, or a bare state dict.
+        path: a file with a bare state dict, or one under the key "model".
 
     Returns:
         The same network.

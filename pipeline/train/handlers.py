@@ -26,6 +26,7 @@ from pipeline.core.labels import STRUCTURES
 from pipeline.measure.overlap import volume_overlap
 
 __all__ = [
+    "Attached",
     "EarlyStop",
     "EpochSeed",
     "MetricsRecord",
@@ -109,6 +110,23 @@ class EpochSeed:
         """Seed torch, NumPy and Python for the epoch that starts."""
         sequence = np.random.SeedSequence([self.seed, engine.state.epoch, idist.get_rank()])
         ignite.utils.manual_seed(int(sequence.generate_state(1)[0]))
+
+
+class Attached:
+    """Puts a handler that the configuration also needs elsewhere, as for its state, into a list of handlers.
+
+    MONAI's check of bundles wants every handler there to be written as an object, not as a reference.
+
+    Args:
+        handler: anything with `attach`.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        self.handler = handler
+
+    def attach(self, engine: Engine) -> None:
+        """Attach the handler."""
+        self.handler.attach(engine)
 
 
 class EarlyStop:

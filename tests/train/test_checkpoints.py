@@ -35,7 +35,7 @@ def test_best_checkpoint_keeps_the_best_across_a_resume(tmp_path: Path) -> None:
         engine.state.key_metric_name = "dice_mean"
         engine.state.metrics = {"dice_mean": score}
         saver.metrics_completed(engine)
-        return torch.load(tmp_path / "model.pt", weights_only=True)["model"]["weight"].item()
+        return torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item()
 
     saver = BestCheckpoint(str(tmp_path), network)
     assert validate(saver, 1.0, 0.5) == 1.0

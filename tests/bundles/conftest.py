@@ -1,0 +1,87 @@
+"""Bundles trained for a moment on a few tiny phantom patients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.app.bundles import CONFIGS, copy_bundle, find_bundle
+from pipeline.app.render import bundle_names
+from pipeline.phantom.anatomy import make_patient
+from pipeline.phantom.dataset import write_dataset
+from pipeline.phantom.dicom import write_study
+from pipeline.phantom.study import make_cine
+
+SCAN = {"n_phases": 3, "n_slices": 5, "size": 48, "pixel_mm": 5.0, "step_mm": 18.0}
+TINY = {
+    "ventricles_mr_segmentation_unet": {"network_def#channels": [4, 8, 16], "network_def#strides": [2, 2]},
+    "ventricles_mr_segmentation_deeplabv3": {"network_def#backbone": "resnet18", "network_def#output_stride": 16},
+}
+QUICK = {"epochs": 2, "val_interval": 1, "batch_size": 8, "window": [64, 64], "spacing_mm": [4.0, 4.0, -1]}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A bundle's folder after `monai.bundle run training`, and the data it was trained on."""
+
+    root: Path
+    data: Path
+
+    @property
+    def study(self) -> Path:
+        """A DICOM study of a patient who was not trained on."""
+        return self.data / "study"
+
+    @property
+    def nifti(self) -> Path:
+        """A NIfTI cine."""
+        return self.data / "images" / "phantom0000.nii.gz"
+
+
+def run_module(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m ...` as a user would, and fail with its output."""
+    environment = os.environ | {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"} | (env or {})
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+    return done
+
+
+def run_bundle(trained: Trained, run_id: str, config: str, *overrides: str, module: tuple[str, ...] = ()) -> None:
+    """`python -m monai.bundle run RUN_ID ...` in the bundle's folder; `config` as MONAI's option takes it."""
+    start = module or ("monai.bundle",)
+    run_module(*start, "run", run_id, "--config_file", config, "--bundle_root", ".", *overrides, cwd=trained.root)
+
+
+@pytest.fixture(scope="session", params=bundle_names(CONFIGS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Each bundle in turn, trained by MONAI's own command."""
+    folder = tmp_path_factory.mktemp(request.param)
+    data = folder / "data"
+    write_dataset(data, n_patients=4, seed=0, **SCAN)
+    write_study(make_cine(make_patient(50), **SCAN), data / "study")
+    root = copy_bundle(find_bundle(request.param), folder / request.param, {**TINY[request.param], **QUICK})
+    bundle = Trained(root, data)
+    run_bundle(bundle, "training", "configs/train.json", "--dataset_dir", str(data))
+    return bundle
+
+
+def run_bare(cwd: Path, code: str, env: dict[str, str], *, expect_failure: bool = False) -> None:
+    """Run code by an interpreter without its site-packages, in another folder than the code's."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-W", "ignore", "-c", code]
+        if sys.version_info >= (3, 11)
+        else [sys.executable, "-S", "-W", "ignore", "-c", "import sys; sys.path.remove(''); " + code],
+        cwd=cwd,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode != 0) == expect_failure, done.stdout[-2000:] + done.stderr[-5000:]

@@ -1,0 +1,98 @@
+"""Every command of a bundle's README, run as MONAI's users run them, on phantom data."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.app.package import package_bundle
+from pipeline.read.cine import read_cine
+
+from .conftest import Trained, run_bare, run_bundle, run_module
+
+pytestmark = pytest.mark.slow
+
+
+def test_training_leaves_weights_record_curves_and_resume_point(trained: Trained) -> None:
+    weights = torch.load(trained.root / "models" / "model.pt", weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in weights.values())
+    record = json.loads((trained.root / "eval" / "run.json").read_text())
+    assert len(record["split"]["train"]) == 3
+    assert len(record["split"]["validation"]) == 1
+    assert (trained.root / "eval" / "last.pt").is_file()
+    assert list((trained.root / "eval").glob("events.out.tfevents.*"))
+
+
+def test_evaluating_writes_dice_and_iou_by_name(trained: Trained) -> None:
+    run_bundle(trained, "evaluating", "configs/evaluate.json", "--dataset_dir", str(trained.data))
+    metrics = json.loads((trained.root / "eval" / "metrics.json").read_text())
+    names = ("left_ventricle", "myocardium", "right_ventricle", "mean")
+    assert set(metrics) == {f"{kind}_{name}" for kind in ("dice", "iou") for name in names}
+
+
+def test_inference_on_dicom_and_on_nifti(trained: Trained) -> None:
+    for source, case in ((trained.study, "study"), (trained.nifti, "phantom0000")):
+        run_bundle(trained, "inference", "configs/inference.json", "--dataset_dir", str(source))
+        segmentation = read_cine(trained.root / "eval" / case / "segmentation.nii.gz")
+        image = read_cine(source)
+        assert segmentation.array.shape == image.array.shape
+        assert segmentation.array.dtype == np.uint8
+        assert segmentation.grid.matches(image.grid)
+        assert segmentation.array.max() <= 3
+        measured = json.loads((trained.root / "eval" / case / "measurements.json").read_text())
+        assert len(measured["volumes_ml"]["left_ventricle"]) == 3
+
+
+def test_run_without_an_id_does_the_same(trained: Trained, tmp_path: Path) -> None:
+    options = ("--config_file", "configs/inference.json", "--bundle_root", ".", "--output_dir", str(tmp_path))
+    run_module("monai.bundle", "run", *options, "--dataset_dir", str(trained.nifti), cwd=trained.root)
+    assert (tmp_path / "phantom0000" / "segmentation.nii.gz").is_file()
+
+
+def test_two_processes_train_together(trained: Trained, tmp_path: Path) -> None:
+    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
+    overlay = "['configs/train.json','configs/multi_gpu_train.json']"
+    places = (
+        "--output_dir",
+        str(tmp_path / "eval"),
+        "--ckpt_dir",
+        str(tmp_path / "models"),
+        "--epochs",
+        "1",
+        "--val_fraction",
+        "0.5",
+    )
+    run_bundle(trained, "training", overlay, "--dataset_dir", str(trained.data), *places, module=launcher)
+    states = torch.load(tmp_path / "eval" / "last.pt", weights_only=True)
+    assert not any(name.startswith("module.") for name in states["model"])
+    assert (tmp_path / "models" / "model.pt").is_file()
+
+
+def test_package_runs_from_an_empty_folder_without_this_library_installed(trained: Trained, tmp_path: Path) -> None:
+    archive = package_bundle(trained.root, tmp_path / "dist")
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "empty")
+    root = tmp_path / "empty" / trained.root.name
+    installed = tmp_path / "site"
+    installed.mkdir()
+    for folder in (Path(entry) for entry in sys.path if entry.endswith("site-packages")):
+        for package in folder.iterdir():
+            if not package.name.startswith(("__editable__", "cardiac_mr_pipeline")) and package.suffix != ".pth":
+                (installed / package.name).symlink_to(package)
+    options = ("--config_file", "configs/inference.json", "--bundle_root", ".", "--dataset_dir", str(trained.study))
+    # -S leaves out the environment's own packages, this library among them
+    bare = {"PYTHONPATH": str(installed)}
+    run_bare(root, "import pipeline", bare, expect_failure=True)
+    run_bare(
+        root,
+        f"import sys; sys.argv = ['monai.bundle', 'run', 'inference', *{options!r}]; "
+        "import runpy; runpy.run_module('monai.bundle', run_name='__main__')",
+        bare,
+    )
+    assert (root / "eval" / "study" / "segmentation.nii.gz").is_file()
