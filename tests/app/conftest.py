@@ -1,10 +1,19 @@
-"""A miniature of `configs/`, so that rendering is tested by hand-worked content."""
+"""A miniature of `configs/` with hand-worked content, a bundle with random weights, and a folder of studies."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pydicom
 import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from pipeline.app.bundles import DEFAULT_BUNDLE, copy_bundle, find_bundle
+from pipeline.phantom.anatomy import make_patient
+from pipeline.phantom.dataset import write_nifti
+from pipeline.phantom.dicom import write_study
+from pipeline.phantom.study import make_cine
 
 _FILES = {
     "LICENSE": "terms\n",
@@ -42,3 +51,38 @@ def tiny_configs(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return tmp_path / "configs"
+
+
+@pytest.fixture(scope="session")
+def untrained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a small network and random weights: it runs, and is wrong."""
+    root = tmp_path_factory.mktemp("bundles") / "untrained"
+    settings = {
+        "network_def#channels": [4, 8, 16],
+        "network_def#strides": [2, 2],
+        "window": [64, 64],
+        "spacing_mm": [4.0, 4.0, -1],
+    }
+    copy_bundle(find_bundle(DEFAULT_BUNDLE), root, settings)
+    parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
+    torch.manual_seed(0)
+    torch.save(parser.get_parsed_content("network_def").state_dict(), root / "models" / "model.pt")
+    return root
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a DICOM cine, a NIfTI cine, a static NIfTI volume, and a study with a phase missing."""
+    folder = tmp_path_factory.mktemp("studies")
+    phantom = make_cine(make_patient(11), n_phases=3, n_slices=4, size=40, pixel_mm=6.0, step_mm=20.0)
+    write_study(phantom, folder / "one")
+    write_nifti(folder / "two.nii.gz", phantom.image)
+    write_nifti(folder / "three.nii", phantom.image, n_phases=1)
+    files = write_study(phantom, folder / "broken", extras=False)
+    files[4].unlink()
+    for path in (folder / "broken").iterdir():  # a study of its own
+        header = pydicom.dcmread(path)
+        header.StudyInstanceUID = "1.2.3.4"
+        header.save_as(path)
+    (folder / "notes.txt").write_text("not an image")
+    return folder

@@ -1,0 +1,130 @@
+"""The command line, called as a user calls it, on phantom studies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app import cli
+from pipeline.core.errors import BundleError, ConfigError, UnreadableError
+from pipeline.read.cine import read_cine
+
+runner = CliRunner()
+
+
+def _segment(*arguments: str) -> tuple[int, str, str]:
+    result = runner.invoke(cli.app, ["segment", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_folder_of_everything_and_one_bad_case(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
+    code, out, err = _segment(str(studies), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    assert code == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "three"}
+    assert "broken: FAILED" in err
+    assert "phase" in err
+    assert all(f"{name}: " in out for name in ("one", "two", "three"))
+    assert "not for diagnosis" in out
+    for name, source in (("one", studies / "one"), ("two", studies / "two.nii.gz"), ("three", studies / "three.nii")):
+        found, image = read_cine(tmp_path / name / "segmentation.nii.gz"), read_cine(source)
+        assert found.array.shape == image.array.shape
+        assert found.grid.matches(image.grid)
+    assert nib.load(tmp_path / "three" / "segmentation.nii.gz").ndim == 3
+    assert nib.load(tmp_path / "two" / "segmentation.nii.gz").ndim == 4
+    assert nib.load(tmp_path / "two" / "segmentation.nii.gz").get_data_dtype() == np.uint8
+    cine, static = (json.loads((tmp_path / name / "measurements.json").read_text()) for name in ("one", "three"))
+    assert {"ed_phase", "es_phase", "left_ventricle", "myocardial_mass_g"} <= set(cine)
+    assert len(static["volumes_ml"]["left_ventricle"]) == 1
+
+
+def test_dicom_and_nifti_of_one_cine_give_one_segmentation(
+    untrained_bundle: Path, studies: Path, tmp_path: Path
+) -> None:
+    for source in ("one", "two.nii.gz"):
+        assert _segment(str(studies / source), "-o", str(tmp_path), "--bundle", str(untrained_bundle))[0] == 0
+    first, second = (read_cine(tmp_path / name / "segmentation.nii.gz").array for name in ("one", "two"))
+    # NIfTI rounds the affine to float32, and random weights decide narrowly in many places
+    assert (first != second).mean() < 0.05
+
+
+def test_a_mirrored_nifti_gives_the_mirrored_segmentation(
+    untrained_bundle: Path, studies: Path, tmp_path: Path
+) -> None:
+    image = nib.load(studies / "two.nii.gz")
+    flip = np.diag([1.0, -1.0, 1.0, 1.0])
+    flip[1, 3] = image.shape[1] - 1
+    mirrored = nib.Nifti1Image(np.asarray(image.dataobj)[:, ::-1], image.affine @ flip)
+    mirrored.header.set_xyzt_units("mm", "msec")
+    nib.save(mirrored, tmp_path / "mirrored.nii.gz")
+    for source in (studies / "two.nii.gz", tmp_path / "mirrored.nii.gz"):
+        assert _segment(str(source), "-o", str(tmp_path / "out"), "--bundle", str(untrained_bundle))[0] == 0
+    plain, flipped = (read_cine(tmp_path / "out" / name / "segmentation.nii.gz").array for name in ("two", "mirrored"))
+    assert (plain != flipped[:, :, ::-1]).mean() < 5e-3
+
+
+def test_json_and_quiet(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
+    source = str(studies / "two.nii.gz")
+    options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    (line,) = _segment(source, *options, "--json")[1].splitlines()
+    record = json.loads(line)
+    assert record["name"] == "two"
+    assert record["error"] is None
+    assert record["measurements"]["n_phases"] == 3
+    assert _segment(source, *options, "--quiet")[1] == ""
+
+
+def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
+    options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    code, _, err = _segment(str(studies / "one"), *options, "--series", "1.2.3")
+    assert code == 1
+    assert "1.2.3" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("segment", "missing", "-o", "out"), UnreadableError, "missing"),
+        (("segment", "missing", "-o", "out", "--bundle", "no_such"), BundleError, "no_such"),
+        (("train", "--data", "x", "-o", "out", "--set", "epoch=3"), ConfigError, "epoch"),
+        (("train", "--data", "x", "-o", "out", "--set", "epochs"), ConfigError, "ID=VALUE"),
+        (("evaluate", "--data", "x", "--set", "windw=[1,1]"), ConfigError, "windw"),
+    ],
+)
+def test_wrong_use_ends_in_one_sentence(
+    untrained_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    error: type[Exception],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if error is UnreadableError:
+        arguments = (*arguments, "--bundle", str(untrained_bundle))
+    monkeypatch.setattr("sys.argv", ["cmr", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    message = capsys.readouterr().err.strip().splitlines()
+    assert words in message[-1]
+    assert message[-1].startswith("cmr: ")
+
+
+def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:
+    with pytest.raises(BundleError, match="no weights"):
+        _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path))
+
+
+def test_phantom_writes_a_data_set(tmp_path: Path) -> None:
+    result = runner.invoke(cli.app, ["phantom", str(tmp_path / "data"), "--patients", "1", "--layout", "static"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "data" / "datalist.csv").is_file()
+    assert json.loads((tmp_path / "data" / "truth.json").read_text())["phantom0000"]["ef_percent"] > 0
