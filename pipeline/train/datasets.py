@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from monai.data import PersistentDataset
 from monai.data.utils import pickle_hashing
+from monai.utils import convert_to_tensor
 from torch.utils.data import Dataset
 
 from pipeline.core.errors import DatasetError
@@ -102,12 +103,12 @@ def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Split a prepared volume (T, X, Y, Z) into slices; those without any label are left out."""
-    images = _plain(volume["image"]).float().permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1).contiguous()
-    labels = _plain(volume["label"]).to(torch.uint8).permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1).contiguous()
+    """Split a prepared volume into pairs of image and label; those without any label are left out."""
+    images, labels = _slices(volume["image"]).float(), _slices(volume["label"]).to(torch.uint8)
     return [pair for pair in zip(images, labels, strict=True) if bool((pair[1] != UNLABELLED).any())]
 
 
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """Drop MONAI's metadata, which would be copied at every access."""
-    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor
+def _slices(volume: torch.Tensor) -> torch.Tensor:
+    """(T, X, Y, Z) -> (T*Z, 1, X, Y), without MONAI's metadata, which would be copied at every access."""
+    plain: torch.Tensor = convert_to_tensor(volume, track_meta=False)
+    return plain.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1).contiguous()

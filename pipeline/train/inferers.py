@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
-from monai.utils import convert_to_dst_type
+from monai.utils import convert_to_dst_type, convert_to_tensor
 
 __all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16"]
 
@@ -96,7 +96,8 @@ class CineInferer(Inferer):
             (B, T*C, X, Y, Z) float32 logits, phase-major: channel `t * C + c`.
         """
         n_cines, n_phases, size_x, size_y, n_slices = inputs.shape
-        slices = torch.as_tensor(inputs).permute(0, 1, 4, 2, 3).reshape(-1, 1, size_x, size_y)
+        plain = convert_to_tensor(inputs, track_meta=False)  # metadata would be checked at every window
+        slices = plain.permute(0, 1, 4, 2, 3).reshape(-1, 1, size_x, size_y)
         forward = AutocastInferer(self.amp)
         logits = [
             sliding_window_inference(
@@ -108,13 +109,8 @@ class CineInferer(Inferer):
                 mode="gaussian",
                 padding_mode="replicate",
             )
-            for chunk in _as_plain(slices).split(self.batch_slices)
+            for chunk in slices.split(self.batch_slices)
         ]
         stacked = torch.cat(cast(list[torch.Tensor], logits)).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
         cines = stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
         return convert_to_dst_type(cines, inputs)[0]  # with the images' metadata, which `Invertd` needs
-
-
-def _as_plain(tensor: torch.Tensor) -> torch.Tensor:
-    """Drop MONAI's metadata, which would be checked at every window."""
-    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor
