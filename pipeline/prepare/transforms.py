@@ -20,6 +20,10 @@ from pipeline.prepare.view import is_mirrored
 __all__ = ["CorrectBiasd", "NormaliseIntensityd", "StandardViewd"]
 
 
+class _TurnOver(Flip):
+    """A flip that goes by its own name in an image's record of transforms, so that no other flip is taken for it."""
+
+
 class StandardViewd(MapTransform, InvertibleTransform):
     """Flip the rows of images stored upside down (see `view`); undone by MONAI's `Invertd`.
 
@@ -29,7 +33,7 @@ class StandardViewd(MapTransform, InvertibleTransform):
 
     def __init__(self, keys: KeysCollection) -> None:
         super().__init__(keys)
-        self.flip = Flip(spatial_axis=1)
+        self.flip = _TurnOver(spatial_axis=1)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Flip where needed; the affine follows."""
@@ -44,7 +48,7 @@ class StandardViewd(MapTransform, InvertibleTransform):
         restored = dict(data)
         for key in self.key_iterator(restored):
             operations = restored[key].applied_operations
-            if operations and operations[-1]["class"] == Flip.__name__:
+            if operations and operations[-1]["class"] == _TurnOver.__name__:
                 restored[key] = self.flip.inverse(restored[key])
         return restored
 

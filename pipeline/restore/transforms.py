@@ -8,10 +8,29 @@ from typing import Any
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
+from monai.utils import convert_to_dst_type, convert_to_numpy
 
+from pipeline.restore.cleanup import keep_largest_component
 from pipeline.restore.decide import decide_labels
 
-__all__ = ["ToLabelMapd"]
+__all__ = ["KeepLargestComponentd", "ToLabelMapd"]
+
+
+class KeepLargestComponentd(MapTransform):
+    """Keep each structure's largest piece in each phase, see `cleanup.keep_largest_component`; metadata stay.
+
+    Args:
+        keys: of the label maps, (T, X, Y, Z).
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the label map under each key."""
+        cleaned = dict(data)
+        for key in self.key_iterator(cleaned):
+            labels = cleaned[key]
+            kept = keep_largest_component(convert_to_numpy(labels))
+            cleaned[key] = convert_to_dst_type(kept, labels)[0]
+        return cleaned
 
 
 class ToLabelMapd(MapTransform):

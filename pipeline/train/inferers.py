@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, cast
@@ -10,8 +11,9 @@ from typing import Any, cast
 import torch
 from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, convert_to_tensor
+from torch.nn import functional
 
-__all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16"]
+__all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16", "rotate"]
 
 
 @lru_cache(maxsize=1)
@@ -70,16 +72,25 @@ class CineInferer(Inferer):
         batch_slices: how many windows pass through the network at once.
         overlap: fraction of the window that neighbours share, 0 up to below 1.
         amp: mixed precision where it pays.
+        turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
+            training has seen; mirror images are not, and the right ventricle has a side.
     """
 
     def __init__(
-        self, roi_size: tuple[int, int], *, batch_slices: int = 16, overlap: float = 0.25, amp: bool = True
+        self,
+        roi_size: tuple[int, int],
+        *,
+        batch_slices: int = 16,
+        overlap: float = 0.25,
+        amp: bool = True,
+        turns_deg: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()
         self.roi_size = tuple(roi_size)
         self.batch_slices = batch_slices
         self.overlap = overlap
         self.amp = amp
+        self.turns_deg = tuple(turns_deg)
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -98,19 +109,48 @@ class CineInferer(Inferer):
         n_cines, n_phases, size_x, size_y, n_slices = inputs.shape
         plain = convert_to_tensor(inputs, track_meta=False)  # metadata would be checked at every window
         slices = plain.permute(0, 1, 4, 2, 3).reshape(-1, 1, size_x, size_y)
-        forward = AutocastInferer(self.amp)
-        logits = [
-            sliding_window_inference(
-                chunk,
-                roi_size=self.roi_size,
-                sw_batch_size=self.batch_slices,
-                predictor=lambda windows: forward(windows, network, *args, **kwargs),
-                overlap=self.overlap,
-                mode="gaussian",
-                padding_mode="replicate",
-            )
-            for chunk in slices.split(self.batch_slices)
-        ]
-        stacked = torch.cat(cast(list[torch.Tensor], logits)).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
+
+        def forward(windows: torch.Tensor) -> torch.Tensor:
+            return AutocastInferer(self.amp)(windows, network, *args, **kwargs)
+
+        logits = [self._average_over_turns(chunk, forward) for chunk in slices.split(self.batch_slices)]
+        stacked = torch.cat(logits).reshape(n_cines, n_phases, n_slices, -1, size_x, size_y)
         cines = stacked.permute(0, 1, 3, 4, 5, 2).reshape(n_cines, -1, size_x, size_y, n_slices)
         return convert_to_dst_type(cines, inputs)[0]  # with the images' metadata, which `Invertd` needs
+
+    def _average_over_turns(
+        self, slices: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        turned = [
+            rotate(self._slide(rotate(slices, degrees=angle), forward), degrees=-angle) for angle in self.turns_deg
+        ]
+        return torch.stack(turned).mean(0)
+
+    def _slide(self, slices: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        logits = sliding_window_inference(
+            slices,
+            roi_size=self.roi_size,
+            sw_batch_size=self.batch_slices,
+            predictor=forward,
+            overlap=self.overlap,
+            mode="gaussian",
+            padding_mode="replicate",
+        )
+        return cast(torch.Tensor, logits)
+
+
+def rotate(slices: torch.Tensor, *, degrees: float) -> torch.Tensor:
+    """Rotate slices about their centre, bilinearly; what comes in from outside repeats the border.
+
+    Args:
+        slices: (N, C, X, Y) float.
+        degrees: from X towards Y; 0 gives the very same tensor.
+    """
+    if degrees == 0:
+        return slices
+    size_x, size_y = slices.shape[2:]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    # grid_sample names the last axis first, and lengths are relative to each axis's own
+    theta = torch.tensor([[cos, -sin * size_x / size_y, 0.0], [sin * size_y / size_x, cos, 0.0]], device=slices.device)
+    grid = functional.affine_grid(theta.expand(len(slices), 2, 3), list(slices.shape), align_corners=False)
+    return functional.grid_sample(slices, grid.to(slices.dtype), padding_mode="border", align_corners=False)

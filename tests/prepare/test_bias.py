@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.prepare.bias import N4Settings, correct_cine, estimate_log_field
@@ -47,9 +48,19 @@ def test_one_field_for_all_phases_and_it_divides_exactly() -> None:
     assert corrected[0][inside].std() < 0.3 * beat[0][inside].std()
 
 
-def test_two_runs_agree() -> None:
-    image = _chest(3)
-    np.testing.assert_array_equal(estimate_log_field(image, SPACING), estimate_log_field(image, SPACING))
+def test_the_field_depends_neither_on_the_run_nor_on_the_number_of_threads() -> None:
+    image = _chest(3) * np.exp(_log_field((96, 80, 3)))
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    fields = []
+    try:
+        for n_threads in (1, 5, 5):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(n_threads)
+            fields.append(estimate_log_field(image, SPACING))
+            assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == n_threads
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    np.testing.assert_array_equal(fields[0], fields[1])
+    np.testing.assert_array_equal(fields[1], fields[2])
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])
@@ -78,5 +89,8 @@ def test_refusals() -> None:
     image[0, 0, 0] = np.nan
     with pytest.raises(GridError, match="finite"):
         estimate_log_field(image, SPACING)
+    for shape in ((20, 20), (2, 20, 20, 3), (0, 20, 3)):
+        with pytest.raises(GridError, match="volume"):
+            estimate_log_field(np.ones(shape), SPACING)
     with pytest.raises(ConfigError, match="at least 1"):
         N4Settings(shrink=0)

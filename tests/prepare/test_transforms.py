@@ -6,8 +6,9 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from monai.data import PersistentDataset
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms import Compose, Invertd, Spacingd
+from monai.transforms import Compose, Flipd, Invertd, Spacingd
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import affine_from_dicom, spacing_of
@@ -68,6 +69,60 @@ def test_view_flips_only_mirrored_images() -> None:
     mirrored = StandardViewd("image")({"image": _cine(flipped)})["image"]
     torch.testing.assert_close(mirrored.as_tensor(), image.as_tensor().flip(2))
     assert not is_mirrored(mirrored.affine.numpy())
+
+
+@pytest.mark.parametrize("y_sign", [-1.0, 1.0])
+def test_view_undoes_its_own_flip_alone(y_sign: float) -> None:
+    affine = np.diag([-1.5, y_sign * 1.5, 8.0, 1.0])
+    forward = Compose([Flipd("image", spatial_axis=1), StandardViewd("image")])
+    item = forward({"image": _cine(affine)})
+    restored = forward.inverse({"image": item["image"]})["image"]
+    np.testing.assert_allclose(restored.affine, affine)
+    torch.testing.assert_close(restored.as_tensor(), _cine(affine).as_tensor())
+
+
+def test_a_volume_cached_by_another_process_finds_its_way_back(tmp_path) -> None:
+    """Transforms made anew, as in a resumed training, undo what their predecessors recorded on disk."""
+    affine = OBLIQUE if is_mirrored(OBLIQUE) else OBLIQUE @ np.diag([1.0, -1.0, 1.0, 1.0])
+
+    def chain() -> Compose:
+        return Compose([StandardViewd("image"), Spacingd("image", pixdim=[1.4, 1.4, -1], padding_mode="border")])
+
+    def prepared(forward: Compose) -> dict:
+        data = [{"image": _cine(affine)}]
+        cache = PersistentDataset(
+            data,
+            forward,
+            cache_dir=tmp_path,
+            hash_func=lambda item: b"one",  # noqa: ARG005
+            track_meta=True,
+            weights_only=False,
+        )
+        return dict(cache[0])
+
+    first, second = chain(), chain()
+    prepared(first)
+    item = prepared(second)
+    item["pred"] = MetaTensor(torch.cat([item["image"], -item["image"]]), meta=item["image"].meta)
+    restored = Invertd("pred", transform=second, orig_keys="image", nearest_interp=False)(item)["pred"]
+    assert restored.shape == (6, 40, 36, 4)
+    np.testing.assert_allclose(restored.affine, affine, atol=1e-9)
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    assert np.corrcoef(restored[:3][inner].flatten(), _cine(affine)[inner].flatten())[0, 1] > 0.999
+
+
+def test_resampling_leaves_slices_apart() -> None:
+    """What one slice holds stays in that slice, with the slice distance untouched, through Spacingd and back."""
+    image = _cine(OBLIQUE) * 0
+    image[1, :, :, 2] = 7.0
+    forward = Spacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border")
+    item = forward({"image": image})
+    assert item["image"].shape[1:3] != image.shape[1:3]
+    expected = torch.zeros(3, 4)
+    expected[1, 2] = 7.0
+    for result in (item["image"], forward.inverse(item)["image"]):
+        torch.testing.assert_close(result.as_tensor().amin((1, 2)), expected)
+        torch.testing.assert_close(result.as_tensor().amax((1, 2)), expected)
 
 
 def test_real_short_axis_stacks_are_seen_from_the_apex(cmr_data) -> None:

@@ -16,6 +16,11 @@ def test_channels_are_phase_major() -> None:
     assert decide_labels(logits, n_classes=3)[:, 0, 0].tolist() == [[2, 0], [0, 1]]
 
 
+def test_ties_go_to_the_lowest_class() -> None:
+    logits = torch.tensor([1.0, 1.0, 0.0, 0.0, 2.0, 2.0]).reshape(6, 1, 1, 1)
+    assert decide_labels(logits, n_classes=3).flatten().tolist() == [0, 1]
+
+
 def test_wrong_number_of_channels_is_refused() -> None:
     with pytest.raises(GridError, match="4 channels a phase"):
         decide_labels(torch.zeros(6, 2, 2, 2), n_classes=4)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.train.augment import AugmentBatch, Strength
@@ -26,6 +27,18 @@ def test_nothing_to_do_is_an_exact_crop() -> None:
     cropped, label = AugmentBatch((4, 6), **STILL)(image, image.to(torch.uint8))
     torch.testing.assert_close(cropped, image[:, :, 3:7, 2:8])
     assert torch.equal(label, image[:, :, 3:7, 2:8].to(torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "window"), [((4, 5), (slice(3, 7), slice(2, 7))), ((5, 4), (slice(2, 7), slice(3, 7)))]
+)
+def test_an_odd_number_cut_off_still_gives_the_slices_own_pixels(
+    size: tuple[int, int], window: tuple[slice, slice]
+) -> None:
+    image = torch.arange(81.0).view(1, 1, 9, 9)
+    cropped, label = AugmentBatch(size, **STILL)(image, image.to(torch.uint8))
+    torch.testing.assert_close(cropped, image[(..., *window)])
+    assert torch.equal(label, image[(..., *window)].to(torch.uint8))
 
 
 def test_window_larger_than_the_slice_is_padded_with_its_lowest_value() -> None:
@@ -57,6 +70,70 @@ def test_a_quarter_turn_is_a_quarter_turn() -> None:
     assert min((turned - image.rot90(1, (2, 3))).abs().mean().item() for turned in angles) < 0.1
 
 
+def test_quarter_turns_are_exact_and_of_all_three_kinds() -> None:
+    torch.manual_seed(0)
+    image, label = _batch(32)
+    turned, marks = AugmentBatch((64, 64), **(STILL | {"p_quarter_turn": 1.0}))(image, label)
+    kinds = set()
+    for picture, mark in zip(turned, marks, strict=True):
+        fits = [k for k in (1, 2, 3) if torch.allclose(picture, image[0].rot90(k, (1, 2)), atol=1e-3)]
+        assert len(fits) == 1
+        assert torch.equal(mark, label[0].rot90(fits[0], (1, 2)))
+        kinds.add(fits[0])
+    assert kinds == {1, 2, 3}
+
+
+def test_bending_keeps_image_and_label_together_and_moves_no_further_than_it_may() -> None:
+    torch.manual_seed(0)
+    image, label = _batch(16)
+    bent, marks = AugmentBatch((64, 64), elastic=0.05, **(STILL | {"p_elastic": 1.0}))(image, label)
+    assert ((bent > 1.5) == (marks > 0)).float().mean((1, 2, 3)).min() > 0.985
+    assert (marks != label).flatten(1).any(1).all()
+    far = functional.max_pool2d(label.float(), 2 * 4 + 1, stride=1, padding=4)  # 0.05 x 64 = 3.2 pixels along each axis
+    assert not (marks.bool() & ~far.bool()).any()
+
+
+def test_bending_folds_nothing_over() -> None:
+    torch.manual_seed(0)
+    rising = torch.arange(64.0).view(1, 1, -1, 1).expand(64, 1, 64, 64).contiguous()
+    augment = AugmentBatch((64, 64), elastic=0.05, **(STILL | {"p_elastic": 1.0}))
+    inner = augment(rising, rising.to(torch.uint8))[0][:, 0, 6:-6, 6:-6]
+    assert inner.diff(dim=1).min() > 0
+
+
+def test_the_blur_is_binomial() -> None:
+    torch.manual_seed(0)
+    image = torch.zeros(1, 1, 9, 9)
+    image[0, 0, 4, 4] = 256.0
+    spread = AugmentBatch((9, 9), **(STILL | {"p_blur": 1.0}))(image, image.to(torch.uint8))[0][0, 0]
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0])
+    sharp = torch.zeros(5, 5)
+    sharp[2, 2] = 256.0
+    soft = torch.outer(row, row)
+    weight = spread[2, 2] / soft[0, 0]
+    assert 0 < weight < 1
+    torch.testing.assert_close(spread[2:7, 2:7], (1 - weight) * sharp + weight * soft)
+
+
+def test_a_ghost_lies_half_a_field_away_along_one_axis() -> None:
+    torch.manual_seed(0)
+    image = torch.zeros(32, 1, 8, 8)
+    image[:, 0, 1, 2] = 1.0
+    ghosted = AugmentBatch((8, 8), **(STILL | {"p_ghosting": 1.0}))(image, image.to(torch.uint8))[0][:, 0]
+    along_x, along_y = ghosted[:, 5, 2] > 0, ghosted[:, 1, 6] > 0
+    assert torch.equal(along_x, ~along_y)
+    assert along_x.any()
+    assert along_y.any()
+    torch.testing.assert_close(ghosted.sum((1, 2)), torch.ones(32))
+
+
+def test_unlabelled_pixels_stay_unlabelled_and_outside_is_background() -> None:
+    torch.manual_seed(0)
+    label = torch.full((16, 1, 40, 40), 255, dtype=torch.uint8)
+    _, moved = AugmentBatch((64, 64))(torch.zeros(16, 1, 40, 40), label)
+    assert set(moved.unique().tolist()) == {0, 255}
+
+
 def test_area_changes_by_the_square_of_the_scale_and_no_further() -> None:
     torch.manual_seed(0)
     _, label = _batch(64)
@@ -72,7 +149,8 @@ def test_handedness_never_changes() -> None:
     label = torch.zeros(64, 1, 96, 96, dtype=torch.uint8)
     for value, (x, y) in enumerate(((36, 40), (60, 44), (50, 64)), start=1):
         label[:, :, x - 4 : x + 4, y - 4 : y + 4] = value
-    _, moved = AugmentBatch((96, 96))(label.float(), label)
+    augment = AugmentBatch((96, 96), p_quarter_turn=0.5, p_elastic=0.5)
+    _, moved = augment(label.float(), label)
     centres = torch.stack([torch.stack([(m == v).nonzero().float().mean(0)[-2:] for v in (1, 2, 3)]) for m in moved])
     first, second = centres[:, 1] - centres[:, 0], centres[:, 2] - centres[:, 0]
     assert ((first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) > 0).all()

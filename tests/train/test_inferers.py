@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from pipeline.train.inferers import AutocastInferer, CineInferer, autocast, cpu_is_fast_at_bfloat16
+from pipeline.train.inferers import AutocastInferer, CineInferer, autocast, cpu_is_fast_at_bfloat16, rotate
 
 
 def _two_channels(slices: torch.Tensor) -> torch.Tensor:
@@ -42,3 +43,23 @@ def test_logits_are_float32_whatever_the_precision() -> None:
 def test_unknown_devices_compute_in_float32() -> None:
     with autocast(torch.device("meta")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (40, 24)])
+def test_rotation_and_back(shape: tuple[int, int]) -> None:
+    x = torch.linspace(-2, 2, shape[0]).view(1, 1, -1, 1)
+    y = torch.linspace(-1, 1, shape[1]).view(1, 1, 1, -1)
+    image = torch.exp(-((x - 0.3) ** 2) * 4 - (y + 0.2) ** 2 * 6)
+    torch.testing.assert_close(rotate(rotate(image, degrees=20), degrees=-20), image, atol=0.05, rtol=0)
+    assert rotate(image, degrees=0) is image
+    if shape[0] == shape[1]:
+        turned = rotate(image, degrees=90)
+        assert min((turned - image.rot90(n, (2, 3))).abs().max() for n in (1, -1)) < 1e-4
+
+
+def test_average_over_turns_of_a_pixelwise_network_is_the_image() -> None:
+    x = torch.linspace(0, 3, 32)
+    smooth = (torch.sin(x).view(-1, 1) * torch.cos(x).view(1, -1)).view(1, 1, 32, 32, 1)
+    logits = CineInferer((32, 32), amp=False, turns_deg=(0, -15, 15))(smooth, _two_channels)
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    torch.testing.assert_close(logits[0, :1][inner], smooth[0][inner], atol=0.02, rtol=0)
