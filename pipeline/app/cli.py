@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.errors import ConfigError, own_error
 
 __all__ = ["app", "main"]
 
@@ -149,8 +149,11 @@ def main() -> None:
     """Run the command line; errors raised on purpose end in one sentence and exit code 2."""
     try:
         app()
-    except PipelineError as error:
-        typer.echo(f"cmr: {error}", err=True)
+    except Exception as error:
+        reason = own_error(error)
+        if reason is None:
+            raise
+        typer.echo(f"cmr: {reason}", err=True)
         raise SystemExit(2) from error
 
 

@@ -13,7 +13,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import own_error
 from pipeline.core.versions import require
 from pipeline.read.discover import Case, find_cases
 from pipeline.train.checkpoints import load_weights
@@ -104,11 +104,6 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
             yield CaseResult(case.name, segmenter.output_dir / case.name, error=sentence)
 
 
-def _sentence(error: BaseException) -> str:
-    """The message meant for the user: of our own error where there is one beneath MONAI's wrapping."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, PipelineError):
-            return str(cause)
-        cause = cause.__cause__
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _sentence(error: Exception) -> str:
+    """The message meant for the user: of our own error where there is one."""
+    return str(own_error(error) or f"{type(error).__name__}: {error}".splitlines()[0])

@@ -29,6 +29,7 @@ __all__ = [
     "LatticeError",
     "PipelineError",
     "UnreadableError",
+    "own_error",
 ]
 
 
@@ -79,3 +80,18 @@ class ConfigError(PipelineError):
 
 class BundleError(PipelineError):
     """A bundle is incomplete, or does not fit this version of the library."""
+
+
+def own_error(error: BaseException) -> PipelineError | None:
+    """Find our error beneath what others wrapped around it, as MONAI does in transforms and configurations.
+
+    Args:
+        error: what was caught.
+
+    Returns:
+        The first error of this tree along the chain of causes; `None` where there is none.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PipelineError):
+        cause = cause.__cause__
+    return cause

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import cli
-from pipeline.core.errors import BundleError, ConfigError, UnreadableError
+from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
 from pipeline.read.cine import read_cine
 
 runner = CliRunner()
@@ -95,6 +95,8 @@ def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_pa
         (("train", "--data", "x", "-o", "out", "--set", "epoch=3"), ConfigError, "epoch"),
         (("train", "--data", "x", "-o", "out", "--set", "epochs"), ConfigError, "ID=VALUE"),
         (("evaluate", "--data", "x", "--set", "windw=[1,1]"), ConfigError, "windw"),
+        (("train", "--data", "no_such_data", "-o", "out"), DatasetError, "no_such_data"),
+        (("evaluate", "--data", "no_such_data"), BundleError, "no weights"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence(
