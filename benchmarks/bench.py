@@ -1,13 +1,18 @@
-"""Speed of the shipped networks as ratios measured side by side in one run: `make bench`.
+"""Speed, as ratios measured side by side in one run: `make bench`.
 
-Machines are shared and noisy, so each pair is timed alternately and the median of each is compared.
+    python benchmarks/bench.py [RESULTS.json] [--bundle FOLDER_OR_NAME]
+
+Machines are shared and noisy, so each pair is timed alternately and the median of each is compared. With `CMR_DATA`
+set, reading and bias correction are measured on a Sunnybrook study, else on a synthetic one. Whole studies need a
+bundle with weights.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +20,9 @@ from pathlib import Path
 
 import torch
 from monai.bundle import ConfigParser
+from steps import bias_row, command_row, reading_row, step_rows, study_folder
 
-from pipeline.app.bundles import BUNDLES
+from pipeline.app.bundles import BUNDLES, DEFAULT_BUNDLE, find_bundle
 from pipeline.train.inferers import AutocastInferer
 
 REPEATS = 5
@@ -25,14 +31,30 @@ BATCH, SIZE = 8, 192
 
 def main() -> None:
     """Print the table and write it as JSON where a path is given."""
+    options = argparse.ArgumentParser()
+    options.add_argument("results", nargs="?", type=Path)
+    options.add_argument("--bundle", default=DEFAULT_BUNDLE)
+    chosen = options.parse_args()
     rows = [row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle)]
+    with tempfile.TemporaryDirectory() as scratch:
+        study = study_folder(Path(scratch))
+        rows += [reading_row(study, _alternate), bias_row(study, _alternate)]
+        if (find_bundle(chosen.bundle) / "models" / "model.pt").is_file():
+            rows += [command_row(chosen.bundle, study), *step_rows(chosen.bundle, study)]
     for row in rows:
-        print(
-            f"{row['bundle']:40s} {row['what']:10s} fp32 {row['plain_s']:.3f} s, "
-            f"shipped {row['shipped_s']:.3f} s: {row['ratio']:.2f}x"
-        )
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(rows, indent=2) + "\n")
+        print(_line(row))
+    if chosen.results:
+        chosen.results.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _line(row: dict[str, object]) -> str:
+    """`what: ours (ratio against other)` and whatever else the row says."""
+    known = {"what", "against", "ours_s", "other_s", "ratio"}
+    text = f"{row['what']:<55s}{row['ours_s']:9.3f} s"
+    if "ratio" in row:
+        text += f"   {row['ratio']:6.2f}x as fast as {row['against']} ({row['other_s']:.3f} s)"
+    rest = [f"{key} {value:.4g}" for key, value in row.items() if key not in known and isinstance(value, float | int)]
+    return "   ".join([text, *rest])
 
 
 def _network_rows(bundle: Path) -> list[dict[str, object]]:
@@ -42,18 +64,11 @@ def _network_rows(bundle: Path) -> list[dict[str, object]]:
     for what, step in (("train step", _train_step), ("inference", _forward)):
         shipped = _network(bundle).to(memory_format=torch.channels_last)
         plain = _network(bundle)
-        times = _alternate(
+        other, ours = _alternate(
             partial(step, plain, images, AutocastInferer(amp=False)), partial(step, shipped, images, AutocastInferer())
         )
-        rows.append(
-            {
-                "bundle": bundle.name,
-                "what": what,
-                "plain_s": times[0],
-                "shipped_s": times[1],
-                "ratio": times[0] / times[1],
-            }
-        )
+        what = f"{bundle.name}, {what}"
+        rows.append({"what": what, "against": "float32", "other_s": other, "ours_s": ours, "ratio": other / ours})
     return rows
 
 
@@ -75,10 +90,10 @@ def _forward(network: torch.nn.Module, images: torch.Tensor, inferer: AutocastIn
         inferer(images, network)
 
 
-def _alternate(*steps: Callable[[], None]) -> list[float]:
+def _alternate(*steps: Callable[[], None], repeats: int = REPEATS) -> list[float]:
     """Median seconds of each step, timed in turn so that a busy machine hits all alike; the first round warms up."""
     times: list[list[float]] = [[] for _ in steps]
-    for repeat in range(REPEATS + 1):
+    for repeat in range(repeats + 1):
         for taken, step in zip(times, steps, strict=True):
             start = time.perf_counter()
             step()

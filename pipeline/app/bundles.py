@@ -12,6 +12,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
 from pipeline.core.errors import BundleError, ConfigError
+from pipeline.train.digests import WEIGHTS_DIGESTS
 
 __all__ = ["BUNDLES", "CONFIGS", "DEFAULT_BUNDLE", "apply_overrides", "copy_bundle", "find_bundle", "run_workflow"]
 
@@ -60,6 +61,7 @@ def copy_bundle(source: Path, destination: Path, overrides: Mapping[str, Any] | 
         present = {key: value for key, value in (overrides or {}).items() if key in parser}
         apply_overrides(parser, present)
         known |= set(present)
+        parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
         path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
     unknown = sorted(set(overrides or {}) - known)
     if unknown:

@@ -72,10 +72,10 @@ def train(
 def evaluate(
     data: Annotated[Path, typer.Option(help="data set with labels")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of metrics.json [the bundle's eval]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of the results [the bundle's eval]")] = None,
     settings: SetOption = None,
 ) -> None:
-    """Measure a bundle on labelled data: Dice and IoU per structure and volume."""
+    """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
     from pipeline.app.bundles import find_bundle, run_workflow
 
     root = find_bundle(bundle)
@@ -83,6 +83,17 @@ def evaluate(
     if out is not None:
         overrides["output_dir"] = str(out)
     run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="folder of an evaluation")],
+    second: Annotated[Path, typer.Argument(help="folder of another one, of the same volumes")],
+) -> None:
+    """Compare two evaluations: difference in Dice with its interval, by bootstrap over patients."""
+    from pipeline.app.compare import compare_evaluations
+
+    typer.echo(compare_evaluations(first, second))
 
 
 @app.command()
@@ -131,6 +142,18 @@ def check() -> None:
         typer.echo(f"differs from what configs/ render: {path}; run `make bundles`", err=True)
     if outdated:
         raise typer.Exit(1)
+
+
+@bundle_app.command()
+def ship(
+    run: Annotated[Path, typer.Argument(help="folder of a trained bundle")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+) -> None:
+    """Give a bundle of this checkout the weights of a run, in half precision."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.ship import ship_weights
+
+    typer.echo(f"weights stored in {ship_weights(run, bundle, configs=CONFIGS, bundles=BUNDLES)}")
 
 
 @bundle_app.command()

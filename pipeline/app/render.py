@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser
 import pipeline
 from pipeline.app.bundles import apply_overrides
 from pipeline.core.errors import ConfigError
+from pipeline.train.digests import WEIGHTS_DIGESTS, file_digest
 
 __all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
 
@@ -28,7 +29,7 @@ def bundle_names(configs: Path) -> list[str]:
 
 
 def render_bundle(configs: Path, name: str, destination: Path) -> None:
-    """Write a bundle's files into a folder, leaving its `models/` alone.
+    """Write a bundle's files into a folder, leaving its `models/` alone; weights there are stated in the metadata.
 
     Args:
         configs: folder of the layers, with `recipes.yaml`.
@@ -38,20 +39,21 @@ def render_bundle(configs: Path, name: str, destination: Path) -> None:
     Raises:
         ConfigError: unknown bundle, or an override of what no layer defines.
     """
-    for relative, content in render_files(configs, name).items():
+    for relative, content in render_files(configs, name, destination).items():
         target = destination / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")
     (destination / "models").mkdir(exist_ok=True)
 
 
-def render_files(configs: Path, name: str) -> dict[str, str]:
-    """Every rendered file of a bundle: path inside the bundle -> text."""
+def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
+    """Every rendered file of a bundle: path inside the bundle -> text; see `render_bundle`."""
     recipes = _recipes(configs)
     if name not in recipes["bundles"]:
         raise ConfigError(f"bundle must be one of {sorted(recipes['bundles'])}, got {name!r}")
     recipe = recipes["bundles"][name]
     rendered = {key: _render_config(configs, recipe, key, layers) for key, layers in recipes["layers"].items()}
+    rendered["metadata"] |= _stated_weights(destination)
     files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
     files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
     files["LICENSE"] = (configs.parent / "LICENSE").read_text(encoding="utf-8")
@@ -66,7 +68,7 @@ def outdated_files(configs: Path, bundles: Path) -> list[Path]:
     wanted = {
         bundles / name / path: text
         for name in bundle_names(configs)
-        for path, text in render_files(configs, name).items()
+        for path, text in render_files(configs, name, bundles / name).items()
     }
     return [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 
@@ -82,6 +84,11 @@ def _render_config(configs: Path, recipe: Mapping[str, Any], key: str, layers: l
     if "library_version" in content:
         content["library_version"] = pipeline.__version__
     return (content | header) if key == "metadata" else (header | content)
+
+
+def _stated_weights(bundle: Path) -> dict[str, Any]:
+    digests = {f"models/{path.name}": file_digest(path) for path in sorted((bundle / "models").glob("*.pt"))}
+    return {WEIGHTS_DIGESTS: digests} if digests else {}
 
 
 def _recipes(configs: Path) -> dict[str, Any]:

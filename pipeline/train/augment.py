@@ -35,8 +35,8 @@ class Strength:
         p_quarter_turn: fraction turned by a quarter, half or three quarters as well, in equal parts.
     """
 
-    rotation: float = 0.7
-    scale: float = 0.3
+    rotation: float = 0.35
+    scale: float = 0.2
     shift: float = 0.1
     elastic: float = 0.03
     gamma: tuple[float, float] = (0.5, 1.6)
@@ -46,16 +46,16 @@ class Strength:
     ghosting: float = 0.25
     noise: float = 0.15
     blur: float = 1.0
-    p_spatial: float = 0.8
+    p_spatial: float = 0.6
     p_quarter_turn: float = 0.0
     p_elastic: float = 0.0
-    p_gamma: float = 0.4
+    p_gamma: float = 0.25
     p_contrast: float = 0.3
     p_brightness: float = 0.3
-    p_bias: float = 0.3
-    p_ghosting: float = 0.1
-    p_noise: float = 0.2
-    p_blur: float = 0.2
+    p_bias: float = 0.2
+    p_ghosting: float = 0.05
+    p_noise: float = 0.1
+    p_blur: float = 0.1
 
 
 class AugmentBatch:

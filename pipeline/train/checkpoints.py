@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from monai.handlers import CheckpointSaver
 
 from pipeline.core.errors import BundleError
+from pipeline.train.digests import check_digest, state_digest
 
 __all__ = ["BestCheckpoint", "ResumePoint", "load_weights"]
 
@@ -29,15 +30,31 @@ class BestCheckpoint(CheckpointSaver):
         save_dir: folder of the file.
         network: the module whose weights are saved.
         filename: name of the one file kept.
+        bundle_root: the bundle's folder; weights saved inside it are stated in its metadata by their SHA-256.
     """
 
-    def __init__(self, save_dir: str, network: torch.nn.Module, filename: str = "model.pt") -> None:
+    def __init__(
+        self,
+        save_dir: str,
+        network: torch.nn.Module,
+        *,
+        filename: str = "model.pt",
+        bundle_root: str | None = None,
+    ) -> None:
         super().__init__(
             save_dir=save_dir,
             save_dict={"model": network},
             save_key_metric=True,
             key_metric_filename=filename,
         )
+        self._weights = Path(save_dir) / filename
+        self._root = None if bundle_root is None else Path(bundle_root)
+
+    def metrics_completed(self, engine: Engine) -> None:
+        """Save the weights if they are the best so far."""
+        super().metrics_completed(engine)
+        if self._root is not None and idist.get_rank() == 0 and self._weights.is_file():
+            state_digest(self._root, self._weights)
 
     def state_dict(self) -> Mapping[str, Any]:
         """The score of the best model so far; `load_state_dict`, inherited, takes it up again."""
@@ -92,21 +109,26 @@ class ResumePoint:
         _log.info("resumed from %s after epoch %d", self.path, engine.state.epoch)
 
 
-def load_weights(network: torch.nn.Module, path: str | Path) -> torch.nn.Module:
+def load_weights(
+    network: torch.nn.Module, path: str | Path, *, bundle_root: str | Path | None = None
+) -> torch.nn.Module:
     """Load a bundle's weights into a network, strictly, without unpickling code.
 
     Args:
         network: receives the weights in place.
-        path: a file with a bare state dict, or one under the key "model".
+        path: a file with a bare state dict, or one under the key "model"; half precision becomes the network's own.
+        bundle_root: the bundle's folder; where its metadata state the file's SHA-256, it must be that one.
 
     Returns:
         The same network.
 
     Raises:
-        BundleError: the file is missing, is no weights file, or belongs to another network.
+        BundleError: the file is missing, damaged, no weights file, or belongs to another network.
     """
     if not Path(path).is_file():
         raise BundleError(f"the bundle holds no weights at {path}: train it first, or install a bundle that has them")
+    if bundle_root is not None:
+        check_digest(Path(bundle_root), Path(path))
     try:
         states = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(states.get("model", states))

@@ -14,7 +14,7 @@ from pipeline.core.errors import ConfigError
 
 
 def test_layers_merge_in_order_and_overrides_edit_leaves(tiny_configs: Path) -> None:
-    train = json.loads(render_files(tiny_configs, "tiny")["configs/train.json"])
+    train = json.loads(render_files(tiny_configs, "tiny", tiny_configs)["configs/train.json"])
     assert train["generated"].startswith("Rendered from configs/base.yaml, net/small.yaml, train.yaml")
     assert train["library_version"] == pipeline.__version__
     assert train["network_def"]["out_channels"] == 4
@@ -24,7 +24,7 @@ def test_layers_merge_in_order_and_overrides_edit_leaves(tiny_configs: Path) -> 
 
 
 def test_overlay_stays_as_it_is_and_documents_are_filled(tiny_configs: Path) -> None:
-    files = render_files(tiny_configs, "tiny")
+    files = render_files(tiny_configs, "tiny", tiny_configs)
     assert json.loads(files["configs/multi_gpu_train.json"])["folder"] == "/other"
     assert files["docs/README.md"] == "# Small 0.1.0 of tiny\n"
     assert files["LICENSE"] == "terms\n"
@@ -45,12 +45,12 @@ def test_mistyped_override_is_refused(tiny_configs: Path) -> None:
     recipes = tiny_configs / "recipes.yaml"
     recipes.write_text(recipes.read_text().replace("out_channels", "out_chanels"))
     with pytest.raises(ConfigError, match="network_def#out_chanels"):
-        render_files(tiny_configs, "tiny")
+        render_files(tiny_configs, "tiny", tiny_configs)
 
 
 def test_unknown_bundle_is_refused(tiny_configs: Path) -> None:
     with pytest.raises(ConfigError, match="tiny"):
-        render_files(tiny_configs, "large")
+        render_files(tiny_configs, "large", tiny_configs)
 
 
 def test_the_checkouts_bundles_are_rendered_from_its_layers() -> None:

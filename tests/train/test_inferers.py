@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -63,3 +65,51 @@ def test_average_over_turns_of_a_pixelwise_network_is_the_image() -> None:
     logits = CineInferer((32, 32), amp=False, turns_deg=(0, -15, 15))(smooth, _two_channels)
     inner = (slice(None), slice(8, -8), slice(8, -8))
     torch.testing.assert_close(logits[0, :1][inner], smooth[0][inner], atol=0.02, rtol=0)
+
+
+def _bright_is_heart(slices: torch.Tensor) -> torch.Tensor:
+    """A network of two classes that calls bright pixels heart."""
+    return torch.cat([torch.zeros_like(slices), 4 * slices - 2], dim=1)
+
+
+def _count_pixels(network: Callable[[torch.Tensor], torch.Tensor]) -> tuple[list[int], Callable[..., torch.Tensor]]:
+    seen: list[int] = []
+
+    def counting(slices: torch.Tensor) -> torch.Tensor:
+        seen.append(slices.numel())
+        return network(slices)
+
+    return seen, counting
+
+
+def test_focus_looks_at_the_heart_alone_and_finds_the_same() -> None:
+    cine = torch.zeros(1, 6, 150, 130, 2)
+    cine[0, :, 90:110, 20:45] = 1.0
+    seen, network = _count_pixels(_bright_is_heart)
+    whole, focused = (CineInferer((64, 64), amp=False, focus=focus) for focus in (False, True))
+    expected = whole(cine, network).unflatten(1, (6, 2)).argmax(2)
+    cost = sum(seen)
+    seen.clear()
+    found = focused(cine, network).unflatten(1, (6, 2)).argmax(2)
+    torch.testing.assert_close(found, expected)
+    assert found.sum() == 6 * 20 * 25 * 2
+    assert sum(seen) < cost / 3
+
+
+@pytest.mark.parametrize("edge", [slice(0, 10), slice(140, 150)])
+def test_focus_reaches_the_edge_of_the_picture(edge: slice) -> None:
+    cine = torch.zeros(1, 2, 150, 130, 1)
+    cine[0, :, edge, 60:70] = 1.0
+    found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart).unflatten(1, (2, 2)).argmax(2)
+    torch.testing.assert_close(found, (cine > 0.5).long())
+
+
+@pytest.mark.parametrize("spread", [0, 140])
+def test_focus_without_one_heart_looks_everywhere(spread: int) -> None:
+    """Nothing found, or more than one window holds: as without focus, also for what appears later."""
+    cine = torch.zeros(1, 2, 150, 130, 1)
+    if spread:
+        cine[0, 0, [2, spread], 10] = 1.0
+    cine[0, 1, 70:80, 60:70] = 1.0
+    found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart).unflatten(1, (2, 2)).argmax(2)
+    torch.testing.assert_close(found, (cine > 0.5).long())

@@ -1,0 +1,116 @@
+"""Speed of the steps around the network: bias correction, reading, and a whole study from folder to measurements."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from pipeline.app.predict import Segmenter
+from pipeline.phantom.anatomy import make_patient
+from pipeline.phantom.dicom import write_study
+from pipeline.phantom.study import make_cine
+from pipeline.prepare.bias import estimate_log_field
+from pipeline.read.cine import read_cine
+from pipeline.read.discover import find_cases
+
+Alternate = Callable[..., list[float]]
+PHASES, SLICES, SIZE = 20, 12, 256
+
+
+def study_folder(scratch: Path) -> Path:
+    """A DICOM cine of 12 slices and 20 phases: Sunnybrook's first where `CMR_DATA` is set, else a synthetic one."""
+    data = os.environ.get("CMR_DATA")
+    if data and (Path(data) / "sunnybrook" / "dicom").is_dir():
+        return sorted((Path(data) / "sunnybrook" / "dicom").iterdir())[0]
+    cine = make_cine(make_patient(0), n_phases=PHASES, n_slices=SLICES, size=SIZE, pixel_mm=1.4, step_mm=8.0)
+    return Path(write_study(cine, scratch / "study"))
+
+
+def reading_row(study: Path, alternate: Alternate) -> dict[str, object]:
+    """Folder to array, geometry and order included, beside SimpleITK's series reader on the same files."""
+
+    def by_simpleitk() -> None:
+        reader = sitk.ImageSeriesReader()
+        folders = {file.parent for file in study.rglob("*") if file.is_file()}
+        for folder in folders:
+            for series in reader.GetGDCMSeriesIDs(str(folder)):
+                reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), series))
+                sitk.GetArrayFromImage(reader.Execute())
+
+    other, ours = alternate(by_simpleitk, lambda: read_cine(study))
+    return {"what": "reading a DICOM folder", "against": "SimpleITK's series reader", **_pair(other, ours)}
+
+
+def bias_row(study: Path, alternate: Alternate) -> dict[str, object]:
+    """N4 as shipped beside SimpleITK's at full resolution, on the study's temporal mean; both with an Otsu mask."""
+    cine = read_cine(study)
+    mean = np.asarray(cine.array.mean(axis=0), dtype=np.float32)
+    spacing = cine.grid.spacing_mm
+    fields: dict[str, np.ndarray] = {}
+
+    def plain() -> None:
+        image = sitk.GetImageFromArray(np.ascontiguousarray(mean.T))
+        image.SetSpacing([float(mm) for mm in spacing])
+        n4 = sitk.N4BiasFieldCorrectionImageFilter()
+        n4.Execute(image, sitk.OtsuThreshold(image, 0, 1))
+        fields["plain"] = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
+
+    def shipped() -> None:
+        fields["shipped"] = estimate_log_field(mean, spacing)
+
+    other, ours = alternate(plain, shipped, repeats=1)
+    inside = sitk.GetArrayFromImage(sitk.OtsuThreshold(sitk.GetImageFromArray(mean.T), 0, 1)).T > 0
+    correlation = float(np.corrcoef(fields["plain"][inside], fields["shipped"][inside])[0, 1])
+    row = {"what": "N4 of one volume", "against": "SimpleITK's at full resolution", **_pair(other, ours)}
+    return row | {"log_field_correlation": correlation, "phases_sharing_the_fit": cine.n_phases}
+
+
+def step_rows(bundle: str, study: Path) -> list[dict[str, object]]:
+    """Seconds of each step of a study through a bundle, in one process, packages loaded before."""
+    with tempfile.TemporaryDirectory() as out:
+        segmenter = Segmenter(bundle, Path(out))
+        (case,) = find_cases(study)
+        item: dict = {"image": [str(file) for file in case.files], "case": case.name}
+        rows: list[dict[str, object]] = []
+
+        def timed(name: str, step: Callable[[dict], dict], item: dict) -> dict:
+            start = time.perf_counter()
+            item = step(item)
+            rows.append({"what": f"step {name}", "ours_s": time.perf_counter() - start})
+            return item
+
+        def network(item: dict) -> dict:
+            with torch.inference_mode():
+                return item | {"pred": segmenter.inferer(item["image"][None], segmenter.network)[0]}
+
+        for transform in segmenter.preprocessing.transforms:
+            item = timed(type(transform).__name__, transform, item)
+        item = timed("network", network, item)
+        for transform in segmenter.postprocessing.transforms:
+            item = timed(type(transform).__name__, transform, item)
+    return rows
+
+
+def command_row(bundle: str, study: Path) -> dict[str, object]:
+    """`cmr segment` on a study, start of the process included, and the most memory it held."""
+    with tempfile.TemporaryDirectory() as out:
+        before = time.perf_counter()
+        command = [sys.executable, "-m", "pipeline", "segment", str(study), "--bundle", bundle, "--out", out, "--quiet"]
+        subprocess.run(command, check=True)
+        seconds = time.perf_counter() - before
+    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    return {"what": "cmr segment, whole command", "ours_s": seconds, "peak_gb": peak_gb}
+
+
+def _pair(other: float, ours: float) -> dict[str, object]:
+    return {"other_s": other, "ours_s": ours, "ratio": other / ours}

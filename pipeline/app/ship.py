@@ -1,0 +1,43 @@
+"""Take a trained run's weights over into a bundle of this checkout, to be committed with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pipeline.app.render import bundle_names, render_bundle
+from pipeline.core.errors import BundleError, ConfigError
+
+__all__ = ["ship_weights"]
+
+
+def ship_weights(run: Path, name: str, *, configs: Path, bundles: Path) -> Path:
+    """Store a run's best weights in half precision and state their digest in the bundle's metadata.
+
+    Half precision halves the file; the weights become single precision again when they are loaded.
+
+    Args:
+        run: folder of a trained bundle, with `models/model.pt`.
+        name: the bundle to give them to, one of the recipes.
+        configs: folder of the layers.
+        bundles: folder of the rendered bundles.
+
+    Returns:
+        Path of the weights.
+
+    Raises:
+        BundleError: the run has no weights.
+        ConfigError: no such bundle.
+    """
+    source, target = run / "models" / "model.pt", bundles / name / "models" / "model.pt"
+    if name not in bundle_names(configs):
+        raise ConfigError(f"bundle must be one of {bundle_names(configs)}, got {name!r}")
+    if not source.is_file():
+        raise BundleError(f"the run holds no weights at {source}: train it first")
+    states = torch.load(source, map_location="cpu", weights_only=True)
+    halved = {key: value.half() if value.is_floating_point() else value for key, value in states.items()}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(halved, target)
+    render_bundle(configs, name, bundles / name)
+    return target

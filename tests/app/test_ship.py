@@ -1,0 +1,69 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.app.bundles import CONFIGS, copy_bundle
+from pipeline.app.render import outdated_files
+from pipeline.app.ship import ship_weights
+from pipeline.core.errors import BundleError, ConfigError
+from pipeline.train.checkpoints import load_weights
+from pipeline.train.digests import WEIGHTS_DIGESTS
+
+NAME = "ventricles_mr_segmentation_unet"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    shutil.copy(CONFIGS.parent / "LICENSE", tmp_path / "LICENSE")
+    return tmp_path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    torch.save(network.state_dict(), tmp_path / "run" / "models" / "model.pt")
+    return tmp_path / "run"
+
+
+def test_shipped_weights_are_halved_stated_and_load_back(checkout: Path, run: Path) -> None:
+    bundles = checkout / "bundles"
+    shipped = ship_weights(run, NAME, configs=checkout / "configs", bundles=bundles)
+    assert torch.load(shipped, weights_only=True)["0.weight"].dtype == torch.float16
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    load_weights(network, shipped, bundle_root=bundles / NAME)
+    original = torch.load(run / "models" / "model.pt", weights_only=True)
+    torch.testing.assert_close(network[0].weight.data, original["0.weight"], rtol=1e-3, atol=1e-4)
+    assert network[0].weight.dtype == torch.float32
+    assert not [path for path in outdated_files(checkout / "configs", bundles) if NAME in path.parts]
+
+
+def test_exchanged_weights_are_noticed(checkout: Path, run: Path) -> None:
+    bundles = checkout / "bundles"
+    shipped = ship_weights(run, NAME, configs=checkout / "configs", bundles=bundles)
+    shutil.copy(run / "models" / "model.pt", shipped)
+    with pytest.raises(BundleError, match="SHA-256"):
+        load_weights(torch.nn.Linear(1, 1), shipped, bundle_root=bundles / NAME)
+    assert bundles / NAME / "configs" / "metadata.json" in outdated_files(checkout / "configs", bundles)
+
+
+def test_a_copy_to_train_states_nothing_of_weights_it_lacks(checkout: Path, run: Path, tmp_path: Path) -> None:
+    bundles = checkout / "bundles"
+    ship_weights(run, NAME, configs=checkout / "configs", bundles=bundles)
+    copy = copy_bundle(bundles / NAME, tmp_path / "copy")
+    assert WEIGHTS_DIGESTS in json.loads((bundles / NAME / "configs" / "metadata.json").read_text())
+    assert WEIGHTS_DIGESTS not in json.loads((copy / "configs" / "metadata.json").read_text())
+    assert not (copy / "models" / "model.pt").exists()
+
+
+def test_a_run_without_weights_and_an_unknown_bundle_are_refused(checkout: Path, run: Path, tmp_path: Path) -> None:
+    places = {"configs": checkout / "configs", "bundles": checkout / "bundles"}
+    with pytest.raises(BundleError, match="no weights"):
+        ship_weights(tmp_path, NAME, **places)
+    with pytest.raises(ConfigError, match="must be one of"):
+        ship_weights(run, "nonsense", **places)
