@@ -58,14 +58,32 @@ def train(
     data: Annotated[Path, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
     bundle: BundleOption = DEFAULT_BUNDLE,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
 ) -> None:
     """Train a bundle on your own patients; OUT is then a bundle itself."""
     from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
+    from pipeline.train.plan import read_plan
 
-    root = copy_bundle(find_bundle(bundle), out, _parse_settings(settings))
+    planned = read_plan(plan) if plan else {}
+    root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings))
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(data), "resume": resume})
+
+
+@app.command()
+def plan(
+    data: Annotated[Path, typer.Argument(help="data set to train on")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="YAML file to write")] = Path("plan.yaml"),
+) -> None:
+    """Plan a U-Net's pixel size, window, depth and batch for a data set, to be read, changed and trained with."""
+    from pipeline.read.datasets import load_datalist
+    from pipeline.train.fingerprint import take_fingerprint
+    from pipeline.train.plan import make_plan, write_plan
+
+    fingerprint = take_fingerprint(load_datalist(data))
+    typer.echo(write_plan(make_plan(fingerprint), fingerprint, out).read_text(encoding="utf-8"))
+    typer.echo(f"written to {out}; train with: cmr train --data {data} --plan {out} --out RUN")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 A receive coil multiplies the image by a smooth field that stands still while the heart beats. So one field is fitted to
 the temporal mean, shrunken in plane and inside an Otsu mask; it is evaluated at full resolution, and every phase is
-divided by it.
+divided by it. The spline is coarse on purpose: see docs/decisions/0003-n4-settings.md.
 """
 
 from __future__ import annotations
@@ -34,22 +34,19 @@ class N4Settings:
         ConfigError: a count below 1.
     """
 
-    shrink: int = 4
-    iterations: tuple[int, ...] = (50, 50, 50, 50)
+    shrink: int = 2
+    iterations: tuple[int, ...] = (50, 50)
 
     def __post_init__(self) -> None:
         if self.shrink < 1 or not self.iterations or min(self.iterations) < 1:
             raise ConfigError(f"N4 needs `shrink` and `iterations` of at least 1, got {self.shrink}, {self.iterations}")
 
 
-def estimate_log_field(
-    volume: np.ndarray, spacing_mm: tuple[float, float, float], *, settings: N4Settings | None = None
-) -> np.ndarray:
+def estimate_log_field(volume: np.ndarray, *, settings: N4Settings | None = None) -> np.ndarray:
     """Estimate the natural logarithm of the bias field of one volume.
 
     Args:
         volume: (X, Y, Z) real; a single slice is fitted in 2D. Values below 0 are lifted to start at 0.
-        spacing_mm: distance of voxel centres along X, Y, Z.
         settings: of the fit.
 
     Returns:
@@ -66,7 +63,7 @@ def estimate_log_field(
         raise GridError("bias correction needs finite intensities, got NaN or infinity")
     if volume.max() <= volume.min():
         return np.zeros(volume.shape, dtype=np.float32)
-    image = _as_itk(volume - min(0.0, float(volume.min())), spacing_mm)
+    image = _as_itk(volume - min(0.0, float(volume.min())))
     mask = sitk.OtsuThreshold(image, 0, 1)
     with _one_thread():
         field = _fit(image, mask, settings or N4Settings())
@@ -74,14 +71,11 @@ def estimate_log_field(
     return np.ascontiguousarray(field.T.reshape(volume.shape))
 
 
-def correct_cine(
-    array: np.ndarray, spacing_mm: tuple[float, float, float], *, settings: N4Settings | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def correct_cine(array: np.ndarray, *, settings: N4Settings | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Divide every phase of a cine by the field of its temporal mean.
 
     Args:
         array: (T, X, Y, Z) real.
-        spacing_mm: distance of voxel centres along X, Y, Z.
         settings: of the fit.
 
     Returns:
@@ -91,16 +85,17 @@ def correct_cine(
     Raises:
         GridError: not four axes, or NaN or infinity among the values.
     """
-    log_field = estimate_log_field(array.mean(axis=0, dtype=np.float64), spacing_mm, settings=settings)
+    log_field = estimate_log_field(array.mean(axis=0, dtype=np.float64), settings=settings)
     return np.asarray(array / np.exp(log_field), dtype=np.float32), log_field
 
 
-def _as_itk(volume: np.ndarray, spacing_mm: tuple[float, float, float]) -> sitk.Image:
-    """The volume with ITK's axis order; a single slice becomes a 2D image, which N4 fits as such."""
-    n_axes = 2 if volume.shape[2] == 1 else 3
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume[:, :, 0].T if n_axes == 2 else volume.T))
-    image.SetSpacing([float(mm) for mm in spacing_mm[:n_axes]])
-    return image
+def _as_itk(volume: np.ndarray) -> sitk.Image:
+    """The volume with ITK's axis order and spacing 1; a single slice becomes a 2D image, which N4 fits as such.
+
+    N4 lays the same number of control points over each axis, so millimetres do not change the field; but they do
+    change how coordinates round at its edge, and with that every iteration thereafter.
+    """
+    return sitk.GetImageFromArray(np.ascontiguousarray(volume[:, :, 0].T if volume.shape[2] == 1 else volume.T))
 
 
 @contextmanager

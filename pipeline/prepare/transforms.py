@@ -12,7 +12,6 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import Flip, InvertibleTransform, MapTransform
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.geometry import spacing_of
 from pipeline.prepare.bias import N4Settings, correct_cine
 from pipeline.prepare.intensity import METHODS, subtract_mean
 from pipeline.prepare.view import is_mirrored
@@ -67,8 +66,8 @@ class CorrectBiasd(MapTransform):
         self,
         keys: KeysCollection,
         *,
-        shrink: int = 4,
-        iterations: Sequence[int] = (50, 50, 50, 50),
+        shrink: int = 2,
+        iterations: Sequence[int] = (50, 50),
         field_key: str | None = None,
     ) -> None:
         super().__init__(keys)
@@ -81,8 +80,7 @@ class CorrectBiasd(MapTransform):
         for key in self.key_iterator(corrected):
             image: MetaTensor = corrected[key]
             array = image.as_tensor().cpu().numpy()
-            spacing_mm = spacing_of(image.affine.cpu().numpy())
-            result, field = correct_cine(array, spacing_mm, settings=self.settings)
+            result, field = correct_cine(array, settings=self.settings)
             corrected[key] = _replaced(image, result)
             if self.field_key is not None:
                 corrected[self.field_key] = torch.from_numpy(field)

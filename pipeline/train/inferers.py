@@ -13,11 +13,12 @@ from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch.nn import functional
 
-__all__ = ["AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16", "rotate"]
+__all__ = ["MARGIN_PIXELS", "AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16", "rotate"]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
-_MARGIN_PIXELS = 16  # around the heart of the first phase: 22 mm at 1.4 mm, more than a wall moves in a beat
+MARGIN_PIXELS = 16
+"""Kept free around the heart of the first phase: 22 mm at 1.4 mm, more than a wall moves in a beat."""
 _CERTAIN = 10.0  # logit of what is not looked at: background with a probability of all but 1
 
 
@@ -152,7 +153,7 @@ class CineInferer(Inferer):
         for axis, (size, window) in enumerate(zip(sizes, self.roi_size, strict=True)):
             hits = found.any(1 - axis).nonzero()
             low, high = int(hits.min()), int(hits.max()) + 1
-            if high - low + 2 * _MARGIN_PIXELS > window:
+            if high - low + 2 * MARGIN_PIXELS > window:
                 return None
             start = max(0, min((low + high - window) // 2, size - window))
             places.append(slice(start, min(start + window, size)))

@@ -50,8 +50,8 @@ def test_dicom_and_nifti_of_one_cine_give_one_segmentation(
     for source in ("one", "two.nii.gz"):
         assert _segment(str(studies / source), "-o", str(tmp_path), "--bundle", str(untrained_bundle))[0] == 0
     first, second = (read_cine(tmp_path / name / "segmentation.nii.gz").array for name in ("one", "two"))
-    # NIfTI rounds the affine to float32, and random weights decide narrowly in many places
-    assert (first != second).mean() < 0.05
+    # NIfTI rounds the affine to float32
+    assert (first != second).mean() < 5e-3, (first != second).mean()
 
 
 def test_a_mirrored_nifti_gives_the_mirrored_segmentation(

@@ -9,8 +9,6 @@ import SimpleITK as sitk
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.prepare.bias import N4Settings, correct_cine, estimate_log_field
 
-SPACING = (2.0, 2.0, 8.0)
-
 
 def _chest(n_slices: int) -> np.ndarray:
     """Piecewise constant tissue in air, a little noise, (X, Y, Z)."""
@@ -31,7 +29,7 @@ def _log_field(shape: tuple[int, ...]) -> np.ndarray:
 def test_known_field_is_found(n_slices: int) -> None:
     clean = _chest(n_slices)
     true = _log_field(clean.shape)
-    found = estimate_log_field(clean * np.exp(true), SPACING)
+    found = estimate_log_field(clean * np.exp(true))
     body = clean > 50
     assert np.corrcoef(found[body], true[body])[0, 1] >= 0.99
     assert abs(found[body].mean()) < 0.05
@@ -40,7 +38,7 @@ def test_known_field_is_found(n_slices: int) -> None:
 def test_one_field_for_all_phases_and_it_divides_exactly() -> None:
     clean = _chest(4)
     beat = np.stack([clean, 1.1 * clean, 0.9 * clean]) * np.exp(_log_field(clean.shape))
-    corrected, field = correct_cine(beat, SPACING)
+    corrected, field = correct_cine(beat)
     assert corrected.shape == beat.shape
     assert corrected.dtype == field.dtype == np.float32
     np.testing.assert_allclose(corrected * np.exp(field), beat, rtol=1e-4, atol=1e-3)
@@ -55,7 +53,7 @@ def test_the_field_depends_neither_on_the_run_nor_on_the_number_of_threads() -> 
     try:
         for n_threads in (1, 5, 5):
             sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(n_threads)
-            fields.append(estimate_log_field(image, SPACING))
+            fields.append(estimate_log_field(image))
             assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == n_threads
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
@@ -65,7 +63,7 @@ def test_the_field_depends_neither_on_the_run_nor_on_the_number_of_threads() -> 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])
 def test_constant_image_has_no_field(value: float) -> None:
-    corrected, field = correct_cine(np.full((2, 40, 40, 3), value), SPACING)
+    corrected, field = correct_cine(np.full((2, 40, 40, 3), value))
     assert not field.any()
     np.testing.assert_array_equal(corrected, value)
 
@@ -73,7 +71,7 @@ def test_constant_image_has_no_field(value: float) -> None:
 @pytest.mark.parametrize("shape", [(8, 8, 1), (5, 9, 2), (20, 20, 3)])
 def test_tiny_images_give_a_finite_field(shape: tuple[int, int, int]) -> None:
     image = np.random.default_rng(1).uniform(1, 2, shape)
-    field = estimate_log_field(image, SPACING)
+    field = estimate_log_field(image)
     assert field.shape == shape
     assert np.isfinite(field).all()
 
@@ -81,16 +79,16 @@ def test_tiny_images_give_a_finite_field(shape: tuple[int, int, int]) -> None:
 def test_a_single_bright_pixel_gives_a_finite_field() -> None:
     image = np.zeros((64, 64, 2))
     image[1, 1, 1] = 100.0
-    assert np.isfinite(estimate_log_field(image, SPACING)).all()
+    assert np.isfinite(estimate_log_field(image)).all()
 
 
 def test_refusals() -> None:
     image = _chest(2)
     image[0, 0, 0] = np.nan
     with pytest.raises(GridError, match="finite"):
-        estimate_log_field(image, SPACING)
+        estimate_log_field(image)
     for shape in ((20, 20), (2, 20, 20, 3), (0, 20, 3)):
         with pytest.raises(GridError, match="volume"):
-            estimate_log_field(np.ones(shape), SPACING)
+            estimate_log_field(np.ones(shape))
     with pytest.raises(ConfigError, match="at least 1"):
         N4Settings(shrink=0)
