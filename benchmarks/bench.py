@@ -20,9 +20,10 @@ from pathlib import Path
 
 import torch
 from monai.bundle import ConfigParser
-from steps import bias_row, command_row, reading_row, step_rows, study_folder
+from steps import bias_row, command_row, long_cine_row, reading_row, step_rows, study_folder
 
 from pipeline.app.bundles import BUNDLES, DEFAULT_BUNDLE, find_bundle
+from pipeline.networks.deeplab import DeepLabV3
 from pipeline.train.inferers import AutocastInferer
 
 REPEATS = 5
@@ -35,12 +36,13 @@ def main() -> None:
     options.add_argument("results", nargs="?", type=Path)
     options.add_argument("--bundle", default=DEFAULT_BUNDLE)
     chosen = options.parse_args()
-    rows = [row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle)]
+    rows = [_study_row(), *(row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle))]
     with tempfile.TemporaryDirectory() as scratch:
         study = study_folder(Path(scratch))
         rows += [reading_row(study, _alternate), bias_row(study, _alternate)]
         if (find_bundle(chosen.bundle) / "models" / "model.pt").is_file():
             rows += [command_row(chosen.bundle, study), *step_rows(chosen.bundle, study)]
+            rows.append(long_cine_row(chosen.bundle, Path(scratch)))
     for row in rows:
         print(_line(row))
     if chosen.results:
@@ -55,6 +57,22 @@ def _line(row: dict[str, object]) -> str:
         text += f"   {row['ratio']:6.2f}x as fast as {row['against']} ({row['other_s']:.3f} s)"
     rest = [f"{key} {value:.4g}" for key, value in row.items() if key not in known and isinstance(value, float | int)]
     return "   ".join([text, *rest])
+
+
+def _study_row() -> dict[str, object]:
+    """The 2017 study's step: DeepLab v3 on a ResNet-101, output stride 16, two images of 450 x 450, SGD."""
+    images = torch.randn(2, 1, 450, 450)
+    steps = []
+    for amp, optimiser in ((False, {}), (True, {"fused": True})):
+        torch.manual_seed(0)
+        network = DeepLabV3(1, 4, backbone="resnet101", output_stride=16)
+        if amp:
+            network = network.to(memory_format=torch.channels_last)
+        sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, **optimiser)
+        steps.append(partial(_train_step, network, images, AutocastInferer(amp=amp), sgd))
+    other, ours = _alternate(*steps, repeats=3)
+    what = "2017 study, train step (ResNet-101, 2 x 450 x 450)"
+    return {"what": what, "against": "float32", "other_s": other, "ours_s": ours, "ratio": other / ours}
 
 
 def _network_rows(bundle: Path) -> list[dict[str, object]]:
@@ -78,9 +96,16 @@ def _network(bundle: Path) -> torch.nn.Module:
     return parser.get_parsed_content("network_def")
 
 
-def _train_step(network: torch.nn.Module, images: torch.Tensor, inferer: AutocastInferer) -> None:
+def _train_step(
+    network: torch.nn.Module,
+    images: torch.Tensor,
+    inferer: AutocastInferer,
+    optimiser: torch.optim.Optimizer | None = None,
+) -> None:
     network.train()
     inferer(images, network).square().mean().backward()
+    if optimiser is not None:
+        optimiser.step()
     network.zero_grad(set_to_none=True)
 
 
