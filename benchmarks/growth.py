@@ -1,0 +1,36 @@
+"""Does memory stay flat and time linear over many cases? One process segments the same study again and again.
+
+    python benchmarks/growth.py BUNDLE STUDY [N_CASES]
+
+Prints seconds and resident memory after each tenth of the cases.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from pipeline.app.predict import Segmenter, segment_path
+
+
+def main(bundle: str, study: Path, n_cases: int) -> None:
+    """Print a line for each tenth of the cases."""
+    process = psutil.Process()
+    with tempfile.TemporaryDirectory() as out:
+        segmenter = Segmenter(bundle, Path(out))
+        start = time.perf_counter()
+        for done in range(1, n_cases + 1):
+            for result in segment_path(segmenter, study):
+                if result.error is not None:
+                    raise SystemExit(f"{result.name}: {result.error}")
+            if done % max(1, n_cases // 10) == 0:
+                megabytes = process.memory_info().rss / 1e6
+                print(f"{done:4d} cases {time.perf_counter() - start:8.1f} s {megabytes:8.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 100)
