@@ -175,6 +175,17 @@ def ship(
 
 
 @bundle_app.command()
+def ensemble(
+    runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, as the folds of a cross-validation")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
+) -> None:
+    """Make one bundle of several: its network is the mean of theirs."""
+    from pipeline.app.ensemble import make_ensemble
+
+    typer.echo(make_ensemble(runs, out))
+
+
+@bundle_app.command()
 def package(
     bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the zip")] = Path("dist"),

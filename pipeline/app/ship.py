@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from pipeline.app.render import bundle_names, render_bundle
-from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.errors import ConfigError
+from pipeline.train.checkpoints import read_weights
 
 __all__ = ["ship_weights"]
 
@@ -33,9 +34,7 @@ def ship_weights(run: Path, name: str, *, configs: Path, bundles: Path) -> Path:
     source, target = run / "models" / "model.pt", bundles / name / "models" / "model.pt"
     if name not in bundle_names(configs):
         raise ConfigError(f"bundle must be one of {bundle_names(configs)}, got {name!r}")
-    if not source.is_file():
-        raise BundleError(f"the run holds no weights at {source}: train it first")
-    states = torch.load(source, map_location="cpu", weights_only=True)
+    states = read_weights(source, bundle_root=run)
     halved = {key: value.half() if value.is_floating_point() else value for key, value in states.items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     torch.save(halved, target)

@@ -15,7 +15,7 @@ from monai.handlers import CheckpointSaver
 from pipeline.core.errors import BundleError
 from pipeline.train.digests import check_digest, state_digest
 
-__all__ = ["BestCheckpoint", "ResumePoint", "load_weights"]
+__all__ = ["BestCheckpoint", "ResumePoint", "load_weights", "read_weights"]
 
 _log = logging.getLogger(__name__)
 
@@ -125,14 +125,28 @@ def load_weights(
     Raises:
         BundleError: the file is missing, damaged, no weights file, or belongs to another network.
     """
+    states = read_weights(path, bundle_root=bundle_root)
+    try:
+        network.load_state_dict(states)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"weights at {path} do not fit the bundle's network: {reason}") from error
+    return network
+
+
+def read_weights(path: str | Path, *, bundle_root: str | Path | None = None) -> dict[str, torch.Tensor]:
+    """Read a weights file, see `load_weights`: name of each tensor -> tensor, on the CPU.
+
+    Raises:
+        BundleError: the file is missing, damaged, or no weights file.
+    """
     if not Path(path).is_file():
         raise BundleError(f"the bundle holds no weights at {path}: train it first, or install a bundle that has them")
     if bundle_root is not None:
         check_digest(Path(bundle_root), Path(path))
     try:
-        states = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(states.get("model", states))
+        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(states.get("model", states))
     except Exception as error:
         reason = str(error).splitlines()[0]
-        raise BundleError(f"weights at {path} do not fit the bundle's network: {reason}") from error
-    return network
+        raise BundleError(f"no weights can be read from {path}: {reason}") from error

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import cli
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
 from pipeline.read.cine import read_cine
 
@@ -96,7 +97,7 @@ def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_pa
         (("train", "--data", "x", "-o", "out", "--set", "epochs"), ConfigError, "ID=VALUE"),
         (("evaluate", "--data", "x", "--set", "windw=[1,1]"), ConfigError, "windw"),
         (("train", "--data", "no_such_data", "-o", "out"), DatasetError, "no_such_data"),
-        (("evaluate", "--data", "no_such_data"), BundleError, "no weights"),
+        (("evaluate", "--data", "no_such_data", "--bundle", "bare"), BundleError, "no weights"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence(
@@ -109,6 +110,7 @@ def test_wrong_use_ends_in_one_sentence(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
     if error is UnreadableError:
         arguments = (*arguments, "--bundle", str(untrained_bundle))
     monkeypatch.setattr("sys.argv", ["cmr", *arguments])
@@ -121,8 +123,9 @@ def test_wrong_use_ends_in_one_sentence(
 
 
 def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:
+    bare = copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
     with pytest.raises(BundleError, match="no weights"):
-        _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path))
+        _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(bare))
 
 
 def test_phantom_writes_a_data_set(tmp_path: Path) -> None:

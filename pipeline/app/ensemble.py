@@ -1,0 +1,67 @@
+"""Trained bundles, as the folds of a cross-validation, made into one bundle that averages them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.app.bundles import copy_bundle
+from pipeline.core.errors import BundleError, ConfigError
+from pipeline.train.checkpoints import read_weights
+from pipeline.train.digests import state_digest
+
+__all__ = ["make_ensemble"]
+
+_SHARED = ("image_transforms", "window", "spacing_mm", "n_classes")
+"""What the members must agree on: they look at the same tensor, and mean the same classes."""
+
+
+def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
+    """Write a bundle whose network is the mean of other bundles' networks.
+
+    It keeps the first one's settings in everything else, is evaluated, segments and is packaged like any bundle, and
+    takes as long as its members together.
+
+    Args:
+        runs: folders of trained bundles, of one or of several networks.
+        out: folder of the new bundle.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ConfigError: fewer than two runs, or runs that prepare images differently.
+        BundleError: a run that is no bundle, or has no weights.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"an ensemble needs at least two runs, got {len(runs)}")
+    definitions = [_read_settings(run) for run in runs]
+    for run, settings in zip(runs[1:], definitions[1:], strict=True):
+        differing = [key for key in _SHARED if settings[key] != definitions[0][key]]
+        if differing:
+            raise ConfigError(f"{run} and {runs[0]} cannot be averaged: they differ in {differing}")
+    states = {
+        f"members.{index}.{name}": value
+        for index, run in enumerate(runs)
+        for name, value in read_weights(run / "models" / "model.pt", bundle_root=run).items()
+    }
+    network = {
+        "_target_": "pipeline.networks.ensemble.Ensemble",
+        "members": [settings["network_def"] for settings in definitions],
+    }
+    copy_bundle(runs[0], out, {"network_def": network})
+    torch.save(states, out / "models" / "model.pt")
+    state_digest(out, out / "models" / "model.pt")
+    return out
+
+
+def _read_settings(run: Path) -> dict[str, Any]:
+    path = run / "configs" / "inference.json"
+    if not path.is_file():
+        raise BundleError(f"no bundle at {run}: configs/inference.json is missing")
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return settings
