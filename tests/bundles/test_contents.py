@@ -47,6 +47,15 @@ def test_metadata_against_the_schema(root: Path) -> None:
 
 
 @bundles
+def test_metadata_require_what_the_tests_run_with(root: Path) -> None:
+    lines = (BUNDLES.parent / "constraints.txt").read_text().lower().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    required = json.loads((root / "configs" / "metadata.json").read_text())["required_packages_version"]
+    assert {"matplotlib", "Jinja2", "SimpleITK", "pydicom"} <= set(required)
+    assert required == {name: pins[name.lower()] for name in required}
+
+
+@bundles
 def test_metadata_names_our_labels(root: Path) -> None:
     channels = json.loads((root / "configs" / "metadata.json").read_text())["network_data_format"]["outputs"]["pred"]
     for structure in STRUCTURES:
