@@ -44,8 +44,8 @@ train: setup  ## train BUNDLE on DATA into OUT/BUNDLE
 evaluate: setup  ## measure the bundle trained into OUT/BUNDLE on DATA
 	$(BIN)/cmr evaluate --bundle $(OUT)/$(BUNDLE) --data $(DATA) $(ARGS)
 
-segment: setup  ## segment STUDY with the bundle trained into OUT/BUNDLE
-	$(BIN)/cmr segment $(STUDY) --bundle $(OUT)/$(BUNDLE) --out $(OUT)/segmented $(ARGS)
+segment: setup  ## segment STUDY with BUNDLE, a shipped one's name or a folder
+	$(BIN)/cmr segment $(STUDY) --bundle $(BUNDLE) --out $(OUT)/segmented $(ARGS)
 
 package: setup  ## zip the bundle trained into OUT/BUNDLE
 	$(BIN)/cmr bundle package $(OUT)/$(BUNDLE) --out $(OUT)/dist

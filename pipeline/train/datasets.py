@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from monai.data import PersistentDataset
 from monai.data.utils import pickle_hashing
@@ -15,6 +21,11 @@ from torch.utils.data import Dataset
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import UNLABELLED
+
+_log = logging.getLogger(__name__)
+
+_VOLUMES_A_PROCESS = 8
+"""A process takes some seconds to start: as long as preparing about three volumes does."""
 
 __all__ = ["PreparedDataset", "SliceDataset", "content_key"]
 
@@ -47,10 +58,16 @@ class PreparedDataset(PersistentDataset):
         data: datalist of volumes.
         transform: deterministic preparation.
         cache_dir: folder of prepared volumes; `None` prepares anew each time.
+        n_processes: prepare many missing volumes at once by up to so many processes; `None`: one for each core.
     """
 
     def __init__(
-        self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any], *, cache_dir: str | None = None
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable[[Any], Any],
+        *,
+        cache_dir: str | None = None,
+        n_processes: int | None = None,
     ) -> None:
         # The files are our own writing: metadata, which `Invertd` needs, do not load under `weights_only`.
         super().__init__(
@@ -62,6 +79,30 @@ class PreparedDataset(PersistentDataset):
             track_meta=True,
             weights_only=False,
         )
+        if cache_dir is not None and idist.get_world_size() == 1:  # else the processes of the training do it
+            self._prepare_missing(n_processes or os.cpu_count() or 1)
+
+    def _prepare_missing(self, n_processes: int) -> None:
+        """Fill the cache; a volume that cannot be prepared is left for whoever asks for it to report."""
+        missing = [index for index, item in enumerate(self.data) if not self._cached(item).is_file()]
+        n_processes = min(n_processes, len(missing) // _VOLUMES_A_PROCESS)
+        if n_processes < 2:
+            return
+        _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
+        # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
+        with ProcessPoolExecutor(n_processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            list(pool.map(partial(_prepare, self), missing))
+
+    def _cached(self, item: dict[str, Any]) -> Path:
+        """The file that `PersistentDataset` keeps an item in."""
+        return Path(str(self.cache_dir)) / f"{content_key(item).decode()}{self.transform_hash}.pt"
+
+
+def _prepare(dataset: PreparedDataset, index: int) -> None:
+    try:
+        dataset[index]
+    except Exception as error:
+        _log.debug("volume %d is left for later: %r", index, error)
 
 
 class SliceDataset(Dataset):

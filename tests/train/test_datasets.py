@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Compose, MapTransform
+from monai.transforms import Compose, Lambdad, MapTransform
 
 from pipeline.core.errors import DatasetError
 from pipeline.train.datasets import PreparedDataset, SliceDataset, content_key
@@ -71,6 +71,21 @@ def test_cache_is_used_until_content_or_settings_change(tmp_path: Path) -> None:
     n_calls, changed = prepare()
     assert n_calls == 1
     assert changed.max() == 0
+
+
+def test_many_missing_volumes_are_prepared_at_once_and_bad_ones_left(tmp_path: Path) -> None:
+    items = []
+    for index in range(17):
+        np.save(tmp_path / f"{index}.npy", np.full((3, 3), index, dtype=np.float32))
+        items.append({"image": str(tmp_path / f"{index}.npy")})
+    (tmp_path / "16.npy").write_bytes(b"no array")
+    load, cache = Compose([Lambdad("image", func=np.load)]), tmp_path / "cache"
+    dataset = PreparedDataset(items, load, cache_dir=str(cache), n_processes=2)
+    assert len(list(cache.glob("*.pt"))) == 16
+    assert [int(dataset[index]["image"].max()) for index in range(16)] == list(range(16))
+    assert len(list(cache.glob("*.pt"))) == 16
+    with pytest.raises(Exception, match="applying transform"):
+        dataset[16]
 
 
 def test_key_names_content_not_place(tmp_path: Path) -> None:
