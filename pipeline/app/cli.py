@@ -75,14 +75,26 @@ def train(
 def plan(
     data: Annotated[Path, typer.Argument(help="data set to train on")],
     out: Annotated[Path, typer.Option("--out", "-o", help="YAML file to write")] = Path("plan.yaml"),
+    subtract_mean: Annotated[
+        bool,
+        typer.Option("--subtract-mean", help="normalise as in 2017, by the mean of a default split's training side"),
+    ] = False,
 ) -> None:
     """Plan a U-Net's pixel size, window, depth and batch for a data set, to be read, changed and trained with."""
+    from pipeline.prepare.intensity import training_mean
+    from pipeline.read.cine import read_cine
     from pipeline.read.datasets import load_datalist
     from pipeline.train.fingerprint import take_fingerprint
     from pipeline.train.plan import make_plan, write_plan
+    from pipeline.train.splits import split_patients
 
-    fingerprint = take_fingerprint(load_datalist(data))
-    typer.echo(write_plan(make_plan(fingerprint), fingerprint, out).read_text(encoding="utf-8"))
+    datalist = load_datalist(data)
+    fingerprint = take_fingerprint(datalist)
+    mean = None
+    if subtract_mean:
+        mean = training_mean(read_cine(case["image"]).array for case in split_patients(datalist)[0])
+    planned = make_plan(fingerprint, training_mean=mean)
+    typer.echo(write_plan(planned, fingerprint, out).read_text(encoding="utf-8"))
     typer.echo(f"written to {out}; train with: cmr train --data {data} --plan {out} --out RUN")
 
 

@@ -44,7 +44,7 @@ class Plan:
     reasons: dict[str, str]
 
 
-def make_plan(fingerprint: Fingerprint) -> Plan:
+def make_plan(fingerprint: Fingerprint, *, training_mean: float | None = None) -> Plan:
     """Plan the training of a 2D U-Net.
 
     - Pixel: the data set's median, so that half of the images are refined and half are coarsened.
@@ -52,6 +52,11 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
       up to a multiple of what the network divides by. Without labels: the median image.
     - Depth: halve while the deepest feature map keeps `LEAST_EDGE` pixels; channels double up to `MOST_CHANNELS`.
     - Batch: `PIXELS_A_BATCH`, at most `LARGEST_SHARE` of the slices, at least 2.
+
+    Args:
+        fingerprint: of the data set.
+        training_mean: mean intensity of training images, to be subtracted as the 2017 study did; `None` keeps the
+            normalisation of each cine by itself.
 
     Returns:
         The plan; where slices lie so close that 3D might be better, its reasons say so.
@@ -81,6 +86,9 @@ def make_plan(fingerprint: Fingerprint) -> Plan:
         "network_def#channels": f"twice as many at each level, up to {MOST_CHANNELS}",
         "network_def#strides": f"{edge} pixels halved to {edge // step}",
     }
+    if training_mean is not None:
+        settings |= {"normalisation": "subtract_mean", "training_mean": round(training_mean, 3)}
+        reasons |= {"normalisation": "that of the 2017 study", "training_mean": "of the training images' pixels"}
     return Plan(settings, reasons)
 
 

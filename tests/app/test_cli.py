@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from pipeline.app import cli
 from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
+from pipeline.phantom.dataset import write_dataset
 from pipeline.read.cine import read_cine
+from pipeline.train.plan import read_plan
 
 runner = CliRunner()
 
@@ -133,3 +135,14 @@ def test_phantom_writes_a_data_set(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert (tmp_path / "data" / "datalist.csv").is_file()
     assert json.loads((tmp_path / "data" / "truth.json").read_text())["phantom0000"]["ef_percent"] > 0
+
+
+def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", n_patients=2, layout="static", n_phases=2, n_slices=4, size=48, pixel_mm=5.0)
+    result = runner.invoke(cli.app, ["plan", str(tmp_path / "data"), "-o", str(tmp_path / "p.yaml"), "--subtract-mean"])
+    assert result.exit_code == 0, result.output
+    settings = read_plan(tmp_path / "p.yaml")
+    assert settings["spacing_mm"] == [5.0, 5.0, -1]
+    assert settings["normalisation"] == "subtract_mean"
+    assert settings["training_mean"] > 0
+    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", settings)

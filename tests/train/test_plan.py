@@ -54,6 +54,13 @@ def test_without_labels_the_image_sets_the_window_and_close_slices_are_told() ->
     assert "3D" not in make_plan(ACDC_LIKE).reasons["spacing_mm"]
 
 
+def test_the_study_s_normalisation_on_request() -> None:
+    settings = make_plan(ACDC_LIKE, training_mean=79.30449).settings
+    assert settings["normalisation"] == "subtract_mean"
+    assert settings["training_mean"] == 79.304
+    assert "normalisation" not in make_plan(ACDC_LIKE).settings
+
+
 def test_a_written_plan_reads_back_and_fits_the_bundle(tmp_path: Path) -> None:
     plan = make_plan(ACDC_LIKE)
     path = write_plan(plan, ACDC_LIKE, tmp_path / "new" / "plan.yaml")
