@@ -32,6 +32,7 @@ class Strength:
         ghosting: largest weight of copies displaced along one axis, for `p_ghosting`.
         noise: largest standard deviation of Gaussian noise, in the image's own, for `p_noise`.
         blur: largest weight of a 3 x 3 binomial blur applied twice (about what twice the pixel size loses), `p_blur`.
+        p_stack_turn: fraction whose neighbouring slices change sides: stacks run from base to apex or back.
         p_quarter_turn: fraction turned by a quarter, half or three quarters as well, in equal parts.
     """
 
@@ -47,6 +48,7 @@ class Strength:
     noise: float = 0.15
     blur: float = 1.0
     p_spatial: float = 0.6
+    p_stack_turn: float = 0.5
     p_quarter_turn: float = 0.0
     p_elastic: float = 0.0
     p_gamma: float = 0.25
@@ -83,12 +85,14 @@ class AugmentBatch:
         """Augment a batch.
 
         Args:
-            image: (N, 1, X, Y) float, normalised; what lies outside it takes each slice's lowest value.
+            image: (N, C, X, Y) float, normalised; C neighbouring slices, changed alike. What lies outside it takes
+                each slice's lowest value.
             label: (N, 1, X, Y) integers; outside is 0, background.
 
         Returns:
-            Both as (N, 1, x, y) of `size`, types kept; labels by nearest neighbour.
+            (N, C, x, y) and (N, 1, x, y) of `size`, types kept; labels by nearest neighbour.
         """
+        image = torch.where(_chosen(image, self.strength.p_stack_turn) > 0, image.flip(1), image)
         grid = self._sampling_grid(image)
         floor = image.amin((2, 3), keepdim=True)
         moved = functional.grid_sample(image - floor, grid, mode="bilinear", align_corners=False) + floor

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import UNLABELLED
+from pipeline.train.context import neighbour_indices
 
 _log = logging.getLogger(__name__)
 
@@ -115,16 +116,23 @@ class SliceDataset(Dataset):
         data: datalist of volumes, each a dict with paths under `image` and `label`.
         transform: deterministic preparation; gives tensors (T, X, Y, Z) of one in-plane size under both keys.
         cache_dir: folder of prepared volumes, see `PreparedDataset`.
+        context: neighbouring slices on each side that come with a slice as further channels.
 
     Raises:
         DatasetError: no labelled slice is left.
     """
 
     def __init__(
-        self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any], *, cache_dir: str | None = None
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable[[Any], Any],
+        *,
+        cache_dir: str | None = None,
+        context: int = 0,
     ) -> None:
         self.volumes = PreparedDataset(data, transform, cache_dir=cache_dir)
-        self.slices = [pair for index in range(len(self.volumes)) for pair in _labelled_slices(self.volumes[index])]
+        self.context = context
+        self.slices = [one for index in range(len(self.volumes)) for one in _labelled_slices(self.volumes[index])]
         if not self.slices:
             raise DatasetError(f"training needs labelled slices, got none in {len(data)} volumes")
 
@@ -133,9 +141,10 @@ class SliceDataset(Dataset):
         return len(self.slices)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """`image` (1, X, Y) float32 and `label` (1, X, Y) uint8 of one slice."""
-        image, label = self.slices[index]
-        return {"image": image, "label": label}
+        """`image` (1 + 2 * context, X, Y) float32 and `label` (1, X, Y) uint8 of one slice."""
+        stack, place, label = self.slices[index]
+        neighbours = neighbour_indices(len(stack), self.context)[place]
+        return {"image": stack[neighbours], "label": label}
 
 
 def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -143,13 +152,18 @@ def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
-def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Split a prepared volume into pairs of image and label; those without any label are left out."""
-    images, labels = _slices(volume["image"]).float(), _slices(volume["label"]).to(torch.uint8)
-    return [pair for pair in zip(images, labels, strict=True) if bool((pair[1] != UNLABELLED).any())]
+def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, int, torch.Tensor]]:
+    """The stack (Z, X, Y) of each slice's phase, the slice's place in it, and its label (1, X, Y), where it has one."""
+    images, labels = _stacks(volume["image"]).float(), _stacks(volume["label"]).to(torch.uint8)
+    return [
+        (stack, place, label[place, None])
+        for stack, label in zip(images, labels, strict=True)
+        for place in range(len(stack))
+        if bool((label[place] != UNLABELLED).any())
+    ]
 
 
-def _slices(volume: torch.Tensor) -> torch.Tensor:
-    """(T, X, Y, Z) -> (T*Z, 1, X, Y), without MONAI's metadata, which would be copied at every access."""
+def _stacks(volume: torch.Tensor) -> torch.Tensor:
+    """(T, X, Y, Z) -> (T, Z, X, Y), without MONAI's metadata, which would be copied at every access."""
     plain: torch.Tensor = convert_to_tensor(volume, track_meta=False)
-    return plain.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1).contiguous()
+    return plain.permute(0, 3, 1, 2).contiguous()

@@ -10,8 +10,11 @@ from typing import Any, cast
 
 import torch
 from monai.inferers import Inferer, SimpleInferer, sliding_window_inference
+from monai.transforms import get_largest_connected_component_mask
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch.nn import functional
+
+from pipeline.train.context import neighbour_indices
 
 __all__ = ["MARGIN_PIXELS", "AutocastInferer", "CineInferer", "autocast", "cpu_is_fast_at_bfloat16", "rotate"]
 
@@ -72,9 +75,9 @@ class CineInferer(Inferer):
     """Runs a 2D network over every slice of every phase of a cine.
 
     Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones padded. With
-    `focus` that is done for the first phase alone; where all it finds fits into one window with a margin, every phase
-    is then run once, in the window around it, and what lies outside is background. A heart moves by less than the
-    margin.
+    `focus` that is done for the first phase alone; where the largest connected piece it finds fits into one window with
+    a margin, every phase is then run once, in the window around it, and what lies outside is background. A heart moves
+    by less than the margin.
 
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
@@ -84,6 +87,7 @@ class CineInferer(Inferer):
         turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
             training has seen; mirror images are not, and the right ventricle has a side.
         focus: find the heart in the first phase, and look at it alone; class 0 must be the background.
+        context: neighbouring slices on each side that the network sees as further channels.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class CineInferer(Inferer):
         amp: bool = True,
         turns_deg: Sequence[float] = (0.0,),
         focus: bool = False,
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.roi_size = tuple(roi_size)
@@ -103,6 +108,7 @@ class CineInferer(Inferer):
         self.amp = amp
         self.turns_deg = tuple(turns_deg)
         self.focus = focus
+        self.context = context
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -111,7 +117,7 @@ class CineInferer(Inferer):
 
         Args:
             inputs: (B, T, X, Y, Z) prepared images; time stands in the channel axis.
-            network: takes (N, 1, x, y), gives logits (N, C, x, y).
+            network: takes (N, 1 + 2 * context, x, y), gives logits (N, C, x, y).
             args: passed on to the network.
             kwargs: passed on to the network.
 
@@ -129,7 +135,8 @@ class CineInferer(Inferer):
     def _segment(self, cine: torch.Tensor, forward: Forward) -> torch.Tensor:
         """One cine (T, X, Y, Z) to logits (T*C, X, Y, Z)."""
         n_phases, size_x, size_y, n_slices = cine.shape
-        slices = cine.permute(0, 3, 1, 2).reshape(-1, 1, size_x, size_y)
+        stacks = cine.permute(0, 3, 1, 2)[:, neighbour_indices(n_slices, self.context)]
+        slices = stacks.reshape(n_phases * n_slices, -1, size_x, size_y)
         heart = self._find_heart(slices[:n_slices], forward) if self.focus else None
         if heart is None:
             logits = self._run(slices, forward)
@@ -142,13 +149,14 @@ class CineInferer(Inferer):
         return stacked.permute(0, 2, 3, 4, 1).reshape(-1, size_x, size_y, n_slices)
 
     def _find_heart(self, slices: torch.Tensor, forward: Forward) -> tuple[slice, slice] | None:
-        """The window around everything found in slices (Z, 1, X, Y); `None` where one window holds no more or less."""
+        """The window around the largest piece found in slices (Z, C, X, Y); `None` where one window holds no more."""
         sizes = slices.shape[2:]
         if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
             return None
-        found = (self._run(slices, forward).argmax(1) > 0).any(0)
+        found = self._run(slices, forward).argmax(1) > 0
         if not found.any():
             return None
+        found = convert_to_tensor(get_largest_connected_component_mask(found), track_meta=False).any(0)
         places = []
         for axis, (size, window) in enumerate(zip(sizes, self.roi_size, strict=True)):
             hits = found.any(1 - axis).nonzero()

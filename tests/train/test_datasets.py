@@ -47,6 +47,14 @@ def test_slices_of_all_phases_without_the_unlabelled(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image[0], np.load(item["image"])[0, :, :, 1])
 
 
+def test_neighbours_come_as_channels(tmp_path: Path) -> None:
+    item = _item(tmp_path)
+    dataset = SliceDataset([item], Compose([_Load(("image", "label"))]), context=1)
+    image = dataset[5]["image"]  # the last slice of the second phase
+    assert image.shape == (3, 6, 5)
+    np.testing.assert_array_equal(image.permute(1, 2, 0), np.load(item["image"])[1][:, :, [1, 2, 2]])
+
+
 def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
     item = _item(tmp_path)
     np.save(item["label"], np.full((2, 6, 5, 3), 255, dtype=np.float32))

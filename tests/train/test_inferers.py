@@ -96,6 +96,24 @@ def test_focus_looks_at_the_heart_alone_and_finds_the_same() -> None:
     assert sum(seen) < cost / 3
 
 
+def test_a_stray_piece_does_not_distract_from_the_heart() -> None:
+    cine = torch.zeros(1, 2, 150, 130, 3)
+    cine[0, :, 90:110, 20:45] = 1.0
+    cine[0, 0, 5:8, 120:123, 2] = 1.0
+    found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart).unflatten(1, (2, 2)).argmax(2)
+    assert found.sum() == 2 * 3 * 20 * 25
+
+
+def test_neighbours_stand_beside_their_slice() -> None:
+    cine = torch.randn(1, 2, 16, 16, 4)
+    before, itself, after = (
+        CineInferer((16, 16), amp=False, context=1)(cine, torch.nn.Identity()).unflatten(1, (2, 3)).unbind(2)
+    )
+    torch.testing.assert_close(itself, cine)
+    torch.testing.assert_close(before, cine[..., [0, 0, 1, 2]])
+    torch.testing.assert_close(after, cine[..., [1, 2, 3, 3]])
+
+
 @pytest.mark.parametrize("edge", [slice(0, 10), slice(140, 150)])
 def test_focus_reaches_the_edge_of_the_picture(edge: slice) -> None:
     cine = torch.zeros(1, 2, 150, 130, 1)
@@ -109,7 +127,7 @@ def test_focus_without_one_heart_looks_everywhere(spread: int) -> None:
     """Nothing found, or more than one window holds: as without focus, also for what appears later."""
     cine = torch.zeros(1, 2, 150, 130, 1)
     if spread:
-        cine[0, 0, [2, spread], 10] = 1.0
+        cine[0, 0, 2:spread, 10] = 1.0
     cine[0, 1, 70:80, 60:70] = 1.0
     found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart).unflatten(1, (2, 2)).argmax(2)
     torch.testing.assert_close(found, (cine > 0.5).long())
