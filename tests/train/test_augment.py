@@ -50,6 +50,15 @@ def test_window_larger_than_the_slice_is_padded_with_its_lowest_value() -> None:
     assert label.sum() == 16
 
 
+def test_a_stack_turned_over_swaps_the_neighbours() -> None:
+    stack = torch.arange(3 * 16.0).view(1, 3, 4, 4)
+    label = torch.ones(1, 1, 4, 4, dtype=torch.uint8)
+    turned, same = AugmentBatch((4, 4), **STILL | {"p_stack_turn": 1.0})(stack, label)
+    torch.testing.assert_close(turned, stack[:, [2, 1, 0]])
+    assert torch.equal(same, label)
+    torch.testing.assert_close(AugmentBatch((4, 4), **STILL)(stack, label)[0], stack)
+
+
 def test_label_follows_its_image() -> None:
     torch.manual_seed(0)
     image, label = AugmentBatch((64, 64), **(STILL | {"p_spatial": 1.0}))(*_batch(16))
