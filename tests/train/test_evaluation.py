@@ -8,7 +8,6 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
-from pipeline.app.compare import compare_evaluations, read_scores
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, MYO, RV, UNLABELLED
 from pipeline.train.evaluation import EvaluationRecord, write_evaluation
@@ -39,6 +38,11 @@ def _evaluate(folder: Path, items: list[dict], found_cavity: int = 4) -> Path:
     return folder
 
 
+def _volumes(folder: Path) -> set[str]:
+    with (folder / "volumes.csv").open(newline="") as file:
+        return {row["volume"] for row in csv.DictReader(file)}
+
+
 @pytest.fixture
 def items() -> list[dict]:
     return [
@@ -67,28 +71,15 @@ def test_a_cine_counts_its_labelled_phases(tmp_path: Path) -> None:
     truth = _labels(4, n_phases=3)
     truth[1] = UNLABELLED
     folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": truth}])
-    assert {score.volume for score in read_scores(folder)} == {"t00", "t02"}
+    assert _volumes(folder) == {"t00", "t02"}
 
 
 def test_an_unnamed_volume_takes_its_files_name(tmp_path: Path) -> None:
     folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": _labels(4)}])
-    assert {score.volume for score in read_scores(folder)} == {"p1_07"}
+    assert _volumes(folder) == {"p1_07"}
     assert not (folder / "patients.csv").exists()
 
 
-def test_two_evaluations_compare_pair_by_pair(tmp_path: Path, items: list[dict]) -> None:
-    first, second = (_evaluate(tmp_path / str(cavity), items, cavity) for cavity in (6, 4))
-    table = compare_evaluations(first, second)
-    left = next(line for line in table.splitlines() if line.startswith("left ventricle"))
-    expected = (8 / 9 + 6 / 7) / 2 - (10 / 11 + 6 / 9) / 2
-    assert f"{expected:+.4f}" in left
-    assert "Not for diagnosis" in table
-    with pytest.raises(DatasetError, match="same patients"):
-        compare_evaluations(first, _evaluate(tmp_path / "other", items[:2]))
-
-
-def test_without_scores_or_a_table_one_sentence_says_so(tmp_path: Path) -> None:
+def test_nothing_to_score_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="labelled volumes"):
         write_evaluation(tmp_path, [], title="none")
-    with pytest.raises(DatasetError, match="cmr evaluate"):
-        read_scores(tmp_path)
