@@ -64,7 +64,7 @@ def main() -> None:
 
 def _train_ours(data: Path, scratch: Path) -> dict[str, float]:
     """The second epoch of a training on a tenth of the patients, loading and augmentation included."""
-    settings = {"epochs": 2, "val_interval": 99, "val_fraction": 0.9}
+    settings = {"epochs": 2, "val_interval": 99, "val_fraction": 0.9, "validate#dataset#cache_dir": None}
     root = copy_bundle(find_bundle(DEFAULT_BUNDLE), scratch / "ours", settings)
     workflow = ConfigWorkflow(
         config_file=str(root / "configs" / "train.json"),

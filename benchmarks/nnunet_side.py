@@ -38,6 +38,7 @@ def main(times: Path, n_steps: int, to_predict: Path) -> None:
 def _train(folder: Path, n_steps: int) -> dict[str, float]:
     """Steps of the trainer as it plans itself, loading and augmentation included; the first one warms up."""
     plans, dataset = (json.loads((folder / file).read_text()) for file in (f"{PLANS}.json", "dataset.json"))
+    plans["continue_training"] = False  # its own command line adds it
     trainer = nnUNetTrainer(plans, CONFIGURATION, 0, dataset, device=torch.device("cpu"))
     trainer.on_train_start()
     trainer.on_epoch_start()
