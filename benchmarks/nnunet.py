@@ -29,7 +29,7 @@ from pipeline.read.cine import read_cine
 from pipeline.read.datasets import load_datalist
 
 DATASET = "Dataset027_ACDC"
-N_STEPS = 2  # of nnU-Net: about a minute each on two cores
+N_STEPS = 1  # of nnU-Net: about a minute on two cores
 SIDE = Path(__file__).with_name("nnunet_side.py")
 
 
