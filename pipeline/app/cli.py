@@ -210,11 +210,11 @@ def package(
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose end in one sentence and exit code 2."""
+    """Run the command line; errors raised on purpose, and those of disks, end in one sentence and exit code 2."""
     try:
         app()
     except Exception as error:
-        reason = own_error(error)
+        reason = own_error(error) or (error if isinstance(error, OSError) else None)
         if reason is None:
             raise
         typer.echo(f"cmr: {reason}", err=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from pipeline.app.bundles import copy_bundle
-from pipeline.core.errors import BundleError, ConfigError
+from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.core.errors import ConfigError
 from pipeline.train.checkpoints import read_weights
 from pipeline.train.digests import state_digest
 
 __all__ = ["make_ensemble"]
 
-_SHARED = ("image_transforms", "window", "spacing_mm", "n_classes")
+_SHARED = ("image_transforms", "spacing_mm", "normalisation", "training_mean", "window", "context", "n_classes")
 """What the members must agree on: they look at the same tensor, and mean the same classes."""
 
 
@@ -34,14 +34,16 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
         `out`.
 
     Raises:
-        ConfigError: fewer than two runs, or runs that prepare images differently.
+        ConfigError: fewer than two runs, runs that prepare images differently, or `out` is one of them.
         BundleError: a run that is no bundle, or has no weights.
     """
     if len(runs) < 2:
         raise ConfigError(f"an ensemble needs at least two runs, got {len(runs)}")
+    if out.resolve() in {run.resolve() for run in runs}:
+        raise ConfigError(f"the ensemble would replace one of its members: choose another folder than {out}")
     definitions = [_read_settings(run) for run in runs]
     for run, settings in zip(runs[1:], definitions[1:], strict=True):
-        differing = [key for key in _SHARED if settings[key] != definitions[0][key]]
+        differing = [key for key in _SHARED if settings.get(key) != definitions[0].get(key)]
         if differing:
             raise ConfigError(f"{run} and {runs[0]} cannot be averaged: they differ in {differing}")
     states = {
@@ -60,8 +62,6 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
 
 
 def _read_settings(run: Path) -> dict[str, Any]:
-    path = run / "configs" / "inference.json"
-    if not path.is_file():
-        raise BundleError(f"no bundle at {run}: configs/inference.json is missing")
+    path = find_bundle(run) / "configs" / "inference.json"
     settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return settings

@@ -124,6 +124,19 @@ def test_wrong_use_ends_in_one_sentence(
     assert message[-1].startswith("cmr: ")
 
 
+def test_a_place_that_cannot_be_written_ends_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr("sys.argv", ["cmr", "phantom", str(tmp_path / "file" / "data"), "--patients", "1"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    (message,) = capsys.readouterr().err.strip().splitlines()
+    assert message.startswith("cmr: ")
+    assert "file" in message
+
+
 def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:
     bare = copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
     with pytest.raises(BundleError, match="no weights"):
