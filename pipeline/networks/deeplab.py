@@ -5,28 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.networks.blocks import Convolution
 from torch import nn
-from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.blocks import conv_bn_relu, resize
 from pipeline.networks.resnet import ResNet
 
 __all__ = ["ASPP", "DeepLabV3"]
-
-
-def _conv_bn_relu(n_in: int, n_out: int, *, kernel: int = 1, dilation: int = 1) -> Convolution:
-    return Convolution(
-        spatial_dims=2,
-        in_channels=n_in,
-        out_channels=n_out,
-        kernel_size=kernel,
-        dilation=dilation,
-        bias=False,
-        adn_ordering="NA",
-        norm="BATCH",
-        act="RELU",
-    )
 
 
 class ASPP(nn.Module):
@@ -42,11 +27,11 @@ class ASPP(nn.Module):
 
     def __init__(self, in_channels: int, channels: int = 256, *, rates: Sequence[int] = (6, 12, 18)) -> None:
         super().__init__()
-        branches = [_conv_bn_relu(in_channels, channels)]
-        branches += [_conv_bn_relu(in_channels, channels, kernel=3, dilation=rate) for rate in rates]
+        branches = [conv_bn_relu(in_channels, channels)]
+        branches += [conv_bn_relu(in_channels, channels, kernel=3, dilation=rate) for rate in rates]
         self.branches = nn.ModuleList(branches)
-        self.image_level = nn.Sequential(nn.AdaptiveAvgPool2d(1), _conv_bn_relu(in_channels, channels))
-        self.project = _conv_bn_relu((len(rates) + 2) * channels, channels)
+        self.image_level = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv_bn_relu(in_channels, channels))
+        self.project = conv_bn_relu((len(rates) + 2) * channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y) -> (N, channels, X, Y)."""
@@ -102,6 +87,4 @@ class DeepLabV3(nn.Module):
                 "which batch normalisation cannot normalise; raise `batch_size` (evaluation takes a batch of 1)"
             )
         features = self.dropout(self.aspp(self.backbone(x)))
-        return functional.interpolate(
-            self.classifier(features), size=[x.shape[2], x.shape[3]], mode="bilinear", align_corners=False
-        )
+        return resize(self.classifier(features), x.shape[2:])

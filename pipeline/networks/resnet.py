@@ -108,6 +108,7 @@ class ResNet(nn.Module):
 
     Attributes:
         out_channels: channels of the features.
+        widths: channels of the five maps that `stages` gives.
 
     Raises:
         ConfigError: unknown name or output stride.
@@ -136,15 +137,25 @@ class ResNet(nn.Module):
             n_in = 64 * 2**stage * block.expansion
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.out_channels = n_in
+        self.widths = (64, *(width * block.expansion for width in (64, 128, 256, 512)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y) -> (N, out_channels, ceil(X / output_stride), ceil(Y / output_stride))."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        features: torch.Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return features
+        return self.stages(x)[-1]
+
+    def stages(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(N, in_channels, X, Y) -> five feature maps: the stem's, at half the size, then those of the four stages.
+
+        Strides are 2, 4, 8, 16, 32, as far as `output_stride` lets them grow; channels are `widths`.
+        """
+        stem = self.relu(self.bn1(self.conv1(x)))
+        first = self.layer1(self.maxpool(stem))
+        second = self.layer2(first)
+        third = self.layer3(second)
+        return [stem, first, second, third, self.layer4(third)]
 
 
 def _stage(
