@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from monai.networks.blocks import Convolution
 from torch import nn
@@ -36,6 +34,6 @@ def conv_bn_relu(n_in: int, n_out: int, *, kernel: int = 1, stride: int = 1, dil
     )
 
 
-def resize(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Bilinear interpolation of (N, C, X, Y) to (N, C, *size), pixels taken as areas (corners not aligned)."""
-    return functional.interpolate(x, size=[int(size[0]), int(size[1])], mode="bilinear", align_corners=False)
+def resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Bilinear interpolation of (N, C, X, Y) to the size of `like` (., ., x, y), pixels taken as areas."""
+    return functional.interpolate(x, size=[like.shape[2], like.shape[3]], mode="bilinear", align_corners=False)

@@ -87,4 +87,4 @@ class DeepLabV3(nn.Module):
                 "which batch normalisation cannot normalise; raise `batch_size` (evaluation takes a batch of 1)"
             )
         features = self.dropout(self.aspp(self.backbone(x)))
-        return resize(self.classifier(features), x.shape[2:])
+        return resize(self.classifier(features), x)
