@@ -76,7 +76,7 @@ class VGG(nn.Module):
     def stage(self, index: int) -> nn.Sequential:
         """Convolutions of stage 0 to 4, its pooling left out; the modules are shared with `features`."""
         start, stop = self._stages[index]
-        return nn.Sequential(*self.features[start:stop])
+        return nn.Sequential(*list(self.features)[start:stop])
 
     def pool(self, index: int) -> nn.Module:
         """The pooling after stage 0 to 4."""
