@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ package: setup  ## zip the bundle trained into OUT/BUNDLE
 
 bench: setup  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/bench.py
+
+zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
+	$(BIN)/python benchmarks/zoo.py $(DATA) $(OUT)/zoo $(ARGS)
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

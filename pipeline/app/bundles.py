@@ -12,9 +12,19 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
 from pipeline.core.errors import BundleError, ConfigError
+from pipeline.networks.registry import NETWORKS
 from pipeline.train.digests import WEIGHTS_DIGESTS
 
-__all__ = ["BUNDLES", "CONFIGS", "DEFAULT_BUNDLE", "apply_overrides", "copy_bundle", "find_bundle", "run_workflow"]
+__all__ = [
+    "BUNDLES",
+    "CONFIGS",
+    "DEFAULT_BUNDLE",
+    "apply_overrides",
+    "copy_bundle",
+    "find_bundle",
+    "named_network",
+    "run_workflow",
+]
 
 _ROOT = Path(pipeline.__file__).parent.parent
 BUNDLES = _ROOT / "bundles"
@@ -58,9 +68,10 @@ def copy_bundle(source: Path, destination: Path, overrides: Mapping[str, Any] | 
     known: set[str] = set()
     for path in sorted((destination / "configs").glob("*.json")):
         parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
-        present = {key: value for key, value in (overrides or {}).items() if key in parser}
-        apply_overrides(parser, present)
-        known |= set(present)
+        for key, value in (overrides or {}).items():
+            if key in parser:  # one by one: another network has other settings for the next ones to change
+                parser[key] = value
+                known.add(key)
         parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
         path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
     unknown = sorted(set(overrides or {}) - known)
@@ -83,6 +94,26 @@ def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
         if key not in parser:
             raise ConfigError(f"the configuration has no entry {key!r}; it has {sorted(parser.get())}")
         parser[key] = value
+
+
+def named_network(name: str) -> dict[str, Any]:
+    """Overrides that give a bundle another network, all its settings spelled out, with the bundle's own channels.
+
+    Raises:
+        ConfigError: a name that `pipeline.networks.registry.NETWORKS` lacks.
+    """
+    if name not in NETWORKS:
+        raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
+    return {
+        "network_def": {
+            "_target_": "pipeline.networks.registry.build_network",
+            "name": name,
+            "in_channels": "$1 + 2 * @context",
+            "out_channels": "@n_classes",
+            **NETWORKS[name].options(),
+        },
+        **NETWORKS[name].training,
+    }
 
 
 def run_workflow(root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any]) -> None:

@@ -58,17 +58,28 @@ def train(
     data: Annotated[Path, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
     bundle: BundleOption = DEFAULT_BUNDLE,
+    network: Annotated[str | None, typer.Option(help="a name that `cmr networks` lists [the bundle's own]")] = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
 ) -> None:
     """Train a bundle on your own patients; OUT is then a bundle itself."""
-    from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
+    from pipeline.app.bundles import copy_bundle, find_bundle, named_network, run_workflow
     from pipeline.train.plan import read_plan
 
     planned = read_plan(plan) if plan else {}
-    root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings))
+    chosen = named_network(network) if network else {}
+    root = copy_bundle(find_bundle(bundle), out, chosen | planned | _parse_settings(settings))
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(data), "resume": resume})
+
+
+@app.command()
+def networks() -> None:
+    """List the networks that `cmr train --network` takes."""
+    from pipeline.networks.registry import NETWORKS
+
+    for name, design in NETWORKS.items():
+        typer.echo(f"{name:<24s}{design.note} ({design.paper})")
 
 
 @app.command()
@@ -96,6 +107,21 @@ def plan(
     planned = make_plan(fingerprint, training_mean=mean)
     typer.echo(write_plan(planned, fingerprint, out).read_text(encoding="utf-8"))
     typer.echo(f"written to {out}; train with: cmr train --data {data} --plan {out} --out RUN")
+
+
+@app.command()
+def pseudo(
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="studies that nobody has labelled, as for segment")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the data set to write")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    keep: Annotated[float, typer.Option(help="fraction of the phases to keep, the surest ones")] = 0.5,
+    threshold: Annotated[float, typer.Option(help="least probability of a pixel's label")] = 0.5,
+) -> None:
+    """Let a bundle label studies, and keep what it is surest of: a data set for --set extra_data=OUT/datalist.csv."""
+    from pipeline.app.predict import Segmenter
+    from pipeline.app.pseudo import label_studies
+
+    typer.echo(label_studies(Segmenter(bundle, out), path, out, keep=keep, threshold=threshold))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
 
@@ -30,7 +31,7 @@ class CaseResult:
     Attributes:
         name: the case's name, also its folder below the output folder.
         folder: where its files lie.
-        measurements: the content of `measurements.json`; `None` when the case failed.
+        measurements: the content of `measurements.json`; `None` when the case failed, or the bundle writes none.
         error: one sentence that says why the case failed; `None` when it did not.
     """
 
@@ -71,6 +72,21 @@ class Segmenter:
         self.preprocessing = parser.get_parsed_content("preprocessing")
         self.inferer = parser.get_parsed_content("inferer")
         self.postprocessing = parser.get_parsed_content("postprocessing")
+        self.to_own_grid = parser.get_parsed_content("restore_transforms#0")
+        self.n_classes = int(parser.get_parsed_content("n_classes"))
+
+    def probabilities(self, source: list[str] | str) -> tuple[np.ndarray, np.ndarray]:
+        """What the network takes each voxel for, on the file's own grid.
+
+        Returns:
+            (T, C, X, Y, Z) float32, sums over C are 1; and the affine (4, 4), voxel index to RAS+ mm.
+        """
+        item = self.preprocessing({"image": source})
+        with torch.inference_mode():
+            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
+        logits = self.to_own_grid(item)["pred"]
+        classes = logits.as_tensor().unflatten(0, (-1, self.n_classes)).softmax(dim=1)
+        return classes.numpy(), logits.affine.cpu().numpy()
 
     def segment(self, case: Case) -> CaseResult:
         """Segment and measure one case, and write its files.
@@ -78,12 +94,14 @@ class Segmenter:
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
+        folder = self.output_dir / case.name
+        measured = folder / "measurements.json"
+        measured.unlink(missing_ok=True)  # of an earlier run: what is there afterwards belongs to this one
         item = self.preprocessing({"image": [str(file) for file in case.files], "case": case.name})
         with torch.inference_mode():
             item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
         self.postprocessing(item)
-        folder = self.output_dir / case.name
-        return CaseResult(case.name, folder, json.loads((folder / "measurements.json").read_text()))
+        return CaseResult(case.name, folder, json.loads(measured.read_text()) if measured.is_file() else None)
 
 
 def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:

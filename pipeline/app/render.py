@@ -52,12 +52,16 @@ def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
     if name not in recipes["bundles"]:
         raise ConfigError(f"bundle must be one of {sorted(recipes['bundles'])}, got {name!r}")
     recipe = recipes["bundles"][name]
-    rendered = {key: _render_config(configs, recipe, key, layers) for key, layers in recipes["layers"].items()}
+    further = recipe.get("further", {})
+    rendered = {
+        key: _render_config(configs, recipe, key, [*layers, *further.get(key, [])])
+        for key, layers in recipes["layers"].items()
+    }
     rendered["metadata"] |= _stated_weights(destination)
     files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
     files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
     files["LICENSE"] = (configs.parent / "LICENSE").read_text(encoding="utf-8")
-    for document in sorted((configs / "docs").iterdir()):
+    for document in sorted((configs / recipe.get("docs", "docs")).iterdir()):
         facts = {"bundle": name, **_flat(rendered["metadata"])}
         files[f"docs/{document.name}"] = Template(document.read_text(encoding="utf-8")).substitute(facts)
     return files

@@ -17,9 +17,11 @@ def case_json(result: CaseResult) -> dict[str, Any]:
 
 def case_line(result: CaseResult) -> str:
     """The result as a short paragraph; a failure as one line."""
-    if result.error is not None or result.measurements is None:
+    if result.error is not None:
         return f"{result.name}: FAILED: {result.error}"
     measured = result.measurements
+    if measured is None:
+        return f"{result.name}: segmented; this bundle measures nothing (not for diagnosis) -> {result.folder}"
     if "ed_phase" not in measured:
         volumes = ", ".join(f"{name} {values[0]:.1f} ml" for name, values in measured["volumes_ml"].items())
         return f"{result.name}: {volumes} (one phase; not for diagnosis) -> {result.folder}"

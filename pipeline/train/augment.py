@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 
-__all__ = ["AugmentBatch", "Strength"]
+__all__ = ["AugmentBatch", "CropBatch", "Strength"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,40 @@ class AugmentBatch:
         for basis in (x, y, x * y, x * x - 1 / 3, y * y - 1 / 3):
             logarithm = logarithm + _uniform(image, -self.strength.bias, self.strength.bias) * basis
         return torch.exp(logarithm * _chosen(image, self.strength.p_bias))
+
+
+class CropBatch:
+    """Cut a window of whole pixels from a random place of each slice, and change nothing else, as the 2017 study did.
+
+    Args:
+        size: (x, y) of the window, in pixels.
+
+    Raises:
+        ConfigError: a size that is not positive.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        if len(size) != 2 or min(size) < 1:
+            raise ConfigError(f"`size` must be 2 positive counts, got {tuple(size)}")
+        self.size = (int(size[0]), int(size[1]))
+
+    def __call__(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Crop a batch: (N, C, X, Y) and (N, 1, X, Y) to (N, C, x, y) and (N, 1, x, y).
+
+        Raises:
+            ConfigError: the slices are smaller than the window.
+        """
+        if any(have < want for have, want in zip(image.shape[2:], self.size, strict=True)):
+            raise ConfigError(f"a window of {self.size} needs slices as large, got {tuple(image.shape[2:])}")
+        crops = []
+        for one, target in zip(image, label, strict=True):
+            x, y = (
+                int(torch.randint(have - want + 1, ())) for have, want in zip(one.shape[1:], self.size, strict=True)
+            )
+            place = (slice(None), slice(x, x + self.size[0]), slice(y, y + self.size[1]))
+            crops.append((one[place], target[place]))
+        images, labels = zip(*crops, strict=True)
+        return torch.stack(images), torch.stack(labels)
 
 
 def _on_unit_range(image: torch.Tensor, gamma: torch.Tensor, field: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Ignite metrics and handlers that MONAI lacks; the arithmetic is `pipeline.measure.overlap`'s."""
+"""Ignite handlers that MONAI lacks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
-from ignite.metrics import Metric
 from monai.engines import Evaluator
 
 import pipeline
 from pipeline.core.errors import PipelineError
-from pipeline.core.labels import STRUCTURES
-from pipeline.measure.overlap import volume_overlap
 
 __all__ = [
     "Attached",
@@ -32,62 +29,10 @@ __all__ = [
     "MetricsRecord",
     "RunRecord",
     "StopOnNan",
-    "VolumeOverlap",
-    "overlap_metrics",
 ]
 
 _log = logging.getLogger(__name__)
 _NO_ENGINE = Engine(lambda _engine, _batch: None)  # Ignite's rule wants its trainer before there is one
-
-
-class VolumeOverlap(Metric):
-    """Dice and IoU of each structure, averaged over volumes, and their means over structures.
-
-    A volume is one phase of one patient. A structure missed entirely counts 0; one absent from truth and prediction
-    is not counted; where no volume counts, the mean is NaN. Expects decollated output: lists of dicts with `pred`
-    and `label`, (T, X, Y, Z) label maps.
-    """
-
-    def __init__(self) -> None:
-        self._rows: list[list[float]] = []
-        super().__init__(output_transform=_prediction_and_truth)
-
-    @staticmethod
-    def names() -> list[str]:
-        """Names of the values, in order: Dice by structure, mean Dice, IoU by structure, mean IoU."""
-        return [f"{kind}_{item}" for kind in ("dice", "iou") for item in [*(s.name for s in STRUCTURES), "mean"]]
-
-    def reset(self) -> None:
-        """Forget all volumes."""
-        self._rows = []
-
-    def update(self, output: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Add volumes: pairs of prediction and truth, each (T, X, Y, Z)."""
-        for prediction, truth in output:
-            for predicted_phase, true_phase in zip(prediction, truth, strict=True):
-                scores = volume_overlap(true_phase, predicted_phase)
-                self._rows.append([scores[s.name][kind] for kind in ("dice", "iou") for s in STRUCTURES])
-
-    def compute(self) -> dict[str, float]:
-        """The means over all volumes of all processes."""
-        rows = self._rows
-        if idist.get_world_size() > 1:
-            rows = [row for part in cast(list[list[list[float]]], idist.all_gather(self._rows)) for row in part]
-        columns = np.array(rows, dtype=float).reshape(len(rows), -1)
-        means = [_nanmean(column) for column in columns.T] if len(rows) else [float("nan")] * 2 * len(STRUCTURES)
-        dice, iou = means[: len(STRUCTURES)], means[len(STRUCTURES) :]
-        return dict(zip(self.names(), [*dice, _nanmean(dice), *iou, _nanmean(iou)], strict=True))
-
-
-def overlap_metrics(*, key: str = "dice_mean") -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """The values of one `VolumeOverlap` as scalar metrics: the key metric, and all others.
-
-    Returns:
-        Two dicts, for an evaluator's `key_val_metric` and `additional_metrics`.
-    """
-    overlap = VolumeOverlap()
-    scalars: dict[str, Metric] = {name: overlap[name] for name in VolumeOverlap.names()}
-    return {key: scalars.pop(key)}, scalars
 
 
 class EpochSeed:
@@ -243,13 +188,3 @@ class RunRecord:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(record, indent=2) + "\n")
         _log.info("run recorded in %s", self.path)
-
-
-def _prediction_and_truth(output: Sequence[Mapping[str, torch.Tensor]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(np.asarray(item["pred"].cpu()), np.asarray(item["label"].cpu())) for item in output]
-
-
-def _nanmean(values: Sequence[float] | np.ndarray) -> float:
-    """Mean of what is not NaN; NaN, without a warning, where nothing is left."""
-    counted = [value for value in values if not np.isnan(value)]
-    return float(np.mean(counted)) if counted else float("nan")

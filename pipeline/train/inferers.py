@@ -52,7 +52,7 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
 class AutocastInferer(SimpleInferer):
     """Plain forward pass of (N, C, X, Y) slices under `autocast`; logits come back in float32.
 
-    MONAI's own `amp` acts on CUDA alone; here the CPU profits as well.
+    MONAI's own `amp` acts on CUDA alone; here the CPU profits as well. Networks with auxiliary outputs give a tuple.
 
     Args:
         amp: mixed precision where it pays; False computes in float32 throughout.
@@ -62,13 +62,11 @@ class AutocastInferer(SimpleInferer):
         super().__init__()
         self.amp = amp
 
-    def __call__(
-        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
-        """Return `network(inputs)` as float32 logits."""
+    def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return `network(inputs)` as float32 logits: a tensor, or a tuple of them where the network gives one."""
         with autocast(inputs.device, enabled=self.amp):
             logits = network(inputs, *args, **kwargs)
-        return logits.float()
+        return logits.float() if isinstance(logits, torch.Tensor) else tuple(one.float() for one in logits)
 
 
 class CineInferer(Inferer):
@@ -88,6 +86,7 @@ class CineInferer(Inferer):
             training has seen; mirror images are not, and the right ventricle has a side.
         focus: find the heart in the first phase, and look at it alone; class 0 must be the background.
         context: neighbouring slices on each side that the network sees as further channels.
+        refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
     """
 
     def __init__(
@@ -100,6 +99,7 @@ class CineInferer(Inferer):
         turns_deg: Sequence[float] = (0.0,),
         focus: bool = False,
         context: int = 0,
+        refine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.roi_size = tuple(roi_size)
@@ -109,6 +109,7 @@ class CineInferer(Inferer):
         self.turns_deg = tuple(turns_deg)
         self.focus = focus
         self.context = context
+        self.refine = refine
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -168,7 +169,11 @@ class CineInferer(Inferer):
         return places[0], places[1]
 
     def _run(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
-        return torch.cat([self._average_over_turns(chunk, forward) for chunk in slices.split(self.batch_slices)])
+        return torch.cat([self._refined(chunk, forward) for chunk in slices.split(self.batch_slices)])
+
+    def _refined(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+        logits = self._average_over_turns(slices, forward)
+        return logits if self.refine is None else self.refine(logits, slices[:, self.context, None])
 
     def _average_over_turns(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
         turned = [

@@ -15,6 +15,7 @@ from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
 from pipeline.phantom.dataset import write_dataset
 from pipeline.read.cine import read_cine
+from pipeline.read.datasets import load_datalist
 from pipeline.train.plan import read_plan
 
 runner = CliRunner()
@@ -159,3 +160,39 @@ def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
     assert settings["normalisation"] == "subtract_mean"
     assert settings["training_mean"] > 0
     copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", settings)
+
+
+def test_a_training_with_another_network_and_settings_of_its_own(studies: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", n_patients=3, seed=0, n_phases=2, n_slices=3, size=48, pixel_mm=5.0, step_mm=18.0)
+    settings = ["epochs=1", "batch_size=4", "val_interval=1", "window=[64,64]", "spacing_mm=[4,4,-1]"]
+    for network in ("pspnet", "mask_rcnn", "wnet", "linknet34"):
+        options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / network), "--network", network]
+        own = "network_def#backbone=resnet18" if network != "wnet" else "network_def#base_channels=4"
+        result = runner.invoke(cli.app, ["train", *options, *(part for s in [*settings, own] for part in ("--set", s))])
+        assert result.exit_code == 0, result.exception
+        inference = json.loads((tmp_path / network / "configs" / "inference.json").read_text())
+        assert inference["network_def"]["name"] == network
+        assert inference["network_def"].get("backbone", "resnet18") == "resnet18"
+        assert (tmp_path / network / "eval" / "validation.json").is_file()
+    code, out, _ = _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(tmp_path / "linknet34"))
+    assert (code, "not for diagnosis" in out) == (0, True)
+
+
+def test_networks_are_listed_and_another_is_refused(tmp_path: Path) -> None:
+    listed = runner.invoke(cli.app, ["networks"]).stdout.splitlines()
+    assert len(listed) > 30
+    assert any(line.startswith("deeplabv3plus ") for line in listed)
+    with pytest.raises(ConfigError, match="resnet"):
+        runner.invoke(
+            cli.app, ["train", "--data", "x", "--out", str(tmp_path), "--network", "resnet"], catch_exceptions=False
+        )
+
+
+def test_pseudo_labels_become_a_data_set_to_train_on(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
+    options = ["-o", str(tmp_path), "--bundle", str(untrained_bundle), "--keep", "1", "--threshold", "0"]
+    result = runner.invoke(cli.app, ["pseudo", str(studies / "two.nii.gz"), *options], catch_exceptions=False)
+    (case,) = load_datalist(Path(result.stdout.strip()))
+    assert case["patient"] == "two"
+    labels, image = read_cine(case["label"]), read_cine(case["image"])
+    assert labels.grid.matches(image.grid)
+    assert labels.array.shape == image.array.shape

@@ -30,6 +30,22 @@ def test_overlay_stays_as_it_is_and_documents_are_filled(tiny_configs: Path) -> 
     assert files["LICENSE"] == "terms\n"
 
 
+def test_a_bundle_may_lay_further_layers_on_top_and_have_its_own_documents(tiny_configs: Path) -> None:
+    (tiny_configs / "own").mkdir()
+    (tiny_configs / "own" / "NOTES.md").write_text("$bundle\n")
+    (tiny_configs / "more.yaml").write_text("loss#weight: 2.0\n")
+    recipes = tiny_configs / "recipes.yaml"
+    recipes.write_text(
+        recipes.read_text().replace("    overrides:", "    docs: own\n    further: {train: [more]}\n    overrides:")
+    )
+    files = render_files(tiny_configs, "tiny", tiny_configs)
+    train = json.loads(files["configs/train.json"])
+    assert train["loss"]["weight"] == 2.0
+    assert train["generated"].startswith("Rendered from configs/base.yaml, net/small.yaml, train.yaml, more.yaml")
+    assert files["docs/NOTES.md"] == "tiny\n"
+    assert "docs/README.md" not in files
+
+
 def test_render_is_repeatable_and_notices_changes(tiny_configs: Path, tmp_path: Path) -> None:
     bundles = tmp_path / "bundles"
     missing = outdated_files(tiny_configs, bundles)

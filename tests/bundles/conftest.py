@@ -18,11 +18,18 @@ from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import make_cine
 
 SCAN = {"n_phases": 3, "n_slices": 5, "size": 48, "pixel_mm": 5.0, "step_mm": 18.0}
-TINY = {
-    "ventricles_mr_segmentation_unet": {"network_def#channels": [4, 8, 16], "network_def#strides": [2, 2]},
-    "ventricles_mr_segmentation_deeplabv3": {"network_def#backbone": "resnet18", "network_def#output_stride": 16},
-}
 QUICK = {"epochs": 2, "val_interval": 1, "batch_size": 8, "window": [64, 64], "spacing_mm": [4.0, 4.0, -1]}
+STUDY = {"iterations": 4, "batch_size": 8, "resized_to": [64, 64, -1], "window": [64, 64], "crop": [56, 56]}
+TINY = {
+    "ventricles_mr_segmentation_unet": {**QUICK, "network_def#channels": [4, 8, 16], "network_def#strides": [2, 2]},
+    "ventricles_mr_segmentation_deeplabv3plus": {**QUICK, "network_def#decoder_channels": 8},
+    "heart_mr_contour_segmentation_deeplabv2": {**STUDY, "network_def#backbone": "resnet18"},
+    "heart_mr_contour_segmentation_deeplabv3": {
+        **STUDY,
+        "network_def#backbone": "resnet18",
+        "lr_scheduler#n_constant": 2,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,11 @@ class Trained:
     def study(self) -> Path:
         """A DICOM study of a patient who was not trained on."""
         return self.data / "study"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether it is one of the 2017 study's, which draw the myocardium alone."""
+        return self.root.name.startswith("heart_mr_contour")
 
     @property
     def nifti(self) -> Path:
@@ -66,7 +78,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     data = folder / "data"
     write_dataset(data, n_patients=4, seed=0, **SCAN)
     write_study(make_cine(make_patient(50), **SCAN), data / "study")
-    root = copy_bundle(find_bundle(request.param), folder / request.param, {**TINY[request.param], **QUICK})
+    root = copy_bundle(find_bundle(request.param), folder / request.param, TINY[request.param])
     bundle = Trained(root, data)
     run_bundle(bundle, "training", "configs/train.json", "--dataset_dir", str(data))
     return bundle

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.train.augment import AugmentBatch, Strength
+from pipeline.train.augment import AugmentBatch, CropBatch, Strength
 
 STILL = {name: 0.0 for name in Strength.__dataclass_fields__ if name.startswith("p_")}
 
@@ -197,3 +197,19 @@ def test_refusals() -> None:
         AugmentBatch((0, 5))
     with pytest.raises(ConfigError, match="rotatoin"):
         AugmentBatch((5, 5), rotatoin=1.0)
+
+
+def test_random_crops_are_whole_pixels_of_every_place() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(36.0).view(1, 1, 6, 6).expand(64, 1, 6, 6)
+    crops, labels = CropBatch((4, 5))(image, image.to(torch.uint8))
+    assert crops.shape == (64, 1, 4, 5)
+    assert torch.equal(crops.to(torch.uint8), labels)
+    corners = set(crops[:, 0, 0, 0].int().tolist())
+    assert corners == {6 * x + y for x in range(3) for y in range(2)}
+    torch.testing.assert_close(crops[0, 0, 1, 1] - crops[0, 0, 0, 0], torch.tensor(7.0))
+
+
+def test_a_crop_larger_than_its_slice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs slices as large"):
+        CropBatch((7, 4))(torch.zeros(1, 1, 6, 6), torch.zeros(1, 1, 6, 6))

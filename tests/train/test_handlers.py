@@ -1,9 +1,8 @@
-"""Metrics by name, early stop, seeds and records."""
+"""Early stop, seeds and records."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,39 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from pipeline.core.errors import PipelineError
-from pipeline.train.handlers import EarlyStop, EpochSeed, MetricsRecord, RunRecord, StopOnNan, overlap_metrics
-
-
-def _volume(values: list[int]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.uint8).view(1, -1, 1, 1)
-
-
-def _evaluate(batches: list[list[dict[str, torch.Tensor]]]) -> dict[str, float]:
-    engine = Engine(lambda _engine, batch: batch)
-    key, others = overlap_metrics()
-    for name, metric in (key | others).items():
-        metric.attach(engine, name)
-    engine.run(batches)
-    return dict(engine.state.metrics)
-
-
-def test_means_over_volumes_by_hand() -> None:
-    # LV: Dice 1 and 0.5; MYO: missed (0), then absent from both (not counted); RV nowhere
-    first = {"label": _volume([1, 1, 2, 0]), "pred": _volume([1, 1, 0, 0])}
-    second = {"label": _volume([1, 1, 0, 0]), "pred": _volume([0, 1, 1, 0])}
-    metrics = _evaluate([[first], [second]])
-    assert metrics["dice_left_ventricle"] == pytest.approx(0.75)
-    assert metrics["iou_left_ventricle"] == pytest.approx((1 + 1 / 3) / 2)
-    assert metrics["dice_myocardium"] == 0.0
-    assert math.isnan(metrics["dice_right_ventricle"])
-    assert metrics["dice_mean"] == pytest.approx(0.375)
-    assert len(metrics) == 8
-
-
-def test_each_phase_is_a_volume() -> None:
-    label = torch.cat([_volume([1, 1]), _volume([1, 1])])
-    pred = torch.cat([_volume([1, 1]), _volume([0, 0])])
-    assert _evaluate([[{"label": label, "pred": pred}]])["dice_left_ventricle"] == 0.5
+from pipeline.train.handlers import EarlyStop, EpochSeed, MetricsRecord, RunRecord, StopOnNan
 
 
 def test_early_stop_counts_validations_and_keeps_its_state() -> None:

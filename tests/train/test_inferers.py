@@ -47,6 +47,25 @@ def test_unknown_devices_compute_in_float32() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+def test_networks_with_auxiliary_outputs_give_them_in_float32() -> None:
+    outputs = AutocastInferer()(torch.randn(1, 1, 8, 8), lambda x: (x.bfloat16(), x[..., ::2].bfloat16()))
+    assert [(one.dtype, one.shape[-1]) for one in outputs] == [(torch.float32, 8), (torch.float32, 4)]
+
+
+def test_logits_are_refined_by_the_slice_they_are_of() -> None:
+    cine = torch.randn(1, 1, 16, 16, 3)
+    seen = []
+
+    def refine(logits: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
+        seen.append(slices)
+        return logits + 1
+
+    inferer = CineInferer((16, 16), amp=False, context=1, refine=refine)
+    logits = inferer(cine, lambda x: x[:, 1:2])
+    torch.testing.assert_close(logits, cine + 1)
+    torch.testing.assert_close(torch.cat(seen)[:, 0], cine[0, 0].permute(2, 0, 1))
+
+
 @pytest.mark.parametrize("shape", [(32, 32), (40, 24)])
 def test_rotation_and_back(shape: tuple[int, int]) -> None:
     x = torch.linspace(-2, 2, shape[0]).view(1, 1, -1, 1)

@@ -21,6 +21,12 @@ from pipeline.train.schedules import lr_factor, make_schedule
         (0, {"shape": "cosine", "n_iterations": 12, "n_warmup": 4}, 0.25),
         (3, {"shape": "cosine", "n_iterations": 12, "n_warmup": 4}, 1.0),
         (8, {"shape": "cosine", "n_iterations": 12, "n_warmup": 4}, 0.5),
+        (9, {"shape": "poly", "n_iterations": 100, "every": 10}, 1.0),
+        (19, {"shape": "poly", "n_iterations": 100, "every": 10}, 0.9**0.9),
+        (1, {"shape": "poly", "n_iterations": 104, "n_warmup": 4, "every": 10}, 0.5),
+        (14, {"shape": "poly", "n_iterations": 104, "n_warmup": 4, "every": 10}, 0.9**0.9),
+        (14, {"shape": "poly", "n_iterations": 25, "n_constant": 15}, 1.0),  # the 2017 study's, in thousands
+        (20, {"shape": "poly", "n_iterations": 25, "n_constant": 15}, 0.5**0.9),
     ],
 )
 def test_factor_by_hand(iteration: int, settings: dict, expected: float) -> None:
@@ -38,7 +44,15 @@ def test_scheduler_steps_per_iteration() -> None:
     assert rates == pytest.approx([2.0, 1.5, 1.0, 0.5])
 
 
-@pytest.mark.parametrize("settings", [{"shape": "linear"}, {"shape": "poly", "n_warmup": 10}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"shape": "linear"},
+        {"shape": "poly", "n_warmup": 10},
+        {"shape": "poly", "n_warmup": 5, "n_constant": 5},
+        {"shape": "poly", "every": 0},
+    ],
+)
 def test_refusals(settings: dict) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(ConfigError, match="must be"):

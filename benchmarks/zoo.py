@@ -1,0 +1,137 @@
+"""Every network that `cmr networks` lists, after one small training each: `make zoo DATA=...`.
+
+    python benchmarks/zoo.py ACDC OUT [--epochs 2] [--only NAME ...] [--facts-only]
+
+Same split, same recipe, same budget; only the network differs. What is done is kept in OUT/<name>/zoo.json and not done
+again, so a run that was stopped goes on. The table goes to the screen and to OUT/zoo.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.networks.registry import NETWORKS, build_network
+from pipeline.train.inferers import AutocastInferer
+
+SIZE = 256
+BATCH = 8
+COLUMNS = ("network", "million parameters", "GFLOPs", "field of view", "ms a slice", "Dice", "IoU")
+
+
+def main() -> None:
+    """Measure what is missing and print the table."""
+    options = argparse.ArgumentParser()
+    options.add_argument("data", type=Path)
+    options.add_argument("out", type=Path)
+    options.add_argument("--epochs", type=int, default=2)
+    options.add_argument("--only", nargs="+", choices=sorted(NETWORKS), default=list(NETWORKS))
+    options.add_argument("--facts-only", action="store_true", help="no training")
+    chosen = options.parse_args()
+    for name in chosen.only:
+        record = _read(chosen.out / name) or network_facts(name)
+        _write(chosen.out / name, record)
+        if not chosen.facts_only and record.get("epochs") != chosen.epochs:
+            record |= train(name, chosen.data, chosen.out, epochs=chosen.epochs)
+            _write(chosen.out / name, record)
+        print(_row(record), flush=True)
+    rows = [_row(record) for name in NETWORKS if (record := _read(chosen.out / name))]
+    table = "\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows]) + "\n"
+    (chosen.out / "zoo.md").write_text(table, encoding="utf-8")
+
+
+def network_facts(name: str) -> dict[str, Any]:
+    """Size, arithmetic, field of view and speed of an untrained network of one input channel and four classes."""
+    torch.manual_seed(0)
+    network = build_network(name, 1, 4).eval()
+    with FlopCounterMode(display=False) as counter, torch.device("meta"), torch.inference_mode():
+        build_network(name, 1, 4).eval()(torch.empty(1, 1, SIZE, SIZE))
+    return {
+        "network": name,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "gflops": counter.get_total_flops() / 1e9,
+        "field_of_view": _field_of_view(network),
+        "ms_a_slice": _ms_a_slice(network),
+    }
+
+
+def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
+    """Train by the very command that users have, and read its last validation.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    settings = [f"epochs={epochs}", f"val_interval={epochs}", f"batch_size={BATCH}", "learning_rate=0.001"]
+    settings.append(f"cache_dir={out / 'cache'}")
+    command = [sys.executable, "-m", "pipeline", "train", "--data", data, "--out", out / name, "--network", name]
+    start = time.perf_counter()
+    done = subprocess.run([*map(str, command), *(part for s in settings for part in ("--set", s))], check=False)
+    if done.returncode:
+        raise SystemExit(f"training of {name} failed")
+    minutes = (time.perf_counter() - start) / 60
+    for weights in (out / name).rglob("*.pt"):
+        weights.unlink()  # the numbers stay; weights of a training this short serve nobody
+    return {"epochs": epochs, "minutes": minutes, **json.loads((out / name / "eval" / "validation.json").read_text())}
+
+
+def _field_of_view(network: torch.nn.Module) -> int:
+    """Pixels along X of a slice on which the middle pixel's logits depend, measured by gradient; at most `SIZE`."""
+    x = torch.randn(1, 1, SIZE, SIZE, requires_grad=True)
+    network(x)[0, :, SIZE // 2, SIZE // 2].sum().backward()
+    assert x.grad is not None
+    hit = x.grad[0, 0].abs().sum(1).nonzero()
+    return int(hit.max() - hit.min() + 1)
+
+
+def _ms_a_slice(network: torch.nn.Module, repeats: int = 3) -> float:
+    """Median time of inference in the bundles' number format and memory layout, after one run to warm up."""
+    network, images = network.to(memory_format=torch.channels_last), torch.randn(BATCH, 1, SIZE, SIZE)
+    images = images.to(memory_format=torch.channels_last)
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            AutocastInferer()(images, network)
+            times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[1:]) / BATCH
+
+
+def _row(record: dict[str, Any]) -> str:
+    field = record["field_of_view"]
+    scores = [f"{record[key]:.3f}" if record.get(key) is not None else "" for key in ("dice_mean", "iou_mean")]
+    cells = [
+        f"`{record['network']}`",
+        f"{record['parameters'] / 1e6:.2f}",
+        f"{record['gflops']:.1f}",
+        "all" if field >= SIZE else str(field),
+        f"{record['ms_a_slice']:.0f}",
+        *scores,
+    ]
+    return _line(cells)
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "zoo.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _write(folder: Path, record: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "zoo.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Segmentation without networks: histogram thresholds and a random forest of pixels, the baselines to beat."""

@@ -1,0 +1,103 @@
+"""Fully convolutional networks FCN-32s, -16s, -8s (Long, Shelhamer, Darrell: arXiv 1411.4038, 2015)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pipeline.core.errors import ConfigError
+from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.unet import he_initialise
+from pipeline.networks.upsampling import bilinear_transposed
+from pipeline.networks.vgg import VGG
+
+__all__ = ["FCN", "dense_as_convolutions"]
+
+_COARSEST = 32
+_SKIPS = {32: 0, 16: 1, 8: 2}
+"""Stride of the finest scores -> number of skips."""
+
+
+def dense_as_convolutions(
+    n_in: int, channels: int, *, kernel: int = 7, dilation: int = 1, dropout: float = 0.5
+) -> nn.Sequential:
+    """VGG's fully connected layers fc6 and fc7 as a k x k and a 1x1 convolution; each with ReLU and dropout.
+
+    Args:
+        n_in: channels of the input.
+        channels: of both layers.
+        kernel: odd edge of fc6; padded so that the size stays.
+        dilation: of fc6.
+        dropout: after both.
+    """
+    return nn.Sequential(
+        nn.Conv2d(n_in, channels, kernel, padding=dilation * (kernel // 2), dilation=dilation),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Conv2d(channels, channels, 1),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+    )
+
+
+class FCN(nn.Module):
+    """FCN: a VGG turned convolutional, whose class scores are upsampled and summed with those of finer features.
+
+    Scores of stride 32 are doubled and added to scores of the fourth pooling (FCN-16s), these to scores of the third
+    (FCN-8s); the sum is upsampled to full size. All upsampling is by transposed convolutions that start bilinear and
+    learn. Skips' scores start at zero, so that training starts from what the coarser network gives; the coarsest ones
+    start small and random, not at zero, which would keep all gradients from the backbone in the first step.
+
+    The original pads the image by 100 zeros and crops by offsets. Here fc6 keeps the size and the image's edge is
+    repeated to a multiple of 32, so that all score maps lie centred over the image.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: classes.
+        stride: of the finest scores: 32, 16 or 8.
+        backbone: one of `VGGS`.
+        fc_channels: of fc6 and fc7.
+        batch_norm: normalise within the VGG (the paper does not; training from scratch profits).
+        dropout: after fc6 and fc7.
+
+    Raises:
+        ConfigError: an unknown backbone or another stride.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 8,
+        backbone: str = "vgg16",
+        fc_channels: int = 4096,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if stride not in _SKIPS:
+            raise ConfigError(f"an FCN's stride must be one of {sorted(_SKIPS)}, got {stride}")
+        self.backbone = VGG(backbone, in_channels=in_channels, batch_norm=batch_norm)
+        self.dense = dense_as_convolutions(self.backbone.widths[-1], fc_channels, dropout=dropout)
+        self.score = nn.Conv2d(fc_channels, out_channels, 1)
+        skips = self.backbone.widths[3::-1][: _SKIPS[stride]]
+        self.skip_scores = nn.ModuleList(nn.Conv2d(n_in, out_channels, 1) for n_in in skips)
+        self.doublings = nn.ModuleList(bilinear_transposed(out_channels, out_channels) for _ in skips)
+        self.upsampling = bilinear_transposed(out_channels, out_channels, factor=stride)
+        he_initialise(self)
+        nn.init.normal_(self.score.weight, std=0.01)
+        for skip_score in self.skip_scores.parameters():
+            nn.init.zeros_(skip_score)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
+        features = pad_to_multiple(x, (_COARSEST, _COARSEST))
+        pools = []
+        for index in range(5):
+            features = self.backbone.pool(index)(self.backbone.stage(index)(features))
+            pools.append(features)
+        scores = self.score(self.dense(features))
+        for doubling, skip_score, pool in zip(self.doublings, self.skip_scores, pools[3::-1], strict=False):
+            scores = doubling(scores) + skip_score(pool)
+        return centre_crop(self.upsampling(scores), x)

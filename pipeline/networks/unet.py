@@ -1,0 +1,173 @@
+"""U-Net as first published (Ronneberger, Fischer, Brox: arXiv 1505.04597, 2015); MONAI's `UNet` is the residual one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from pipeline.core.errors import ConfigError
+from pipeline.networks.sizes import centre_crop, pad_to_multiple
+
+__all__ = ["ExpandingStep", "OriginalUNet", "double_conv", "he_initialise", "valid_output_size"]
+
+
+def double_conv(
+    n_in: int, n_out: int, *, padded: bool = True, batch_norm: bool = False, separable: bool = False
+) -> nn.Sequential:
+    """Two 3x3 convolutions, a ReLU after each.
+
+    Args:
+        n_in: channels of the input.
+        n_out: channels of the output.
+        padded: keep the size; otherwise each convolution takes a pixel off every side.
+        batch_norm: normalise before each ReLU.
+        separable: depthwise 3x3 followed by 1x1 instead of full convolutions.
+    """
+    layers: list[nn.Module] = []
+    for width in (n_in, n_out):
+        kernel, padding = 3, int(padded)
+        if separable:
+            layers.append(nn.Conv2d(width, width, kernel, padding=padding, groups=width, bias=False))
+            kernel, padding = 1, 0
+        layers.append(nn.Conv2d(width, n_out, kernel, padding=padding, bias=not batch_norm))
+        layers += [nn.BatchNorm2d(n_out)] if batch_norm else []
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class ExpandingStep(nn.Module):
+    """One level up: 2x2 up-convolution, the skip's centre concatenated, two convolutions.
+
+    Args:
+        n_in: channels from below.
+        n_out: channels of the skip and of the output.
+        settings: those of `double_conv`.
+    """
+
+    def __init__(self, n_in: int, n_out: int, **settings: bool) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(n_in, n_out, 2, stride=2)
+        self.convs = double_conv(2 * n_out, n_out, **settings)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """(N, n_in, X, Y) and (N, n_out, >= 2 X, >= 2 Y) -> (N, n_out, 2 X, 2 Y), 4 less where not padded."""
+        x = self.up(x)
+        return self.convs(torch.cat([centre_crop(skip, x), x], dim=1))
+
+
+class OriginalUNet(nn.Module):
+    """U-Net: a contracting path of maximum poolings, an expanding path of up-convolutions, skips concatenated.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: classes.
+        base_channels: channels of the first level; each level below has twice as many.
+        depth: levels, hence one pooling less.
+        padded: keep the size, whatever it is. Otherwise the paper's valid convolutions, of which only sizes that
+            `valid_output_size` takes go through: 572 pixels give 388.
+        batch_norm: normalise before each ReLU (the paper does not).
+        dropout: at the end of the contracting path.
+        separable: depthwise separable convolutions on all levels but the first, as W-Net has them.
+
+    Raises:
+        ConfigError: `base_channels` or `depth` below 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        base_channels: int = 64,
+        depth: int = 5,
+        padded: bool = True,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        separable: bool = False,
+    ) -> None:
+        super().__init__()
+        if base_channels < 1 or depth < 1:
+            raise ConfigError(f"a U-Net needs at least 1 base channel and 1 level, got {base_channels} and {depth}")
+        self.padded = padded
+        self.depth = depth
+        widths = [base_channels * 2**level for level in range(depth)]
+        self.contracting = nn.ModuleList(
+            double_conv(n_in, n_out, padded=padded, batch_norm=batch_norm, separable=separable and level > 0)
+            for level, (n_in, n_out) in enumerate(pairwise([in_channels, *widths]))
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(dropout)
+        self.expanding = nn.ModuleList(
+            ExpandingStep(
+                widths[level + 1],
+                widths[level],
+                padded=padded,
+                batch_norm=batch_norm,
+                separable=separable and level > 0,
+            )
+            for level in reversed(range(depth - 1))
+        )
+        self.classifier = nn.Conv2d(base_channels, out_channels, 1)
+        he_initialise(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, X, Y) -> logits (N, out_channels, X, Y), or the valid part of them where not padded.
+
+        Raises:
+            ValueError: a size that valid convolutions and poolings do not divide.
+        """
+        y = self._fitted(x)
+        skips: list[torch.Tensor] = []
+        for convs in self.contracting:
+            y = convs(self.pool(y) if skips else y)
+            skips.append(y)
+        y = self.dropout(y)
+        for step, skip in zip(self.expanding, skips[-2::-1], strict=True):
+            y = step(y, skip)
+        y = self.classifier(y)
+        return centre_crop(y, x) if self.padded else y
+
+    def _fitted(self, x: torch.Tensor) -> torch.Tensor:
+        if self.padded:
+            return pad_to_multiple(x, [2 ** (self.depth - 1)] * 2)
+        for size in x.shape[2:]:
+            valid_output_size(size, depth=self.depth)
+        return x
+
+
+def valid_output_size(size: int, *, depth: int = 5) -> int:
+    """Pixels that an unpadded U-Net gives along an axis.
+
+    Args:
+        size: pixels of the input.
+        depth: levels of the network.
+
+    Raises:
+        ValueError: a pooling meets an odd size, or nothing is left.
+
+    >>> valid_output_size(572), valid_output_size(44, depth=3)
+    (388, 4)
+    """
+    left = size
+    for _ in range(depth - 1):
+        left -= 4
+        if left % 2:
+            raise ValueError(f"an unpadded U-Net of {depth} levels needs sizes that its poolings halve, got {size}")
+        left //= 2
+    left -= 4
+    for _ in range(depth - 1):
+        left = 2 * left - 4
+    if left < 1:
+        raise ValueError(f"an unpadded U-Net of {depth} levels needs larger images, got {size} pixels")
+    return left
+
+
+def he_initialise(network: nn.Module) -> None:
+    """Draw 2D convolutions from N(0, 2 / fan-in), biases zero: what a network without normalisation starts from."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,57 @@
+"""A loss over several logits at once, made of a loss over one: of networks with auxiliary outputs or several scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pipeline.core.errors import ConfigError
+
+__all__ = ["AuxiliaryLoss"]
+
+
+class AuxiliaryLoss(nn.Module):
+    """A loss of the main logits plus, weighted, that of each further output.
+
+    With weight 0.4 it is what PSPNet trains its auxiliary head by (Zhao et al., CVPR 2017). With `CrossEntropy` and
+    weight 1 it is DeepLab v2's of the 2017 study: the sum over the logits at scales 1, 0.75 and 0.5 and their
+    element-wise maximum. Labels are resized to each output by nearest neighbour, so that no classes are mixed and
+    `UNLABELLED` stays what it is. MONAI's `DeepSupervisionLoss` must know the number of outputs and does not resize integers.
+
+    Args:
+        loss: takes logits (N, C, x, y) and labels (N, 1, x, y).
+        weight: of each further output, 0 or more.
+
+    Raises:
+        ConfigError: a negative weight.
+    """
+
+    def __init__(self, loss: nn.Module, weight: float = 0.4) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ConfigError(f"`weight` of auxiliary outputs must be 0 or more, got {weight}")
+        self.loss = loss
+        self.weight = weight
+
+    def forward(self, outputs: torch.Tensor | Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """Return the scalar loss.
+
+        Args:
+            outputs: logits (N, C, x, y), main first, of any sizes; a single tensor is the main output.
+            labels: (N, 1, X, Y) integers.
+        """
+        main, *others = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+        total: torch.Tensor = self.loss(main, _resize_labels(labels, main))
+        for other in others:
+            total = total + self.weight * self.loss(other, _resize_labels(labels, other))
+        return total
+
+
+def _resize_labels(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Labels (N, 1, X, Y) at the size of `like` (., ., x, y): each takes the value at its pixel's centre."""
+    if labels.shape[2:] == like.shape[2:]:
+        return labels
+    return functional.interpolate(labels.float(), size=like.shape[2:], mode="nearest-exact").to(labels.dtype)

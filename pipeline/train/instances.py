@@ -1,0 +1,75 @@
+"""Training of networks that compare their own outputs with the labels, as detectors must: they draw boxes by them.
+
+Such a network gives, in training, the terms of its loss for (images, labels). MONAI's trainer hands on whatever a
+`prepare_batch` adds, so that inferer, precision, processes and handlers are those of every training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.engines import PrepareBatch
+from torch import nn
+
+from pipeline.core.errors import ConfigError
+
+__all__ = ["PrepareWithLabels", "SumOfTerms"]
+
+Batch = dict[str, torch.Tensor]
+Prepared = tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...], dict[str, Any]]
+
+
+class PrepareWithLabels(PrepareBatch):
+    """MONAI's `prepare_batch` hook that gives a network its labels beside the images.
+
+    Args:
+        prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
+    """
+
+    def __init__(self, prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.prepare = prepare
+
+    def __call__(
+        self,
+        batchdata: Batch,
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> Prepared:
+        """Return image, label, and for the network's call the label once more; arguments go to `prepare`."""
+        image, label = self.prepare(batchdata, device, non_blocking, **kwargs)
+        return image, label, (label,), {}
+
+
+class SumOfTerms(nn.Module):
+    """The loss of a network that has computed its terms itself: their weighted sum.
+
+    Args:
+        weights: one for each term, 0 or more; `None`: 1 each, as in Mask R-CNN.
+
+    Raises:
+        ConfigError: a negative weight.
+    """
+
+    def __init__(self, weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if weights is not None and any(weight < 0 for weight in weights):
+            raise ConfigError(f"`weights` of a loss's terms must be 0 or more, got {list(weights)}")
+        self.weights = None if weights is None else tuple(weights)
+
+    def forward(self, terms: Sequence[torch.Tensor], labels: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
+        """Return the scalar loss.
+
+        Args:
+            terms: scalars, as many as there are weights.
+            labels: not looked at; trainers give them to every loss.
+
+        Raises:
+            ConfigError: another number of terms than of weights.
+        """
+        weights = (1.0,) * len(terms) if self.weights is None else self.weights
+        if len(weights) != len(terms):
+            raise ConfigError(f"a loss of {len(terms)} terms needs as many weights, got {len(weights)}")
+        return torch.stack([weight * term for weight, term in zip(weights, terms, strict=True)]).sum()

@@ -1,0 +1,45 @@
+"""Every network that a name chooses: built with two channel counts, keeps the size, exports."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+import torch
+
+from pipeline.core.errors import ConfigError
+from pipeline.networks.registry import NETWORKS, build_network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_name_gives_logits_of_the_inputs_size(name: str) -> None:
+    with torch.device("meta"):  # shapes without arithmetic: the paper's full dimensions cost nothing
+        network = build_network(name, 1, 4).eval()
+        assert network(torch.empty(2, 1, 176, 176)).shape == (2, 4, 176, 176)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_documented(name: str) -> None:
+    design = NETWORKS[name]
+    module, _, cls = design.target.partition(":")
+    assert getattr(import_module(module), cls).__doc__
+    assert design.paper[-4:].isdigit()
+    assert design.note
+
+
+def test_settings_go_before_the_designs_own() -> None:
+    network = build_network("fcn8s", 1, 2, stride=32, backbone="vgg11", fc_channels=8)
+    assert len(network.skip_scores) == 0
+
+
+def test_options_are_what_a_configuration_can_spell() -> None:
+    assert NETWORKS["fcn16s"].options() == {
+        "stride": 16, "backbone": "vgg16", "fc_channels": 4096, "batch_norm": False, "dropout": 0.5
+    }  # fmt: skip
+    assert "network" not in NETWORKS["cascade"].options()
+    assert NETWORKS["residual_unet"].options()["strides"] == (2, 2, 2, 2)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="deeplabv3"):
+        build_network("deeplabv9", 1, 2)
