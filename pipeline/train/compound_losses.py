@@ -19,7 +19,8 @@ class AuxiliaryLoss(nn.Module):
     With weight 0.4 it is what PSPNet trains its auxiliary head by (Zhao et al., CVPR 2017). With `CrossEntropy` and
     weight 1 it is DeepLab v2's of the 2017 study: the sum over the logits at scales 1, 0.75 and 0.5 and their
     element-wise maximum. Labels are resized to each output by nearest neighbour, so that no classes are mixed and
-    `UNLABELLED` stays what it is. MONAI's `DeepSupervisionLoss` must know the number of outputs and does not resize integers.
+    `UNLABELLED` stays what it is. MONAI's `DeepSupervisionLoss` must know how many outputs there are, and resizes no
+    integers.
 
     Args:
         loss: takes logits (N, C, x, y) and labels (N, 1, x, y).

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline.measure.scores import (
     score_volume,
     summarise,
 )
+from pipeline.train.examples import Example, choose_examples, draw_example, take_example
 from pipeline.write.pages import write_page
 from pipeline.write.plots import bland_altman_plot, box_plot
 from pipeline.write.tables import write_table
@@ -62,6 +64,7 @@ class EvaluationRecord:
         self.folder = Path(folder)
         self.title = title
         self.scores: list[VolumeScore] = []
+        self.examples: dict[tuple[str, str], Example] = {}
 
     def attach(self, engine: Engine) -> None:
         """Listen to an evaluator."""
@@ -72,26 +75,36 @@ class EvaluationRecord:
     def reset(self) -> None:
         """Forget all volumes."""
         self.scores = []
+        self.examples = {}
 
     def update(self, engine: Engine) -> None:
         """Score the volumes of one batch."""
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            self.scores += _score_case(item, result["label"], result["pred"])
+            scores, examples = _score_case(item, result["label"], result["pred"])
+            self.scores += scores
+            self.examples |= examples
 
     def write(self) -> None:
         """Write the evaluation."""
-        write_evaluation(self.folder, self.scores, title=self.title)
+        write_evaluation(self.folder, self.scores, title=self.title, examples=self.examples)
 
 
-def write_evaluation(folder: Path, scores: Sequence[VolumeScore], *, title: str) -> None:
+def write_evaluation(
+    folder: Path,
+    scores: Sequence[VolumeScore],
+    *,
+    title: str,
+    examples: Mapping[tuple[str, str], Example] = MappingProxyType({}),
+) -> None:
     """Write `volumes.csv`, `patients.csv`, `summary.json` and `evaluation.html`.
 
     Args:
         folder: where to.
         scores: rows of every volume.
         title: heading of the page.
+        examples: (patient, volume) -> a slice to show; those of the best, median and worst mean Dice are drawn.
 
     Raises:
         DatasetError: nothing was scored.
@@ -114,23 +127,43 @@ def write_evaluation(folder: Path, scores: Sequence[VolumeScore], *, title: str)
         "agreement": agreement,
         "agreement_plots": _agreement_plots(pairs, agreement),
         "structures": [s.name for s in STRUCTURES],
-        "worst": _worst(scores),
+        "worst": _ranked(scores)[:_N_WORST],
+        "examples": _pictures(scores, examples),
         "conventions": CONVENTIONS,
         "software": f"cardiac-mr-pipeline {pipeline.__version__}. Not for diagnosis.",
     }
     write_page(folder / "evaluation.html", "evaluation.html", content)
 
 
-def _score_case(item: Mapping[str, Any], label: Any, prediction: Any) -> list[VolumeScore]:
+def _score_case(
+    item: Mapping[str, Any], label: Any, prediction: Any
+) -> tuple[list[VolumeScore], dict[tuple[str, str], Example]]:
+    """Scores of a case's labelled phases, and a slice of each to show."""
     truth, found = np.asarray(label.cpu()).astype(np.int64), np.asarray(prediction.cpu()).astype(np.int64)
     grid = Grid((truth.shape[1], truth.shape[2], truth.shape[3]), np.asarray(label.affine.cpu()))
     name = str(item.get("phase") or "") or Path(str(label.meta.get("filename_or_obj", ""))).name.split(".")[0]
+    patient, image = str(item["patient"]), str(item["image"].meta["filename_or_obj"])
     scores: list[VolumeScore] = []
+    examples: dict[tuple[str, str], Example] = {}
     for phase in range(len(truth)):
         if (truth[phase] != UNLABELLED).any():
             volume = f"t{phase:02d}" if len(truth) > 1 else name
-            scores += score_volume(truth[phase], found[phase], grid, patient=str(item["patient"]), volume=volume)
-    return scores
+            scores += score_volume(truth[phase], found[phase], grid, patient=patient, volume=volume)
+            examples[patient, volume] = take_example(image, phase, truth[phase], found[phase])
+    return scores, examples
+
+
+def _pictures(scores: Sequence[VolumeScore], examples: Mapping[tuple[str, str], Example]) -> list[dict[str, Any]]:
+    means = {(row["patient"], row["volume"]): row["mean"] for row in _ranked(scores)}
+    chosen = choose_examples({key: mean for key, mean in means.items() if key in examples})
+    return [
+        {
+            "name": f"{name}: {patient} {volume}, Dice {means[patient, volume]:.3f}, "
+            f"slice {examples[patient, volume].slice_index + 1}",
+            "png": draw_example(examples[patient, volume]),
+        }
+        for name, (patient, volume) in chosen.items()
+    ]
 
 
 def _dice_groups(scores: Sequence[VolumeScore]) -> dict[str, list[float]]:
@@ -171,8 +204,8 @@ def _agreement_plots(pairs: Sequence[FunctionPair], rows: Sequence[Mapping[str, 
     return plots
 
 
-def _worst(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
-    """The volumes of the lowest mean Dice."""
+def _ranked(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
+    """The volumes by mean Dice, lowest first."""
     rows: list[dict[str, Any]] = []
     for patient, means in mean_dice_by_patient(scores).items():
         volumes = sorted({score.volume for score in scores if score.patient == patient})
@@ -180,7 +213,7 @@ def _worst(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
             own = {s.structure: s.dice for s in scores if (s.patient, s.volume) == (patient, volume)}
             rows.append({"patient": patient, "volume": volume, "dice": list(own.values()), "mean": mean})
     counted = [row for row in rows if not np.isnan(row["mean"])]
-    return sorted(counted, key=lambda row: row["mean"])[:_N_WORST]
+    return sorted(counted, key=lambda row: row["mean"])
 
 
 def _spoken(quantity: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.core.labels import STRUCTURES
 
-__all__ = ["write_overlay"]
+__all__ = ["comparison_picture", "write_overlay"]
 
 
 def write_overlay(
@@ -43,6 +44,33 @@ def write_overlay(
     figure.suptitle(f"{title} (not for diagnosis)".strip(), color="white", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, facecolor="black")
+
+
+def comparison_picture(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> bytes:
+    """One slice three times, cut to the region around the heart: as it is, with the truth, with the prediction.
+
+    Args:
+        image: (X, Y) intensities.
+        truth: (X, Y) label map.
+        prediction: (X, Y) label map.
+
+    Returns:
+        A PNG.
+    """
+    window = _heart_window(np.stack([truth, prediction])[..., None])
+    figure = Figure(figsize=(7.2, 2.6), facecolor="black", layout="constrained")
+    low, high = np.percentile(image, (1, 99.5))
+    for panel, name, labels in zip(
+        figure.subplots(1, 3), ("image", "truth", "prediction"), (None, truth, prediction), strict=True
+    ):
+        panel.imshow(image[window].T, cmap="gray", vmin=low, vmax=high)
+        if labels is not None:
+            _draw_outlines(panel, labels[window].T)
+        panel.set_title(name, color="white", fontsize=9)
+        panel.axis("off")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, facecolor="black", format="png")
+    return buffer.getvalue()
 
 
 def _draw_outlines(panel: Any, labels: np.ndarray) -> None:

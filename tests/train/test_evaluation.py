@@ -1,7 +1,9 @@
 import csv
 import json
+import re
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -44,12 +46,32 @@ def _volumes(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def items() -> list[dict]:
+def image(tmp_path: Path) -> MetaTensor:
+    """What a reader gives of a file of three phases: that there is one, and where."""
+    path = tmp_path / "image.nii.gz"
+    cine = nib.Nifti1Image(np.arange(600, dtype=np.float32).reshape(10, 10, 2, 3), np.diag([1.0, 1.0, 10.0, 1.0]))
+    cine.header.set_xyzt_units("mm", "msec")
+    nib.save(cine, path)
+    return MetaTensor(torch.zeros(1, 10, 10, 2), meta={"filename_or_obj": str(path)})
+
+
+@pytest.fixture
+def items(image: MetaTensor) -> list[dict]:
     return [
-        {"patient": patient, "phase": phase, "truth": _labels(cavity)}
+        {"patient": patient, "phase": phase, "truth": _labels(cavity), "image": image}
         for patient in ("p1", "p2")
         for phase, cavity in (("ED", 5), ("ES", 3))
     ]
+
+
+def test_the_page_shows_the_best_the_median_and_the_worst_volume(tmp_path: Path, items: list[dict]) -> None:
+    page = (_evaluate(tmp_path / "eval", items) / "evaluation.html").read_text()
+    shown = re.findall(r"<figcaption>(\w+): (\w+ \w+), Dice ([\d.]+), slice", page)
+    assert [name for name, _, _ in shown] == ["best", "median", "worst"]
+    dice = [float(value) for _, _, value in shown]
+    assert dice == sorted(dice, reverse=True)
+    assert dice[0] > dice[-1]
+    assert page.count('alt="Image, truth and prediction"') == 3
 
 
 def test_an_evaluation_leaves_tables_summary_and_page(tmp_path: Path, items: list[dict]) -> None:
@@ -64,18 +86,18 @@ def test_an_evaluation_leaves_tables_summary_and_page(tmp_path: Path, items: lis
     assert ef["n"] == 2
     page = (folder / "evaluation.html").read_text(encoding="utf-8")
     assert "4 volumes of 2 patients" in page
-    assert page.count("data:image/png") == 7
+    assert page.count("data:image/png") == 10
 
 
-def test_a_cine_counts_its_labelled_phases(tmp_path: Path) -> None:
+def test_a_cine_counts_its_labelled_phases(tmp_path: Path, image: MetaTensor) -> None:
     truth = _labels(4, n_phases=3)
     truth[1] = UNLABELLED
-    folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": truth}])
+    folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": truth, "image": image}])
     assert _volumes(folder) == {"t00", "t02"}
 
 
-def test_an_unnamed_volume_takes_its_files_name(tmp_path: Path) -> None:
-    folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": _labels(4)}])
+def test_an_unnamed_volume_takes_its_files_name(tmp_path: Path, image: MetaTensor) -> None:
+    folder = _evaluate(tmp_path, [{"patient": "p1", "phase": "", "truth": _labels(4), "image": image}])
     assert _volumes(folder) == {"p1_07"}
     assert not (folder / "patients.csv").exists()
 
