@@ -16,7 +16,7 @@ from pipeline.train.digests import state_digest
 
 __all__ = ["make_ensemble"]
 
-_SHARED = ("image_transforms", "spacing_mm", "normalisation", "training_mean", "window", "context", "n_classes")
+_SHARED = ("image_transforms", "spacing_mm", "n4", "normalisation", "training_mean", "window", "context", "n_classes")
 """What the members must agree on: they look at the same tensor, and mean the same classes."""
 
 
