@@ -47,6 +47,20 @@ def test_unknown_devices_compute_in_float32() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+def test_a_bright_organ_larger_than_the_heart_does_not_draw_the_focus() -> None:
+    cine = torch.zeros(1, 1, 96, 48, 2)
+    cine[0, 0, 2:30, 2:40] = 3.0  # one class alone, larger
+    cine[0, 0, 70:76, 20:30], cine[0, 0, 76:80, 20:30] = 1.0, 2.0
+
+    def by_value(slices: torch.Tensor) -> torch.Tensor:
+        return torch.cat([-((slices - value) ** 2) for value in range(4)], dim=1)
+
+    found = CineInferer((48, 48), amp=False, focus=True)(cine, by_value)[0].argmax(0)
+    assert (found[70:76, 20:30] == 1).all()
+    assert (found[76:80, 20:30] == 2).all()
+    assert not found[:30].any()
+
+
 def test_networks_with_auxiliary_outputs_give_them_in_float32() -> None:
     outputs = AutocastInferer()(torch.randn(1, 1, 8, 8), lambda x: (x.bfloat16(), x[..., ::2].bfloat16()))
     assert [(one.dtype, one.shape[-1]) for one in outputs] == [(torch.float32, 8), (torch.float32, 4)]
