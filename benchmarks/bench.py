@@ -36,7 +36,8 @@ def main() -> None:
     options.add_argument("results", nargs="?", type=Path)
     options.add_argument("--bundle", default=DEFAULT_BUNDLE)
     chosen = options.parse_args()
-    rows = [_study_row(), *(row for bundle in sorted(BUNDLES.iterdir()) for row in _network_rows(bundle))]
+    shipped = [weights.parents[1] for weights in sorted(BUNDLES.glob("*/models/model.pt"))]
+    rows = [_study_row(), *(row for bundle in shipped for row in _network_rows(bundle))]
     with tempfile.TemporaryDirectory() as scratch:
         study = study_folder(Path(scratch))
         rows += [reading_row(study, _alternate), bias_row(study, _alternate)]

@@ -17,43 +17,40 @@ from pipeline.networks.segnet import DeconvNet, SegNet
 _FCN = partial(FCN, backbone="vgg11", fc_channels=16)
 _DILATED = partial(DilatedNet, backbone="vgg11", fc_channels=16)
 _FAMILY = {
-    "patch cnn": (partial(PatchCNN, channels=(4, 4, 4)), 0.01),
-    "fcn-32s": (partial(_FCN, stride=32), 0.001),
-    "fcn-16s": (partial(_FCN, stride=16), 0.001),
-    "fcn-8s": (partial(_FCN, batch_norm=True), 0.01),
-    "segnet": (partial(SegNet, backbone="vgg11"), 0.01),
-    "deconvnet": (partial(DeconvNet, backbone="vgg11", fc_channels=16, fc_kernel=1), 0.01),
-    "dilated": (_DILATED, 0.01),
-    "dilated, large context": (partial(_DILATED, context="large"), 0.01),
-    "mscadc": (partial(MSCADC, backbone="vgg11", channels=16), 0.01),
-    "mscadc, parallel": (partial(MSCADC, backbone="vgg11", channels=16, parallel=True, batch_norm=False), 0.01),
-    "parsenet": (partial(ParseNet, backbone="vgg11", fc_channels=16), 0.01),
+    "patch cnn": partial(PatchCNN, channels=(4, 4, 4)),
+    "fcn-32s": partial(_FCN, stride=32),
+    "fcn-16s": partial(_FCN, stride=16),
+    "fcn-8s": partial(_FCN, batch_norm=True),
+    "segnet": partial(SegNet, backbone="vgg11"),
+    "deconvnet": partial(DeconvNet, backbone="vgg11", fc_channels=16, fc_kernel=1),
+    "dilated": _DILATED,
+    "dilated, large context": partial(_DILATED, context="large"),
+    "mscadc": partial(MSCADC, backbone="vgg11", channels=16),
+    "mscadc, parallel": partial(MSCADC, backbone="vgg11", channels=16, parallel=True, batch_norm=False),
+    "parsenet": partial(ParseNet, backbone="vgg11", fc_channels=16),
 }
-"""Name -> constructor, and a rate at which it learns."""
 
 
 @pytest.fixture(params=_FAMILY)
-def case(request) -> tuple[nn.Module, float]:
+def network(request) -> nn.Module:
     torch.manual_seed(0)
-    build, rate = _FAMILY[request.param]
-    return build(1, 3), rate
+    return _FAMILY[request.param](1, 3)
 
 
-def test_any_size_comes_back(case: tuple[nn.Module, float], assert_sizes_kept) -> None:
-    assert_sizes_kept(case[0], [(64, 64), (37, 50), (9, 7)], 3)
+def test_any_size_comes_back(network: nn.Module, assert_sizes_kept) -> None:
+    assert_sizes_kept(network, [(64, 64), (37, 50), (9, 7)], 3)
 
 
-def test_learns(case: tuple[nn.Module, float], assert_learns) -> None:
-    network, rate = case
-    assert_learns(network, torch.randn(2, 1, 40, 56), 3, rate=rate)
+def test_learns(network: nn.Module, assert_learns) -> None:
+    assert_learns(network, torch.randn(2, 1, 40, 56), 3, rate=0.001)
 
 
-def test_exports(case: tuple[nn.Module, float], assert_exports) -> None:
-    assert_exports(case[0], torch.randn(2, 1, 37, 50))
+def test_exports(network: nn.Module, assert_exports) -> None:
+    assert_exports(network, torch.randn(2, 1, 37, 50))
 
 
-def test_trains_in_bfloat16_channels_last(case: tuple[nn.Module, float]) -> None:
-    network = case[0].to(memory_format=torch.channels_last).train()
+def test_trains_in_bfloat16_channels_last(network: nn.Module) -> None:
+    network.to(memory_format=torch.channels_last).train()
     with torch.autocast("cpu", torch.bfloat16):
         # large enough: with some ten pixels left, oneDNN's bfloat16 weight gradient reads memory that nobody has set
         outputs = network(torch.randn(4, 1, 72, 90).to(memory_format=torch.channels_last))
