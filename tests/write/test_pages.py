@@ -27,6 +27,7 @@ CONTENT = {
     "agreement": [],
     "agreement_plots": [],
     "structures": ["left_ventricle"],
+    "examples": [{"name": "best: p1 ED", "png": b"\x89PNG"}],
     "worst": [{"patient": "p1", "volume": "ED", "dice": [0.5], "mean": 0.5}],
     "conventions": ["mm"],
     "software": "test",
