@@ -70,8 +70,10 @@ class DilatedNet(nn.Module):
     """The front-end, a VGG without its last two poolings, and the context module on its class scores.
 
     The fifth stage and fc6 are dilated by 2 and 4 instead, one factor of 2 for each pooling before them that is gone.
-    The paper trains the front-end alone at first, as scores that are negative everywhere do not pass the context
-    module. Here both train at once: the front-end's own scores are auxiliary logits.
+    Where scores are negative everywhere they do not pass the context module, and do not learn through it. So the paper
+    trains the front-end alone at first: train with `context="none"` and load those weights (not strictly) before
+    training with context; the large form needs this. To train both at once, the front-end's own scores are auxiliary
+    logits, which the paper has not.
 
     Args:
         in_channels: channels of the input.

@@ -109,6 +109,16 @@ def test_front_end_alone_gives_what_goes_into_the_context_module() -> None:
         torch.testing.assert_close(alone(x), with_context(x))
 
 
+@pytest.mark.parametrize("context", ["basic", "large"])
+def test_weights_of_the_front_end_alone_load_into_the_whole(context: str) -> None:
+    alone, whole = _dilated(context="none"), _dilated(context=context)
+    nn.init.constant_(alone.score.bias, 2.0)
+    missing, unexpected = whole.load_state_dict(alone.state_dict(), strict=False)
+    assert not unexpected
+    assert {name.partition(".")[0] for name in missing} == {"context"}
+    assert whole.score.bias.tolist() == [2.0] * 3
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 def test_mscadc_aggregates_features_by_dilations_2_4_8_16(parallel: bool, probed_extent) -> None:
     network = _mscadc(parallel=parallel)

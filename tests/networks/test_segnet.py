@@ -32,7 +32,7 @@ def test_segnet_operations_at_even_sizes_by_hand() -> None:
         with FlopCounterMode(display=False) as counter:
             network(torch.empty(1, 1, 32, 32))
     # (pixels) x (weights of 3x3 convolutions, over 9): encoder, then decoder
-    encoder = 1024 * 64 + 256 * 64 * 128 + 64 * 3 * 128 * 256 * 2 // 2 + 16 * (256 + 512) * 512 + 4 * 2 * 512**2
+    encoder = 1024 * 64 + 256 * 64 * 128 + 64 * (128 + 256) * 256 + 16 * (256 + 512) * 512 + 4 * 2 * 512**2
     decoder = 4 * 2 * 512**2 + 16 * (512 + 256) * 512 + 64 * (256 + 128) * 256 + 256 * 128 * 64 + 1024 * 64 * 2
     assert counter.get_total_flops() == 2 * 9 * (encoder + decoder)
 
