@@ -2,12 +2,16 @@
 
 Axes that poolings do not divide are padded by replication inside and cropped afterwards: a short-axis stack of 10
 slices is carried as 16 by both networks as published. `z_pooling` of the 3D U-Net keeps slices apart instead.
+
+On a CPU, both leave bfloat16 autocast where the deepest level would be narrower in X or Y than the kernel: oneDNN
+3.12's weight gradients of 3D convolutions are garbage there (torch 2.13, AMX; 2D ones are right).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -70,14 +74,19 @@ class UNet3D(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y, Z), any size -> logits (N, out_channels, X, Y, Z)."""
-        y = self.contracting[0](pad_to_multiple(x, self.multiples))
+        padded = pad_to_multiple(x, self.multiples)
+        with _precision(padded, least=3 * self.multiples[0]):
+            return centre_crop(self._logits(padded), x)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.contracting[0](x)
         skips = []
         for pool, convs in zip(self.pools, list(self.contracting)[1:], strict=True):
             skips.append(y)
             y = convs(pool(y))
         for up, convs in zip(self.ups, self.expanding, strict=True):
             y = convs(torch.cat([skips.pop(), up(y)], dim=1))
-        return centre_crop(self.classifier(y), x)
+        return self.classifier(y)
 
 
 def _double_conv(n_in: int, within: int, n_out: int) -> nn.Sequential:
@@ -116,4 +125,13 @@ class VNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y, Z), any size -> logits (N, out_channels, X, Y, Z)."""
-        return centre_crop(self.network(pad_to_multiple(x, (16, 16, 16))), x)
+        padded = pad_to_multiple(x, (16, 16, 16))
+        with _precision(padded, least=5 * 16):
+            return centre_crop(self.network(padded), x)
+
+
+def _precision(x: torch.Tensor, *, least: int) -> AbstractContextManager[object]:
+    """No autocast on a CPU for images of fewer than `least` pixels along X or Y; otherwise what is in force."""
+    if x.device.type == "cpu" and min(x.shape[2:4]) < least:
+        return torch.autocast("cpu", enabled=False)
+    return nullcontext()

@@ -87,15 +87,43 @@ def test_dropout_of_the_vnet_reaches_every_layer_that_drops() -> None:
     assert len(drops) == 8  # two on the way down, two on the way up, four on the skips
 
 
-def test_both_train_in_bfloat16() -> None:
-    # large enough: with some ten voxels left, oneDNN's bfloat16 weight gradient reads memory that nobody has set
-    x = torch.randn(4, 1, 48, 32, 17).to(memory_format=torch.channels_last_3d)
-    for network in (UNet3D(1, 2, base_channels=2), VNet(1, 2)):
-        network.to(memory_format=torch.channels_last_3d).train()
-        with torch.autocast("cpu", torch.bfloat16):
-            y = network(x)
-        y.float().square().mean().backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+def _gradients(network: nn.Module, x: torch.Tensor, *, half: bool) -> list[torch.Tensor]:
+    network.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        y = network(x)
+    y.float().square().mean().backward()
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [(lambda: UNet3D(1, 2, base_channels=2), (16, 16, 5)), (lambda: VNet(1, 2, dropout=0.0), (16, 32, 5))],
+)
+def test_small_images_keep_full_precision_on_a_cpu(make, size: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network, x = make().train(), torch.randn(2, 1, *size)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(x).dtype == torch.float32
+    for half, full in zip(_gradients(network, x, half=True), _gradients(network, x, half=False), strict=True):
+        torch.testing.assert_close(half, full, rtol=1e-3, atol=1e-4)
+
+
+def test_larger_images_train_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    network = UNet3D(1, 2, base_channels=2).to(memory_format=torch.channels_last_3d).train()
+    x = torch.randn(2, 1, 24, 32, 5).to(memory_format=torch.channels_last_3d)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(x).dtype == torch.bfloat16
+    half, full = (torch.cat([g.flatten() for g in _gradients(network, x, half=which)]) for which in (True, False))
+    assert half.isfinite().all()
+    assert torch.cosine_similarity(half, full, dim=0) > 0.9
+
+
+def test_the_vnet_takes_bfloat16_from_80_pixels_on() -> None:
+    network = VNet(1, 2).eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.zeros(1, 1, 65, 80, 3)).dtype == torch.bfloat16
+        assert network(torch.zeros(1, 1, 64, 80, 3)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("settings", [{"z_pooling": ()}, {"z_pooling": (3,)}, {"base_channels": 0}])
