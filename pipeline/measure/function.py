@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,14 +17,17 @@ from pipeline.core.labels import STRUCTURES
 
 __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
+    "BsaMethod",
     "Function",
-    "bsa_mosteller_m2",
-    "find_phases",
+    "body_surface_m2",
+    "peak_rates_ml_per_s",
     "ventricular_function",
     "volumes_ml",
 ]
 
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+
+BsaMethod = Literal["mosteller", "dubois"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Function:
         sv_ml: stroke volume, EDV - ESV.
         ef_percent: ejection fraction, 100 SV / EDV; `None` where EDV is 0.
         co_l_per_min: cardiac output, SV x heart rate; `None` without a heart rate.
+        peak_ejection_rate_ml_per_s: see `peak_rates_ml_per_s`; `None` without a curve or its times.
+        peak_filling_rate_ml_per_s: likewise.
     """
 
     edv_ml: float
@@ -43,6 +49,8 @@ class Function:
     sv_ml: float
     ef_percent: float | None
     co_l_per_min: float | None = None
+    peak_ejection_rate_ml_per_s: float | None = None
+    peak_filling_rate_ml_per_s: float | None = None
 
 
 def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
@@ -64,23 +72,6 @@ def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
     return {name: tuple(float(n) * grid.voxel_volume_ml for n in per_phase) for name, per_phase in counts.items()}
 
 
-def find_phases(cavity_ml: Sequence[float]) -> tuple[int, int | None]:
-    """End-diastole and end-systole: the phases of the largest and the smallest volume of the left cavity.
-
-    Args:
-        cavity_ml: volume at each phase; the earliest of equals is taken.
-
-    Returns:
-        Phase indices (ED, ES); ES is `None` for a single phase.
-
-    >>> find_phases([100.0, 60.0, 45.0, 80.0])
-    (0, 2)
-    """
-    if len(cavity_ml) < 2:
-        return 0, None
-    return int(np.argmax(cavity_ml)), int(np.argmin(cavity_ml))
-
-
 def ventricular_function(
     cavity_ml: Sequence[float], *, ed: int, es: int, heart_rate_bpm: float | None = None
 ) -> Function:
@@ -96,10 +87,52 @@ def ventricular_function(
     return Function(edv_ml=edv, esv_ml=esv, sv_ml=stroke, ef_percent=fraction, co_l_per_min=output)
 
 
-def bsa_mosteller_m2(*, height_m: float, weight_kg: float) -> float:
-    """Body surface area in m2: sqrt(height in cm x weight in kg / 3600) (Mosteller, NEJM 317:1098, 1987).
+def peak_rates_ml_per_s(
+    curve_ml: Sequence[float], *, times_ms: Sequence[float] | None, heart_rate_bpm: float | None = None
+) -> tuple[float, float] | None:
+    """Peak ejection and peak filling rate: the steepest fall and the steepest rise of a volume curve.
 
-    >>> round(bsa_mosteller_m2(height_m=1.80, weight_kg=80.0), 2)
-    2.0
+    Central differences around the cycle. What closes it, from the last phase to the first of the next beat, lasts as
+    long as the mean step of the others; without times, the R-R interval of the heart rate is divided evenly.
+
+    Args:
+        curve_ml: smoothed volumes of a whole beat, T values.
+        times_ms: time of each phase, increasing; `None` where unknown.
+        heart_rate_bpm: `None` where unknown.
+
+    Returns:
+        (ejection, filling), both in ml/s and not negative; `None` where no time is known.
+
+    >>> peak_rates_ml_per_s([100, 75, 50, 75], times_ms=(0, 250, 500, 750))
+    (100.0, 100.0)
     """
-    return float(np.sqrt(height_m * 100.0 * weight_kg / 3600.0))
+    curve = np.asarray(curve_ml, dtype=float)
+    if times_ms is not None:
+        seconds = np.asarray(times_ms, dtype=float) / 1000.0
+        beat = (seconds[-1] - seconds[0]) * len(curve) / (len(curve) - 1)
+    elif heart_rate_bpm:
+        beat = 60.0 / heart_rate_bpm
+        seconds = np.arange(len(curve)) * beat / len(curve)
+    else:
+        return None
+    times = np.concatenate([[seconds[-1] - beat], seconds, [seconds[0] + beat]])
+    volumes = np.concatenate([curve[-1:], curve, curve[:1]])
+    slopes = (volumes[2:] - volumes[:-2]) / (times[2:] - times[:-2])
+    return max(0.0, float(-slopes.min())), max(0.0, float(slopes.max()))
+
+
+def body_surface_m2(*, height_m: float, weight_kg: float, method: BsaMethod = "mosteller") -> float:
+    """Body surface area in m2.
+
+    Mosteller (NEJM 317:1098, 1987): sqrt(height in cm x weight in kg / 3600). DuBois and DuBois (Arch. Intern. Med.
+    17:863, 1916): 0.007184 x weight in kg^0.425 x height in cm^0.725.
+
+    >>> round(body_surface_m2(height_m=1.80, weight_kg=80.0), 2)
+    2.0
+    >>> round(body_surface_m2(height_m=1.80, weight_kg=80.0, method="dubois"), 3)
+    1.996
+    """
+    height_cm = height_m * 100.0
+    if method == "dubois":
+        return float(0.007184 * weight_kg**0.425 * height_cm**0.725)
+    return float(np.sqrt(height_cm * weight_kg / 3600.0))
