@@ -264,5 +264,5 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
 def _log_to_stderr(quiet: bool) -> None:
     level = logging.ERROR if quiet else logging.INFO
     logging.basicConfig(level=level, format="%(message)s")
-    for noisy in ("monai", "ignite", "torch", "pydicom"):
+    for noisy in ("monai", "ignite", "torch", "pydicom", "highdicom"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

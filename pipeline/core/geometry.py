@@ -18,9 +18,12 @@ import numpy as np
 
 from pipeline.core.errors import GridError
 
-__all__ = ["Grid", "affine_from_dicom", "flip_ras_lps", "slice_normal", "spacing_of"]
+__all__ = ["APEX_TO_BASE_LPS", "Grid", "affine_from_dicom", "flip_ras_lps", "slice_normal", "spacing_of"]
 
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+APEX_TO_BASE_LPS = np.array([-1.0, 1.0, 1.0]) / np.sqrt(3.0)
+"""Unit vector from the heart's apex to its base, roughly: to the patient's right, back and head."""
 
 
 def flip_ras_lps(affine: np.ndarray) -> np.ndarray:

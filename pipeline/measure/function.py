@@ -12,15 +12,16 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
+from pipeline.measure.volume_curve import Rates
 
 __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
     "BsaMethod",
     "Function",
     "body_surface_m2",
-    "peak_rates_ml_per_s",
     "ventricular_function",
     "volumes_ml",
 ]
@@ -40,8 +41,8 @@ class Function:
         sv_ml: stroke volume, EDV - ESV.
         ef_percent: ejection fraction, 100 SV / EDV; `None` where EDV is 0.
         co_l_per_min: cardiac output, SV x heart rate; `None` without a heart rate.
-        peak_ejection_rate_ml_per_s: see `peak_rates_ml_per_s`; `None` without a curve or its times.
-        peak_filling_rate_ml_per_s: likewise.
+        peak_ejection_rate_ml_per_s: steepest fall of the volume curve, positive; `None` where it cannot be told.
+        peak_filling_rate_ml_per_s: steepest rise, likewise.
     """
 
     edv_ml: float
@@ -73,66 +74,53 @@ def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
 
 
 def ventricular_function(
-    cavity_ml: Sequence[float], *, ed: int, es: int, heart_rate_bpm: float | None = None
+    cavity_ml: Sequence[float], *, ed: int, es: int, heart_rate_bpm: float | None = None, rates: Rates | None = None
 ) -> Function:
-    """Function of a ventricle between two phases.
+    """Function of a ventricle between two phases, from its volumes as measured.
+
+    Args:
+        cavity_ml: volume at each phase.
+        ed: end-diastole, 0-based.
+        es: end-systole; a volume larger than at ED gives a negative stroke, as the right ventricle's may be.
+        heart_rate_bpm: beats a minute.
+        rates: peak rates, where known.
 
     >>> ventricular_function([120.0, 48.0], ed=0, es=1, heart_rate_bpm=60).ef_percent
     60.0
     """
+    rates = rates or Rates()
     edv, esv = cavity_ml[ed], cavity_ml[es]
     stroke = edv - esv
-    fraction = 100.0 * stroke / edv if edv > 0 else None
-    output = None if heart_rate_bpm is None else stroke * heart_rate_bpm / 1000.0
-    return Function(edv_ml=edv, esv_ml=esv, sv_ml=stroke, ef_percent=fraction, co_l_per_min=output)
-
-
-def peak_rates_ml_per_s(
-    curve_ml: Sequence[float], *, times_ms: Sequence[float] | None, heart_rate_bpm: float | None = None
-) -> tuple[float, float] | None:
-    """Peak ejection and peak filling rate: the steepest fall and the steepest rise of a volume curve.
-
-    Central differences around the cycle. What closes it, from the last phase to the first of the next beat, lasts as
-    long as the mean step of the others; without times, the R-R interval of the heart rate is divided evenly.
-
-    Args:
-        curve_ml: smoothed volumes of a whole beat, T values.
-        times_ms: time of each phase, increasing; `None` where unknown.
-        heart_rate_bpm: `None` where unknown.
-
-    Returns:
-        (ejection, filling), both in ml/s and not negative; `None` where no time is known.
-
-    >>> peak_rates_ml_per_s([100, 75, 50, 75], times_ms=(0, 250, 500, 750))
-    (100.0, 100.0)
-    """
-    curve = np.asarray(curve_ml, dtype=float)
-    if times_ms is not None:
-        seconds = np.asarray(times_ms, dtype=float) / 1000.0
-        beat = (seconds[-1] - seconds[0]) * len(curve) / (len(curve) - 1)
-    elif heart_rate_bpm:
-        beat = 60.0 / heart_rate_bpm
-        seconds = np.arange(len(curve)) * beat / len(curve)
-    else:
-        return None
-    times = np.concatenate([[seconds[-1] - beat], seconds, [seconds[0] + beat]])
-    volumes = np.concatenate([curve[-1:], curve, curve[:1]])
-    slopes = (volumes[2:] - volumes[:-2]) / (times[2:] - times[:-2])
-    return max(0.0, float(-slopes.min())), max(0.0, float(slopes.max()))
+    return Function(
+        edv_ml=edv,
+        esv_ml=esv,
+        sv_ml=stroke,
+        ef_percent=100.0 * stroke / edv if edv > 0 else None,
+        co_l_per_min=None if heart_rate_bpm is None else stroke * heart_rate_bpm / 1000.0,
+        peak_ejection_rate_ml_per_s=rates.ejection_ml_per_s,
+        peak_filling_rate_ml_per_s=rates.filling_ml_per_s,
+    )
 
 
 def body_surface_m2(*, height_m: float, weight_kg: float, method: BsaMethod = "mosteller") -> float:
-    """Body surface area in m2.
+    """Body surface area in m2, from the height H in cm and the weight W in kg.
 
-    Mosteller (NEJM 317:1098, 1987): sqrt(height in cm x weight in kg / 3600). DuBois and DuBois (Arch. Intern. Med.
-    17:863, 1916): 0.007184 x weight in kg^0.425 x height in cm^0.725.
+    "mosteller": sqrt(H W / 3600) (Mosteller, NEJM 317:1098, 1987); "dubois": 0.007184 H^0.725 W^0.425 (Du Bois and
+    Du Bois, Arch Intern Med 17:863, 1916).
+
+    Raises:
+        ConfigError: another method, or a body without height or weight.
 
     >>> round(body_surface_m2(height_m=1.80, weight_kg=80.0), 2)
     2.0
-    >>> round(body_surface_m2(height_m=1.80, weight_kg=80.0, method="dubois"), 3)
-    1.996
+    >>> round(body_surface_m2(height_m=1.80, weight_kg=80.0, method="dubois"), 2)
+    2.0
     """
+    if not (height_m > 0 and weight_kg > 0):
+        raise ConfigError(f"body surface needs a height and a weight above 0, got {height_m} m and {weight_kg} kg")
     height_cm = height_m * 100.0
+    if method == "mosteller":
+        return float(np.sqrt(height_cm * weight_kg / 3600.0))
     if method == "dubois":
-        return float(0.007184 * weight_kg**0.425 * height_cm**0.725)
-    return float(np.sqrt(height_cm * weight_kg / 3600.0))
+        return float(0.007184 * height_cm**0.725 * weight_kg**0.425)
+    raise ConfigError(f'`method` must be "mosteller" or "dubois", got {method!r}')

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.labels import LV, MYO, RV
@@ -16,11 +17,19 @@ from pipeline.measure.function import (
     BsaMethod,
     Function,
     body_surface_m2,
-    peak_rates_ml_per_s,
     ventricular_function,
     volumes_ml,
 )
-from pipeline.measure.phases import Phases, find_phases, smooth_beat
+from pipeline.measure.phases import Phases, find_phases
+from pipeline.measure.volume_curve import (
+    PHASE_HARMONICS,
+    RATE_HARMONICS,
+    Beat,
+    Rates,
+    find_spikes,
+    make_beat,
+    peak_rates,
+)
 from pipeline.measure.wall import measure_wall
 
 __all__ = ["SCHEMA_VERSION", "PhaseChoice", "measure_cine"]
@@ -33,11 +42,14 @@ CONVENTIONS = (
     "papillary muscles count as cavity",
     "basal slices count as far as they are labelled; nothing is corrected for the valve plane",
     "ED and ES are the phases of the largest and the smallest left-ventricular volume, for both ventricles; over five "
-    "or more phases the curve is cleaned of single outliers and smoothed to find them, and volumes are those measured",
+    f"or more phases they are taken from a periodic curve of {PHASE_HARMONICS} harmonics that leaves out single phases "
+    "which stick out, and EDV and ESV are the volumes measured at those phases",
     f"mass is myocardial volume at ED times {MYOCARDIAL_DENSITY_G_PER_ML} g/ml",
-    "peak rates are the steepest fall and rise of the smoothed curve, the beat taken as a cycle",
-    "wall thickness is measured along rays from the cavity's centroid, in the 17 segments of the AHA, counted in equal "
-    "arcs from the anterior insertion of the right ventricle",
+    f"peak rates are the steepest fall and rise of a periodic curve of {RATE_HARMONICS} harmonics; they need 9 phases "
+    "and their times or a heart rate, and are not looked for in a part of the beat that was not scanned",
+    "indices are per square metre of body surface by the formula that is named",
+    "wall thickness is measured in the slice's plane by the centreline method, in equal arcs of the AHA's segments "
+    "counted from the anterior insertion of the right ventricle, in thirds of the left ventricle's extent at ED",
 )
 
 
@@ -76,31 +88,23 @@ def measure_cine(
     Returns:
         The object that docs/measurements.md describes, as far as it comes from the label map: volumes of every phase
         always; `ed_phase`, `es_phase` (0-based), ventricular function, mass and wall from two phases on. What cannot be
-        told is `None`: EF without a cavity, output without a heart rate, indices without a body size.
+        told is `None`: EF without a cavity, output without a heart rate; indices are left out without a body size.
 
     Raises:
+        GridError: a label map that is not (T, X, Y, Z) on the grid, or times that are not T or do not rise.
         ConfigError: a chosen phase that is not there.
     """
+    if labels.ndim != 4 or labels.shape[1:] != grid.shape:
+        raise GridError(f"`labels` must be (T, X, Y, Z) with X, Y, Z = {grid.shape}, got {labels.shape}")
     facts, choice = facts or StudyFacts(), choice or PhaseChoice()
+    beat = make_beat(len(labels), times_ms=times_ms, heart_rate_bpm=facts.heart_rate_bpm)
     volumes = volumes_ml(labels, grid)
-    phases = find_phases(volumes[LV.name], ed=choice.ed, es=choice.es)
-    measured: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "disclaimer": "Not for diagnosis.",
-        "conventions": list(CONVENTIONS),
-        "kind": phases.kind,
-        "n_phases": int(labels.shape[0]),
-        "n_slices": int(labels.shape[3]),
-        "spacing_mm": [round(mm, 4) for mm in grid.spacing_mm],
-        "times_ms": None if times_ms is None else [float(time) for time in times_ms],
-        "volumes_ml": {name: [round(ml, 3) for ml in per_phase] for name, per_phase in volumes.items()},
-        "lv_curve_ml": None if phases.curve_ml is None else [round(ml, 3) for ml in phases.curve_ml],
-        "wall": None,
-    }
+    phases = find_phases(volumes[LV.name], beat=beat, ed=choice.ed, es=choice.es)
+    measured = _of_every_phase(labels, grid, times_ms, volumes, phases)
     if phases.es is None:
         return measured
     rate = facts.heart_rate_bpm
-    functions = {side.name: _function(volumes[side.name], phases, times_ms, rate) for side in (LV, RV)}
+    functions = {side.name: _function(volumes[side.name], phases, beat, rate) for side in (LV, RV)}
     mass_g = volumes[MYO.name][phases.ed] * MYOCARDIAL_DENSITY_G_PER_ML
     measured |= {"ed_phase": phases.ed, "es_phase": phases.es, "ed_from": phases.ed_from, "es_from": phases.es_from}
     measured |= {"heart_rate_bpm": rate, "myocardial_mass_g": round(mass_g, 3)}
@@ -113,26 +117,47 @@ def measure_cine(
     return measured
 
 
-def _function(
-    cavity_ml: Sequence[float], phases: Phases, times_ms: Sequence[float] | None, rate: float | None
-) -> Function:
+def _of_every_phase(
+    labels: np.ndarray,
+    grid: Grid,
+    times_ms: Sequence[float] | None,
+    volumes: Mapping[str, Sequence[float]],
+    phases: Phases,
+) -> dict[str, Any]:
+    """What every case has, whatever its number of phases."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "disclaimer": "Not for diagnosis.",
+        "conventions": list(CONVENTIONS),
+        "kind": phases.kind,
+        "n_phases": int(labels.shape[0]),
+        "n_slices": int(labels.shape[3]),
+        "spacing_mm": [round(mm, 4) for mm in grid.spacing_mm],
+        "times_ms": None if times_ms is None else [float(time) for time in times_ms],
+        "volumes_ml": {name: [round(ml, 3) for ml in per_phase] for name, per_phase in volumes.items()},
+        "lv_curve_ml": None if phases.curve_ml is None else [round(ml, 3) for ml in phases.curve_ml],
+        "wall": None,
+        "notes": [
+            f"phase {phase + 1} was passed over for ED and ES: its left-ventricular volume sticks out of the beat"
+            for phase in phases.passed_over
+        ],
+    }
+
+
+def _function(cavity_ml: Sequence[float], phases: Phases, beat: Beat, rate: float | None) -> Function:
     assert phases.es is not None  # a single phase has no function
-    function = ventricular_function(cavity_ml, ed=phases.ed, es=phases.es, heart_rate_bpm=rate)
-    if phases.kind != "cine":
-        return function
-    rates = peak_rates_ml_per_s(smooth_beat(cavity_ml).tolist(), times_ms=times_ms, heart_rate_bpm=rate)
-    if rates is None:
-        return function
-    return replace(function, peak_ejection_rate_ml_per_s=rates[0], peak_filling_rate_ml_per_s=rates[1])
+    rates = Rates() if phases.kind != "cine" else peak_rates(cavity_ml, beat, spikes=find_spikes(cavity_ml))
+    return ventricular_function(cavity_ml, ed=phases.ed, es=phases.es, heart_rate_bpm=rate, rates=rates)
 
 
 def _indexed(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) -> dict[str, float]:
-    """Mass and volumes by body surface area."""
-    return {"myocardial_mass_g_per_m2": round(mass_g / bsa_m2, 3)} | {
-        f"{name}_{key}_per_m2": round(getattr(function, key) / bsa_m2, 3)
+    """Mass, volumes and output by body surface area; an output that is not known is left out."""
+    values = {"myocardial_mass_g": mass_g} | {
+        f"{name}_{key}": getattr(function, key)
         for name, function in functions.items()
-        for key in ("edv_ml", "esv_ml", "sv_ml")
+        for key in ("edv_ml", "esv_ml", "sv_ml", "co_l_per_min")
     }
+    return {f"{key}_per_m2": round(value / bsa_m2, 3) for key, value in values.items() if value is not None}
 
 
 def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:

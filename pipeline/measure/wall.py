@@ -1,13 +1,8 @@
-"""Wall thickness of the left ventricle in the 17 segments of the American Heart Association.
+"""Wall thickness of the left ventricle at end-diastole and end-systole, by the segments of `measure.aha`.
 
-Segments and their numbers are those of Cerqueira et al., Circulation 105:539, 2002: thirds of the ventricle from base
-to apex; six arcs of 60 degrees in the basal and the middle one, four of 90 in the apical one; the apex itself (17) is
-not measured in a short-axis stack. Arcs are counted from the *anterior insertion*, where the right ventricle's wall
-meets the left one's at the front, through the septum. Both insertions are found in the label map, and told apart by the
-patient's axes, so that mirrored, turned or reversed stacks give the same answer.
-
-Words: *ray*, a half-line in the slice's plane from the cavity's centroid; *turn*, a ray's angle from the anterior
-insertion, 0 to 360 degrees, growing through the septum.
+Slices belong to the thirds of the ventricle by its extent at end-diastole: what is basal then is basal at end-systole
+too, though the base has come down by then, for the slices stay where they are. Thickness is measured in the slice's
+plane; towards the apex, where the wall turns into that plane, it is more than the wall's own.
 """
 
 from __future__ import annotations
@@ -15,28 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
-from pipeline.core.geometry import Grid
-from pipeline.core.labels import LV, MYO, RV
+from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps
+from pipeline.core.labels import LV, MYO
+from pipeline.measure.aha import APEX, SEGMENTS, level_of, segment_of
+from pipeline.measure.rings import N_RAYS, Ring, chords_mm, frame_from_apex, septal_arc, trace_ring
 
-__all__ = ["SEGMENTS", "Segment", "Wall", "measure_wall", "segment_of", "thickness_mm"]
+__all__ = ["MIN_SLICES", "Segment", "Wall", "measure_wall"]
 
-SEGMENTS = (
-    *(f"{level} {wall}" for level in ("basal", "mid") for wall in (
-        "anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")),
-    "apical anterior", "apical septal", "apical inferior", "apical lateral", "apex",
-)  # fmt: skip
-"""Names in the order of their numbers, 1 to 17."""
-
-N_RAYS = 120
-_STEP_MM = 0.25
-_REACH_MM = 90.0
-"""Longer than any heart's radius, so that a ray ends outside."""
-_CONTACT_MM = 4.0
-"""Right cavity within this distance outside the epicardium counts as touching: its own wall lies between."""
-_UP_RAS = np.array([0.0, 1.0, 1.0])
-"""Towards the anterior wall in a short-axis slice: to the patient's front and head."""
+MIN_SLICES = 3
+"""Slices with left cavity at end-diastole below which there are no thirds."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +28,29 @@ class Segment:
 
     Attributes:
         segment: number, 1 to 17.
-        name: as in `SEGMENTS`.
+        name: as in `aha.SEGMENTS`.
         ed_mm: mean thickness at end-diastole; `None` where not measured.
         es_mm: at end-systole, likewise.
-        thickening_percent: 100 (ES - ED) / ED; `None` where either is.
+        thickening_percent: 100 (ES - ED) / ED; `None` where either is not measured, or there is no wall at ED.
     """
 
     segment: int
     name: str
-    ed_mm: float | None
-    es_mm: float | None
-    thickening_percent: float | None
+    ed_mm: float | None = None
+    es_mm: float | None = None
+    thickening_percent: float | None = None
 
 
 @dataclass(frozen=True)
 class Wall:
-    """All segments, and a sentence for each thing left out."""
+    """All 17 segments in order, and a sentence for each thing left out or doubtful."""
 
     segments: tuple[Segment, ...]
     notes: tuple[str, ...]
 
 
 def measure_wall(labels: np.ndarray, grid: Grid, *, ed: int, es: int) -> Wall:
-    """Measure the wall at end-diastole and end-systole.
+    """Measure the wall by the centreline method between sub-pixel contours, averaged over chords and slices.
 
     Args:
         labels: (T, X, Y, Z) label map.
@@ -76,140 +59,97 @@ def measure_wall(labels: np.ndarray, grid: Grid, *, ed: int, es: int) -> Wall:
         es: likewise.
 
     Returns:
-        All 17 segments, `None` in those without a measurement. Each phase is divided by its own extent.
+        All 17 segments; the apex is never measured in short-axis slices. Slices whose wall is open are left out.
+        Nothing is measured, and a note says why, with fewer than 3 slices, slices across no short axis, or no right
+        ventricle beside the left one to count the segments from.
     """
-    found = {name: _segment_means(labels[phase], grid) for name, phase in (("ED", ed), ("ES", es))}
-    notes = [f"{name}: {note}" for name, (_, sentences) in found.items() for note in sentences]
-    pairs = zip(found["ED"][0], found["ES"][0], strict=True)
-    segments = [
-        Segment(n, SEGMENTS[n - 1], _known(at_ed), _known(at_es), _known(100.0 * (at_es - at_ed) / at_ed))
-        for n, (at_ed, at_es) in enumerate(pairs, start=1)
-    ]
-    return Wall(tuple(segments), ("the apex (segment 17) is not measured in short-axis slices", *notes))
+    notes = ["the apex (segment 17) is not measured in short-axis slices"]
+    frame = frame_from_apex(grid)
+    slices, doubt = _from_base_to_apex(labels[ed], grid)
+    if frame is None or len(slices) < MIN_SLICES:
+        cause = (
+            "the slices do not lie across the heart's usual axis"
+            if frame is None
+            else f"thirds from base to apex need at least {MIN_SLICES} slices with left cavity, got {len(slices)}"
+        )
+        return _wall(np.full(APEX, np.nan), np.full(APEX, np.nan), [*notes, cause])
+    means = []
+    for name, phase in (("ED", ed), ("ES", es)):
+        values, left_out = _segment_means(labels[phase], slices, frame)
+        means.append(values)
+        notes += [f"{name}: {sentence}" for sentence in left_out]
+    return _wall(means[0], means[1], [*notes, *doubt])
 
 
-def thickness_mm(labels: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """Thickness of the wall along `N_RAYS` rays from the cavity's centroid, evenly spaced.
+def _wall(ed_mm: np.ndarray, es_mm: np.ndarray, notes: list[str]) -> Wall:
+    segments = []
+    for number, (at_ed, at_es) in enumerate(zip(ed_mm, es_mm, strict=True), start=1):
+        thickening = 100.0 * (at_es - at_ed) / at_ed if at_ed > 0 else np.nan
+        name = SEGMENTS[number - 1]
+        segments.append(Segment(number, name, _known(at_ed, 2), _known(at_es, 2), _known(thickening, 1)))
+    return Wall(tuple(segments), tuple(notes))
 
-    The integral of the interpolated myocardial mask along a ray: sub-pixel, and exact where the contours are circles
-    around the centroid. Where the wall is oblique to the ray it is longer by 1 / cos of that angle.
 
-    Args:
-        labels: (X, Y) label map with some left cavity.
-        spacing_mm: of X and Y.
+def _segment_means(volume: np.ndarray, slices: list[int], frame: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Mean thickness in segments 1 to 17 of one phase, NaN where none, and what was left out."""
+    rings = {z: trace_ring(volume[:, :, z], frame) for z in slices}
+    origins = _anterior_insertions(volume, rings, frame)
+    closed = [z for z, ring in rings.items() if ring is not None and ring.is_closed]
+    if not origins or not closed:
+        cause = "no ring of wall around the cavity" if origins else "no right ventricle beside the left one"
+        return np.full(APEX, np.nan), [f"not measured, {cause}"]
+    chords = chords_mm(*(np.stack([getattr(rings[z], side) for z in closed]) for side in ("endo_mm", "epi_mm")))
+    sums, counts = np.zeros(APEX), np.zeros(APEX)
+    for z, thickness in zip(closed, chords, strict=True):
+        origin = origins[min(origins, key=lambda other: abs(other - z))]
+        turns = origin - np.arange(N_RAYS) * (360.0 / N_RAYS)
+        numbers = segment_of(turns, level_of(slices.index(z), len(slices))) - 1
+        np.add.at(sums, numbers, thickness)
+        np.add.at(counts, numbers, 1)
+    # a slice without cavity at this phase is no surprise: at ES the base has left it, or the apex is squeezed shut
+    open_slices = [z for z in slices if z not in closed and (volume[:, :, z] == LV.value).any()]
+    notes = [f"{_listed(open_slices)} left out, the wall is not closed around the cavity"] if open_slices else []
+    return np.divide(sums, counts, out=np.full(APEX, np.nan), where=counts > 0), notes
 
-    Returns:
-        (N_RAYS,) mm; ray n points at 360 n / N_RAYS degrees from X towards Y; 0 where there is no wall.
+
+def _anterior_insertions(volume: np.ndarray, rings: dict[int, Ring | None], frame: np.ndarray) -> dict[int, float]:
+    """Angle in degrees of the anterior insertion, by slice, where the right ventricle shows it.
+
+    Seen from the apex the right ventricle lies to the left, so that from right towards down the arc of contact begins
+    at the inferior insertion and ends at the anterior one, however the picture is turned.
     """
-    return _along_rays(labels == MYO.value, _centroid(labels), spacing_mm).sum(axis=1) * _STEP_MM
+    arcs = {z: septal_arc(volume[:, :, z], ring, frame) for z, ring in rings.items() if ring is not None}
+    return {z: arc[1] for z, arc in arcs.items() if arc is not None}
 
 
-def segment_of(turn_deg: np.ndarray, level: int) -> np.ndarray:
-    """Number of the segment that a ray meets.
+def _from_base_to_apex(volume: np.ndarray, grid: Grid) -> tuple[list[int], list[str]]:
+    """Slices from the first with left cavity to the last, base first; and a note where the header contradicts.
 
-    Args:
-        turn_deg: degrees from the anterior insertion through the septum, any shape, 0 to below 360.
-        level: 0 basal, 1 middle, 2 apical.
-
-    >>> segment_of(np.array([30.0, 90.0, 150.0, 210.0, 270.0, 330.0]), 0).tolist()
-    [2, 3, 4, 5, 6, 1]
-    >>> segment_of(np.array([10.0, 60.0, 150.0, 240.0, 330.0]), 2).tolist()
-    [13, 14, 15, 16, 13]
+    The narrow end is the apex. The header says so too, or it is wrong about the stack: then what is anterior rests on
+    the rule that slices are seen from the apex.
     """
-    if level == 2:
-        apical: np.ndarray = 13 + (np.floor((turn_deg - 15.0) / 90.0).astype(int) + 1) % 4
-        return apical
-    arcs: np.ndarray = 1 + 6 * level + (np.floor(turn_deg / 60.0).astype(int) + 1) % 6
-    return arcs
-
-
-def _segment_means(volume: np.ndarray, grid: Grid) -> tuple[np.ndarray, list[str]]:
-    """Mean thickness in segments 1 to 17, NaN where none, and what was left out."""
-    slices = _from_base_to_apex(volume)
-    turns = {z: _turns_deg(volume[:, :, z], grid) for z in slices}
-    known = [z for z in slices if turns[z] is not None]
-    if not known:
-        return np.full(17, np.nan), ["no slice shows both ventricles side by side: nothing to count segments from"]
-    samples: list[list[float]] = [[] for _ in range(17)]
-    left_out = []
-    for place, z in enumerate(slices):
-        thickness = thickness_mm(volume[:, :, z], grid.spacing_mm[:2])
-        if (thickness == 0).any():
-            left_out.append(z + 1)
-            continue
-        nearest = min(known, key=lambda other: abs(other - z))
-        turn = turns[nearest]
-        assert turn is not None  # as `known` says
-        for n, mm in zip(segment_of(turn, 3 * place // len(slices)), thickness, strict=True):
-            samples[n - 1].append(float(mm))
-    means = np.array([np.mean(values) if values else np.nan for values in samples])
-    return means, [f"slice(s) {left_out} left out, the wall is not closed around the cavity"] if left_out else []
-
-
-def _from_base_to_apex(volume: np.ndarray) -> list[int]:
-    """Slices with left cavity, the end with the larger cavity first."""
-    areas = (volume == LV.value).sum(axis=(0, 1))
-    slices = [int(z) for z in np.flatnonzero(areas)]
+    found = np.flatnonzero((volume == LV.value).any(axis=(0, 1)))
+    if len(found) == 0:
+        return [], []
+    slices = list(range(int(found[0]), int(found[-1]) + 1))
+    areas = np.isin(volume, (LV.value, MYO.value)).sum(axis=(0, 1))[slices]
     third = max(1, len(slices) // 3)
-    starts_at_base = areas[slices[:third]].sum() >= areas[slices[-third:]].sum() if slices else True
-    return slices if starts_at_base else slices[::-1]
+    narrows = float(areas[:third].mean() - areas[-third:].mean())
+    to_base = float(flip_ras_lps(grid.affine)[:3, 2] @ APEX_TO_BASE_LPS)
+    notes = []
+    if narrows * to_base > 0 and len(slices) >= MIN_SLICES:
+        notes.append(
+            "by the header the ventricle narrows towards the base, so its axes are wrong: the narrow end was taken for "
+            "the apex, and the slices as seen from there; if they are not, anterior and inferior are exchanged"
+        )
+    starts_at_base = narrows > 0 or (narrows == 0 and to_base < 0)
+    return (slices if starts_at_base else slices[::-1]), notes
 
 
-def _turns_deg(labels: np.ndarray, grid: Grid) -> np.ndarray | None:
-    """Turn of each ray of a slice, (N_RAYS,); `None` where the right ventricle does not touch the left one's wall."""
-    spacing, centre = grid.spacing_mm[:2], _centroid(labels)
-    left = _along_rays((labels == LV.value) | (labels == MYO.value), centre, spacing) >= 0.5
-    right = _along_rays(labels == RV.value, centre, spacing) >= 0.5
-    edge = left.shape[1] - left[:, ::-1].argmax(axis=1)  # of the last sample inside the epicardium, one beyond
-    distance = np.where(right.any(axis=1), right.argmax(axis=1) - edge, left.shape[1]) * _STEP_MM
-    touching = distance <= _CONTACT_MM
-    if not touching.any() or touching.all():
-        return None
-    first, last = _longest_arc(touching)
-    up = _up_in_plane(grid)
-    rays = np.arange(N_RAYS)
-    if _direction(first) @ up > _direction(last) @ up:
-        turns: np.ndarray = (rays - first) % N_RAYS
-    else:
-        turns = (last - rays) % N_RAYS
-    return turns * (360.0 / N_RAYS)
+def _listed(slices: list[int]) -> str:
+    """In words, counted from 1 as sentences are."""
+    return ("slice " if len(slices) == 1 else "slices ") + ", ".join(str(z + 1) for z in sorted(slices))
 
 
-def _longest_arc(touching: np.ndarray) -> tuple[int, int]:
-    """First and last ray of the longest run of True around the circle, which is not all of it."""
-    start = int(np.flatnonzero(~touching)[0])
-    rolled = np.concatenate([np.roll(touching, -start), [False]])
-    steps = np.flatnonzero(np.diff(rolled.astype(int)))  # before each change: rises and falls in turn
-    rises, falls = steps[::2] + 1, steps[1::2]
-    longest = int((falls - rises).argmax())
-    return (int(rises[longest]) + start) % N_RAYS, (int(falls[longest]) + start) % N_RAYS
-
-
-def _up_in_plane(grid: Grid) -> np.ndarray:
-    """Components of `_UP_RAS` along the directions of X and Y, (2,)."""
-    axes = grid.affine[:3, :2] / np.array(grid.spacing_mm[:2])
-    up: np.ndarray = _UP_RAS @ axes
-    return up
-
-
-def _direction(ray: int) -> np.ndarray:
-    angle = 2 * np.pi * ray / N_RAYS
-    return np.array([np.cos(angle), np.sin(angle)])
-
-
-def _along_rays(mask: np.ndarray, centre: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The mask interpolated along each ray, (N_RAYS, samples), `_STEP_MM` apart; 0 beyond the picture."""
-    radii = np.arange(_STEP_MM / 2, _REACH_MM, _STEP_MM)
-    angles = 2 * np.pi * np.arange(N_RAYS)[:, None] / N_RAYS
-    places = [centre[axis] + part(angles) * radii / spacing_mm[axis] for axis, part in enumerate((np.cos, np.sin))]
-    values: np.ndarray = map_coordinates(mask.astype(np.float32), places, order=1, prefilter=False)
-    return values
-
-
-def _centroid(labels: np.ndarray) -> np.ndarray:
-    """Of the left cavity, in index coordinates (x, y)."""
-    return np.argwhere(labels == LV.value).mean(axis=0)
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 2)
+def _known(value: float, digits: int) -> float | None:
+    return None if np.isnan(value) else round(float(value), digits)

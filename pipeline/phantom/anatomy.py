@@ -71,6 +71,11 @@ class Section:
     right_offset_mm: float
 
     @property
+    def wall_mm(self) -> float:
+        """Thickness of the left wall in the slice's plane."""
+        return self.epicardium_mm - self.cavity_mm
+
+    @property
     def areas_mm2(self) -> tuple[float, float, float]:
         """Areas of left cavity, myocardium and right cavity."""
         cavity = math.pi * self.cavity_mm**2

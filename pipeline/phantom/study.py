@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ class Truth:
         ef_percent: of the left ventricle.
         right_ef_percent: of the right.
         myocardial_mass_g: at end-diastole, 1.05 g/ml.
-        wall_mm: mean thickness of the left wall in the most basal slice at end-diastole and end-systole.
+        wall_mm: thickness of the left wall in the slice's plane, of every slice, at end-diastole and at end-systole;
+            alike all around, 0 where the slice shows no ventricle.
     """
 
     volumes_ml: dict[str, tuple[float, ...]]
@@ -37,7 +39,7 @@ class Truth:
     ef_percent: float
     right_ef_percent: float
     myocardial_mass_g: float
-    wall_mm: tuple[float, float]
+    wall_mm: tuple[tuple[float, ...], tuple[float, ...]]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -96,9 +98,9 @@ def make_cine(
     image = np.empty((n_phases, size, size, n_slices), dtype=np.uint16)
     label = np.empty(image.shape, dtype=np.uint8)
     areas = np.empty((n_phases, n_slices, 3))
-    for k in range(n_slices):
+    depths_mm = [(n_slices - 1.5 - k) * step_mm for k in range(n_slices)]
+    for k, depth_mm in enumerate(depths_mm):
         u, v = heart_coordinates(patient, scanner, k)
-        depth_mm = (n_slices - 1.5 - k) * step_mm
         for t in range(n_phases):
             circles = section(patient, depth_mm=depth_mm, time=t / n_phases)
             areas[t, k] = circles.areas_mm2
@@ -119,21 +121,18 @@ def make_cine(
         patient=patient,
         image=Cine(image, grid, times_ms=times_ms, facts=facts),
         label=Cine(label, grid, times_ms=times_ms, facts=facts),
-        truth=_truth(patient, areas * step_mm / 1000.0, n_slices=n_slices, step_mm=step_mm),
+        truth=_truth(patient, areas * step_mm / 1000.0, depths_mm),
         orientation=orientation,
     )
 
 
-def _truth(patient: Patient, slices_ml: np.ndarray, *, n_slices: int, step_mm: float) -> Truth:
+def _truth(patient: Patient, slices_ml: np.ndarray, depths_mm: Sequence[float]) -> Truth:
     totals = slices_ml.sum(axis=1)
     left, wall, right = totals.T
     ed, es = int(left.argmax()), int(left.argmin())
-    basal = (n_slices - 1.5 - (n_slices - 2)) * step_mm
-    n_phases = len(left)
-    walls = [
-        circles.epicardium_mm - circles.cavity_mm
-        for circles in (section(patient, depth_mm=basal, time=t / n_phases) for t in (ed, es))
-    ]
+    at_ed, at_es = (
+        tuple(section(patient, depth_mm=depth, time=t / len(left)).wall_mm for depth in depths_mm) for t in (ed, es)
+    )
     return Truth(
         volumes_ml={s.name: tuple(column.tolist()) for s, column in zip(STRUCTURES, totals.T, strict=True)},
         ed_phase=ed,
@@ -141,7 +140,7 @@ def _truth(patient: Patient, slices_ml: np.ndarray, *, n_slices: int, step_mm: f
         ef_percent=float(100.0 * (left[ed] - left[es]) / left[ed]),
         right_ef_percent=float(100.0 * (right[ed] - right[es]) / right[ed]),
         myocardial_mass_g=float(wall[ed] * DENSITY_G_PER_ML),
-        wall_mm=(walls[0], walls[1]),
+        wall_mm=(at_ed, at_es),
     )
 
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.geometry import flip_ras_lps, slice_normal
+from pipeline.core.geometry import APEX_TO_BASE_LPS, flip_ras_lps, slice_normal
 
 __all__ = ["is_mirrored"]
-
-_TO_BASE_LPS = np.array([-1.0, 1.0, 1.0]) / np.sqrt(3.0)
-"""From apex to base, roughly: right, posterior, superior."""
 
 
 def is_mirrored(affine: np.ndarray) -> bool:
@@ -31,4 +28,4 @@ def is_mirrored(affine: np.ndarray) -> bool:
     >>> is_mirrored(np.diag([-1.5, -1.5, 8.0, 1.0])), is_mirrored(np.diag([-1.5, 1.5, 8.0, 1.0]))
     (False, True)
     """
-    return bool(slice_normal(flip_ras_lps(affine)) @ _TO_BASE_LPS < 0)
+    return bool(slice_normal(flip_ras_lps(affine)) @ APEX_TO_BASE_LPS < 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from pipeline.core.errors import UnreadableError
+from pipeline.core.quiet import quiet_dicom
 from pipeline.read.enhanced import ENHANCED_TAGS, enhanced_frames
 from pipeline.read.frames import Frame, variant_of
 from pipeline.read.headers import (
@@ -21,7 +22,6 @@ from pipeline.read.headers import (
     integer,
     number,
     plane_of,
-    quiet_pydicom,
     read_header,
     sop_class,
     text,
@@ -85,7 +85,7 @@ def read_frames(files: Iterable[Path]) -> list[Frame]:
         HeaderError: an MR image without position, orientation or pixel spacing.
     """
     frames: list[Frame] = []
-    with quiet_pydicom():
+    with quiet_dicom():
         for path in files:
             header = read_header(path, tags=HEADER_TAGS)
             if header is None:

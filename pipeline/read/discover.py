@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import UnreadableError
+from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom import files_under
-from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, quiet_pydicom, read_header, sop_class, text
+from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text
 
 __all__ = ["Case", "find_cases"]
 
@@ -76,7 +77,7 @@ def _dicom_cases(files: Iterable[Path]) -> list[Case]:
     studies: dict[str, list[Path]] = defaultdict(list)
     with_images: set[str] = set()
     damaged: list[Path] = []
-    with quiet_pydicom():
+    with quiet_dicom():
         for path in files:
             try:
                 uid, is_image = _study_of(path)

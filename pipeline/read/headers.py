@@ -1,17 +1,15 @@
 """DICOM headers: is this file DICOM, what kind is it, and its values as plain numbers.
 
 Scanners and anonymisers write values that the standard forbids (UIDs with leading zeros, a birth date of zeros).
-pydicom warns of each; none matters to the image, so `quiet_pydicom` silences those warnings while headers are read.
+pydicom warns of each; none matters to the image, so `core.quiet` silences those warnings while headers are read.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,7 +35,6 @@ __all__ = [
     "integer",
     "number",
     "plane_of",
-    "quiet_pydicom",
     "read_header",
     "sop_class",
     "text",
@@ -76,14 +73,6 @@ _SUFFIXES = (".dcm", ".ima", ".dicom")
 _TEXT_VRS = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Silence pydicom's warnings of values that break the standard; values are converted when first looked at."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
-        yield
 
 
 @dataclass(frozen=True)

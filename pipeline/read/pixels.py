@@ -10,8 +10,9 @@ from pydicom import dcmread
 from pydicom.uid import ImplicitVRLittleEndian
 
 from pipeline.core.errors import UnreadableError
+from pipeline.core.quiet import quiet_dicom
 from pipeline.read.frames import Frame, NativeForm
-from pipeline.read.headers import PARSE_ERRORS, Header, integer, quiet_pydicom, text
+from pipeline.read.headers import PARSE_ERRORS, Header, integer, text
 
 __all__ = ["PIXEL_FORMAT_TAGS", "native_form", "read_pictures", "read_pixels"]
 
@@ -116,7 +117,7 @@ def read_pixels(path: Path) -> np.ndarray:
         UnreadableError: no pixel data, pixel data cut short, or a compression that cannot be decoded.
     """
     try:
-        with quiet_pydicom():
+        with quiet_dicom():
             header = dcmread(path, specific_tags=list(_PIXEL_TAGS), force=True)
             if "PixelData" not in header:
                 raise UnreadableError("an image must hold pixel data, got none: cut short or stripped", path)

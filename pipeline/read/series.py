@@ -12,10 +12,11 @@ import numpy as np
 from pipeline.core.errors import LatticeError, UnreadableError
 from pipeline.core.geometry import Grid, affine_from_dicom
 from pipeline.core.images import Cine, SourceFrame, StudyFacts
+from pipeline.core.quiet import quiet_dicom
 from pipeline.read.choice import choose_stack
 from pipeline.read.dicom import files_under, read_frames
 from pipeline.read.frames import Frame
-from pipeline.read.headers import number, quiet_pydicom, read_header, text
+from pipeline.read.headers import number, read_header, text
 from pipeline.read.lattice import STEP_TOLERANCE_MM, Lattice, build_lattice
 from pipeline.read.pixels import read_pictures
 
@@ -135,7 +136,7 @@ def _mosaic_notes(frame: Frame) -> tuple[str, ...]:
 def _facts(lattice: Lattice) -> StudyFacts:
     first = lattice.frames[0][0]
     rates = [frame.heart_rate_bpm for row in lattice.frames for frame in row if frame.heart_rate_bpm]
-    with quiet_pydicom():
+    with quiet_dicom():
         header = read_header(first.path, tags=("Manufacturer", "PatientSize", "PatientWeight"))
         if header is None:
             raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)

@@ -1,4 +1,4 @@
-"""Cleaning of label maps. Off unless asked for: what it removes may be a mistake of the network, or be real."""
+"""Cleaning of label maps: what cannot be goes by default, what may be real on request alone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,60 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.core.errors import GridError
-from pipeline.core.labels import STRUCTURES
+from pipeline.core.labels import BACKGROUND, LV, MYO, RV, STRUCTURES, UNLABELLED
 
-__all__ = ["keep_largest_component"]
+__all__ = ["keep_largest_component", "remove_impossible"]
+
+MAX_STRAY = 0.1
+"""Voxels of a stray piece as a fraction of the heart's. A larger one leaves open which of the two is the heart."""
+
+MAX_HOLE = 0.05
+"""Pixels of a hole as a fraction of the section around it. A larger one may be a cavity that was missed."""
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 """Voxels are joined by faces, edges or corners: slices are thick, and neighbouring ones overlap little at the apex."""
 
+_IN_PLANE = np.zeros((3, 3, 3), dtype=bool)
+_IN_PLANE[:, 1, 1] = _IN_PLANE[1, :, 1] = True
+"""Pixels of one slice are joined by edges."""
+
+
+def remove_impossible(labels: np.ndarray) -> np.ndarray:
+    """Remove what no heart has: stray pieces, and holes.
+
+    The heart is the largest piece of all structures together. A stray piece touches it nowhere, in 3D, and is smaller
+    than `MAX_STRAY` of it: it becomes background. A hole is background that the left cavity and its wall together, or
+    the right ventricle, enclose in a slice, of at most `MAX_HOLE` of their section: it becomes what most of the pixels
+    around it are, in a tie the lower label. A structure's pieces that touch the heart stay: at its ends some are real.
+
+    Args:
+        labels: (T, X, Y, Z) uint8 with our values; left as it is.
+
+    Returns:
+        (T, X, Y, Z), a new array. Unlabelled voxels are not touched, and a hole with some of them is not filled; an
+        empty phase stays empty. Done twice, it does the same as done once.
+
+    Raises:
+        GridError: not four axes.
+
+    >>> row = np.array([1] * 12 + [0, 3], dtype=np.uint8).reshape(1, 14, 1, 1)
+    >>> remove_impossible(row).flatten().tolist()
+    [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+    """
+    _require_four_axes(labels)
+    cleaned = labels.copy()
+    for phase in cleaned:
+        heart = phase[_bounding_box((phase != BACKGROUND) & (phase != UNLABELLED))]  # a view: changes reach `cleaned`
+        _remove_strays(heart)
+        for enclosing in ((LV.value, MYO.value), (RV.value,)):
+            _fill_holes(heart, enclosing)
+    return cleaned
+
 
 def keep_largest_component(labels: np.ndarray) -> np.ndarray:
     """Keep the largest connected piece of each structure in each phase; the other pieces become background.
+
+    What it removes may be a mistake of the network, or be real.
 
     Args:
         labels: (T, X, Y, Z) uint8 with our values; left as it is.
@@ -31,8 +75,7 @@ def keep_largest_component(labels: np.ndarray) -> np.ndarray:
     >>> keep_largest_component(row).flatten().tolist()
     [1, 1, 0, 0, 3]
     """
-    if labels.ndim != 4:
-        raise GridError(f"`labels` must be (T, X, Y, Z), got shape {labels.shape}")
+    _require_four_axes(labels)
     kept = labels.copy()
     for phase in kept:
         for structure in STRUCTURES:
@@ -41,3 +84,41 @@ def keep_largest_component(labels: np.ndarray) -> np.ndarray:
                 largest = 1 + np.bincount(pieces.ravel())[1:].argmax()
                 phase[(pieces > 0) & (pieces != largest)] = 0
     return kept
+
+
+def _remove_strays(phase: np.ndarray) -> None:
+    """From labels (X, Y, Z), in place."""
+    pieces, n_pieces = ndimage.label((phase != BACKGROUND) & (phase != UNLABELLED), structure=_TOUCHING)
+    if n_pieces > 1:
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        stray = sizes < MAX_STRAY * sizes.max()
+        stray[0] = False
+        phase[stray[pieces]] = BACKGROUND
+
+
+def _fill_holes(phase: np.ndarray, enclosing: tuple[int, ...]) -> None:
+    """In labels (X, Y, Z), in place, holes that structures of these values enclose."""
+    around = np.isin(phase, enclosing)
+    holes, n_holes = ndimage.label(
+        ndimage.binary_fill_holes(around, structure=_IN_PLANE) & ~around, structure=_IN_PLANE
+    )
+    areas = around.sum(axis=(0, 1))
+    for number in range(1, n_holes + 1):
+        hole = holes == number
+        is_background = (phase[hole] == BACKGROUND).all()
+        if is_background and hole.sum() <= MAX_HOLE * areas[hole.any(axis=(0, 1))].sum():
+            beside = phase[ndimage.binary_dilation(hole, structure=_IN_PLANE) & ~hole]
+            phase[hole] = np.bincount(beside).argmax()
+
+
+def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The box around all that is set, empty where nothing is."""
+    axes = range(mask.ndim)
+    spans = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return tuple(slice(int(span[0]), int(span[-1]) + 1) if span.size else slice(0, 0) for span in spans)
+
+
+def _require_four_axes(labels: np.ndarray) -> None:
+    if labels.ndim != 4:
+        raise GridError(f"`labels` must be (T, X, Y, Z), got shape {labels.shape}")

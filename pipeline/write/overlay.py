@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.core.labels import STRUCTURES
+from pipeline.write.pictures import heart_window
 
 __all__ = ["comparison_picture", "write_overlay"]
 
@@ -29,7 +30,7 @@ def write_overlay(
         title: heading; "not for diagnosis" is added.
     """
     slices = _chosen_slices(labels)
-    window = _heart_window(labels)
+    window = heart_window(labels)
     figure = Figure(figsize=(1.9 * len(slices), 1.9 * len(phases) + 0.7), facecolor="black", layout="constrained")
     axes = figure.subplots(len(phases), len(slices), squeeze=False)
     for row, (name, phase) in zip(axes, phases.items(), strict=True):
@@ -57,7 +58,7 @@ def comparison_picture(image: np.ndarray, truth: np.ndarray, prediction: np.ndar
     Returns:
         A PNG.
     """
-    window = _heart_window(np.stack([truth, prediction])[..., None])
+    window = heart_window(np.stack([truth, prediction])[..., None])
     figure = Figure(figsize=(7.2, 2.6), facecolor="black", layout="constrained")
     low, high = np.percentile(image, (1, 99.5))
     for panel, name, labels in zip(
@@ -86,19 +87,6 @@ def _chosen_slices(labels: np.ndarray, most: int = 8) -> list[int]:
     candidates = found if found.size else np.arange(labels.shape[3])
     steps = np.linspace(0, candidates.size - 1, min(most, candidates.size)).round().astype(int)
     return [int(candidates[step]) for step in steps]
-
-
-def _heart_window(labels: np.ndarray, margin: float = 0.35) -> tuple[slice, slice]:
-    """In-plane box around all structures with a margin; the whole slice where there is none."""
-    plane = labels.any(axis=(0, 3))
-    if not plane.any():
-        return slice(None), slice(None)
-    box = []
-    for axis, size in enumerate(plane.shape):
-        hit = np.flatnonzero(np.any(plane, axis=1 - axis))
-        extra = int(margin * (hit[-1] - hit[0] + 1)) + 4
-        box.append(slice(max(0, hit[0] - extra), min(size, hit[-1] + extra + 1)))
-    return box[0], box[1]
 
 
 def _colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:

@@ -39,7 +39,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "words": _words, "png": _png}
+    environment.filters |= {"fixed": _fixed, "signed": _signed, "words": _words, "png": _png, "jpeg": _jpeg}
     return environment
 
 
@@ -57,3 +57,7 @@ def _words(name: str) -> str:
 
 def _png(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def _jpeg(data: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()

@@ -1,21 +1,37 @@
-"""Volumes, phases and function, worked by hand."""
+"""The measurements of a case as one object: its numbers by hand, its form by the schema."""
 
 from __future__ import annotations
 
 import json
+from importlib import resources
+from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
+from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
-from pipeline.measure.function import body_surface_m2, peak_rates_ml_per_s, ventricular_function, volumes_ml
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.study import make_cine
-from pipeline.read.cine import read_label
+from pipeline.phantom.study import PhantomStudy, make_cine
 
 GRID = Grid((10, 10, 4), np.diag([-2.0, -2.0, 10.0, 1.0]))  # 0.04 ml a voxel
+FACTS = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=80.0)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    file = resources.files("pipeline.measure") / "schemas" / "measurements.schema.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(content)
+    return Draft202012Validator(content)
+
+
+@pytest.fixture(scope="module")
+def study() -> PhantomStudy:
+    return make_cine(make_patient(6), n_phases=12, size=100, pixel_mm=1.9)
 
 
 def _beat() -> np.ndarray:
@@ -29,78 +45,114 @@ def _beat() -> np.ndarray:
     return labels
 
 
-def test_function_by_hand() -> None:
-    facts = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=80.0)
-    measured = measure_cine(_beat(), GRID, times_ms=(0, 300, 600), facts=facts)
+def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """As it is written to and read from a file, with what others add."""
+    flag = {"rule": "volume_jump", "severity": "review", "message": "A jump.", "phase": 2, "slice": None}
+    added = {
+        "quality": {"verdict": "review", "flags": [flag | {"value": 1.5, "threshold": 1.0}]},
+        "confidence": {name: [0.9, None] for name in measured["volumes_ml"]},
+        "case": "one",
+        "corrected": False,
+        "software": {"cardiac-mr-pipeline": "1.0.0"},
+        "bundle": {"name": "unet", "version": "1.0.0", "weights_sha256": "0" * 64},
+        "settings": {"crf": False},
+    }
+    return json.loads(json.dumps(measured | added | more, allow_nan=False))
+
+
+def test_numbers_by_hand() -> None:
+    measured = measure_cine(_beat(), GRID, times_ms=(0, 300, 600), facts=FACTS)
     assert measured["volumes_ml"]["left_ventricle"] == pytest.approx([4.0, 2.0, 3.0])
-    assert (measured["ed_phase"], measured["es_phase"]) == (0, 1)
-    left = measured["left_ventricle"]
+    assert (measured["ed_phase"], measured["es_phase"], measured["kind"]) == (0, 1, "few_phases")
     rates = {"peak_ejection_rate_ml_per_s": None, "peak_filling_rate_ml_per_s": None}  # three phases are no curve
     volumes = {"edv_ml": 4.0, "esv_ml": 2.0, "sv_ml": 2.0, "ef_percent": 50.0, "co_l_per_min": 0.12}
-    assert left == pytest.approx(volumes | rates)
+    assert measured["left_ventricle"] == pytest.approx(volumes | rates)
     assert measured["right_ventricle"]["edv_ml"] == pytest.approx(3.2)
     assert measured["myocardial_mass_g"] == pytest.approx(2.0 * 1.05)
-    assert measured["bsa_m2"] == 2.0
+    assert (measured["bsa_m2"], measured["bsa_method"]) == (2.0, "mosteller")
     assert measured["indexed"]["left_ventricle_edv_ml_per_m2"] == pytest.approx(2.0)
-    assert "Not for diagnosis" in measured["disclaimer"]
-    json.dumps(measured, allow_nan=False)
+    assert measured["indexed"]["right_ventricle_sv_ml_per_m2"] == pytest.approx(0.8)
+    assert measured["indexed"]["left_ventricle_co_l_per_min_per_m2"] == pytest.approx(0.06)
+    assert measured["notes"] == []
 
 
-def test_static_volume_has_volumes_alone() -> None:
-    measured = measure_cine(_beat()[:1], GRID)
-    assert measured["volumes_ml"]["left_ventricle"] == pytest.approx([4.0])
-    assert "ed_phase" not in measured
-    assert "left_ventricle" not in measured
-
-
-def test_without_a_cavity_there_is_no_fraction() -> None:
-    measured = measure_cine(np.zeros((2, 10, 10, 4), dtype=np.uint8), GRID)
-    assert measured["left_ventricle"]["ef_percent"] is None
-    assert measured["left_ventricle"]["co_l_per_min"] is None
-    json.dumps(measured, allow_nan=False)
-
-
-def test_volume_comes_from_the_affine_whatever_the_axes() -> None:
-    angle = 0.6
-    turn = np.eye(4)
-    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    oblique = Grid(GRID.shape, turn @ GRID.affine)
-    assert volumes_ml(_beat(), oblique)["myocardium"] == pytest.approx(volumes_ml(_beat(), GRID)["myocardium"])
-
-
-def test_rates_by_hand() -> None:
-    # 20 ml in 100 ms either way; between beats as long as the mean step
-    assert peak_rates_ml_per_s([100, 80, 60, 40, 60, 80], times_ms=(0, 100, 200, 300, 400, 500)) == pytest.approx(
-        (200, 200)
-    )
-    # the same curve without times, one beat a second: 6 steps of 167 ms
-    assert peak_rates_ml_per_s([100, 80, 60, 40, 60, 80], times_ms=None, heart_rate_bpm=60) == pytest.approx((120, 120))
-    assert peak_rates_ml_per_s([100, 40, 80], times_ms=None) is None
-
-
-def test_a_cine_has_rates_and_a_wall() -> None:
-    study = make_cine(make_patient(6), n_phases=12, size=100, pixel_mm=1.9)
-    measured = measure_cine(study.label.array, study.label.grid, times_ms=study.label.times_ms)
-    left, volumes = measured["left_ventricle"], measured["volumes_ml"]["left_ventricle"]
-    steepest = max(np.diff(volumes)) / (study.label.times_ms[1] / 1000)
-    assert left["peak_filling_rate_ml_per_s"] == pytest.approx(steepest, rel=0.25)
-    assert (measured["ed_phase"], measured["es_phase"]) == (study.truth.ed_phase, study.truth.es_phase)
-    assert len(measured["wall"]["segments"]) == 17
-
-
-def test_phases_may_be_given() -> None:
-    measured = measure_cine(_beat(), GRID, choice=PhaseChoice(es=2))
+def test_phases_and_body_surface_may_be_chosen() -> None:
+    measured = measure_cine(_beat(), GRID, facts=FACTS, choice=PhaseChoice(es=2, bsa_method="dubois"))
     assert (measured["es_phase"], measured["es_from"], measured["ed_from"]) == (2, "given", "curve")
     assert measured["left_ventricle"]["ef_percent"] == pytest.approx(25.0)
+    assert (measured["bsa_m2"], measured["bsa_method"]) == (1.996, "dubois")
+    with pytest.raises(ConfigError, match="from 0 to 2, got 3"):
+        measure_cine(_beat(), GRID, choice=PhaseChoice(ed=3))
 
 
-def test_output_and_body_surface() -> None:
-    assert ventricular_function([100.0, 40.0], ed=0, es=1, heart_rate_bpm=70).co_l_per_min == pytest.approx(4.2)
-    assert body_surface_m2(height_m=1.6, weight_kg=36.0) == pytest.approx(np.sqrt(1.6))
+def test_labels_that_do_not_fit_the_grid_are_refused() -> None:
+    with pytest.raises(GridError, match=r"\(10, 10, 4\)"):
+        measure_cine(_beat()[..., :3], GRID)
+    with pytest.raises(GridError, match="3 rising times"):
+        measure_cine(_beat(), GRID, times_ms=(0, 300))
 
 
-def test_acdc_volumes_use_the_true_spacing(cmr_data) -> None:
-    label = read_label(cmr_data / "acdc" / "patient001" / "patient001_frame01_gt.nii.gz", scheme="acdc")
-    edv = volumes_ml(label.array, label.grid)["left_ventricle"][0]
-    assert 80 < edv < 400  # a dilated ventricle; the file's own affine would give 12 ml
-    assert edv == pytest.approx(295.5, abs=0.1)
+def test_a_cine_s_phases_and_rates(study: PhantomStudy) -> None:
+    """Rates against the exact volumes: the phantom's curve has its steepest slopes halfway."""
+    measured = measure_cine(study.label.array, study.label.grid, times_ms=study.label.times_ms, facts=study.label.facts)
+    left, step_s = measured["left_ventricle"], study.label.times_ms[1] / 1000.0
+    slopes = np.diff(study.truth.volumes_ml["left_ventricle"]) / step_s
+    assert (measured["ed_phase"], measured["es_phase"]) == (study.truth.ed_phase, study.truth.es_phase)
+    assert left["peak_ejection_rate_ml_per_s"] == pytest.approx(-slopes.min(), rel=0.12)
+    assert left["peak_filling_rate_ml_per_s"] == pytest.approx(slopes.max(), rel=0.12)
+    assert left["edv_ml"] == measured["volumes_ml"]["left_ventricle"][measured["ed_phase"]]  # as measured, not smoothed
+
+
+def test_a_failed_phase_is_passed_over_and_named(study: PhantomStudy) -> None:
+    labels = study.label.array.copy()
+    labels[study.truth.es_phase] = 0
+    measured = measure_cine(labels, study.label.grid, times_ms=study.label.times_ms)
+    assert abs(measured["es_phase"] - study.truth.es_phase) == 1
+    (note,) = measured["notes"]
+    assert note.startswith(f"phase {study.truth.es_phase + 1} was passed over")  # sentences count from 1
+    assert measured["left_ventricle"]["ef_percent"] == pytest.approx(study.truth.ef_percent, abs=6.0)
+
+
+def test_cine_pair_and_single_phase_have_the_schema_s_form(schema: Draft202012Validator, study: PhantomStudy) -> None:
+    labels, grid, phases = study.label.array, study.label.grid, [study.truth.ed_phase, study.truth.es_phase]
+    cine = measure_cine(labels, grid, times_ms=study.label.times_ms, facts=study.label.facts)
+    pair = measure_cine(labels[phases], grid, facts=StudyFacts(heart_rate_bpm=70.0))
+    single = measure_cine(labels[:1], grid, facts=FACTS)
+    for measured, kind in ((cine, "cine"), (pair, "few_phases"), (single, "single_phase")):
+        assert measured["kind"] == kind
+        schema.validate(_file(measured))
+        schema.validate(_file(measured, confidence=None, bundle={"name": "a", "version": "1", "weights_sha256": None}))
+    assert "indexed" in cine
+    assert "indexed" not in pair
+    assert not {"ed_phase", "left_ventricle", "bsa_m2"} & set(single)
+
+
+def test_nothing_found_has_the_schema_s_form_and_no_fraction(schema: Draft202012Validator) -> None:
+    for n_phases in (1, 2, 9):
+        measured = measure_cine(np.zeros((n_phases, 10, 10, 4), dtype=np.uint8), GRID, facts=FACTS)
+        schema.validate(_file(measured))
+        if n_phases > 1:
+            assert measured["left_ventricle"]["ef_percent"] is None
+            assert measured["left_ventricle"]["co_l_per_min"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", "single_phase"),
+        ("lv_curve_ml", None),
+        ("n_phases", 4),
+        ("wall", None),
+        ("ed_phase", -1),
+        ("disclaimer", "For diagnosis."),
+        ("left_ventricle", {"edv_ml": 100.0}),
+        ("bsa_method", "haycock"),
+        ("quality", {"verdict": "good", "flags": []}),
+        ("unknown_key", 1),
+    ],
+)
+def test_the_schema_refuses_what_does_not_fit(
+    schema: Draft202012Validator, study: PhantomStudy, key: str, value: object
+) -> None:
+    measured = measure_cine(study.label.array, study.label.grid, facts=study.label.facts)
+    assert not schema.is_valid(_file(measured, **{key: value}))

@@ -2,46 +2,71 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from pipeline.core.errors import ConfigError
-from pipeline.measure.phases import find_phases, smooth_beat
+from pipeline.measure.phases import find_phases, kind_of
+from pipeline.measure.volume_curve import make_beat
 
 BEAT = [140.0, 132.0, 115.0, 95.0, 76.0, 62.0, 55.0, 53.0, 60.0, 78.0, 98.0, 112.0, 118.0, 121.0, 124.0, 129.0, 136.0]
 """A beat of 17 phases: ED at 0, ES at 7, fast filling, a plateau, the atrium's kick."""
+
+SUNNYBROOK = {
+    "SCD0000101": (
+        "186.6 179.2 174.8 164.0 158.2 151.3 143.4 136.1 136.7 142.9 152.9 160.4 172.0 178.3 174.3 177.3 176.8 183.7 "
+        "189.9 190.3",
+        (18, 7),
+    ),
+    "SCD0000201": (
+        "271.0 267.8 256.8 230.0 220.6 211.5 209.9 214.6 210.4 212.5 231.5 250.3 256.5 262.7 267.8 267.2 265.8 274.2 "
+        "278.7 270.4",
+        (19, 6),
+    ),
+}
+"""Left cavity in ml as a network segmented it in two public studies, and the phases that the experts chose."""
 
 
 def test_a_beat_by_eye() -> None:
     phases = find_phases(BEAT)
     assert (phases.ed, phases.es, phases.kind) == (0, 7, "cine")
     assert (phases.ed_from, phases.es_from) == ("curve", "curve")
-    assert phases.curve_ml is not None
-    assert phases.curve_ml == pytest.approx(BEAT, abs=4.0)
+    assert phases.curve_ml == pytest.approx(BEAT, abs=6.0)
+    assert phases.passed_over == ()
 
 
 @pytest.mark.parametrize("start", range(17))
 def test_where_the_recording_starts_does_not_matter(start: int) -> None:
-    rolled = BEAT[start:] + BEAT[:start]
-    phases = find_phases(rolled)
+    phases = find_phases(BEAT[start:] + BEAT[:start])
     assert (phases.ed, phases.es) == ((0 - start) % 17, (7 - start) % 17)
-    np.testing.assert_allclose(smooth_beat(rolled), np.roll(smooth_beat(BEAT), -start))
 
 
 @pytest.mark.parametrize("bad", range(17))
-@pytest.mark.parametrize("factor", [0.0, 2.5])
+@pytest.mark.parametrize("factor", [0.0, 0.4, 2.0])
 def test_one_failed_phase_becomes_neither(bad: int, factor: float) -> None:
     volumes = list(BEAT)
     volumes[bad] *= factor
     phases = find_phases(volumes)
-    assert bad not in (phases.ed, phases.es)
+    assert bad not in (phases.ed, phases.es) or factor == 0.4  # at ES 0.4 of a small volume is no failure to be seen
     assert min((phases.ed - 0) % 17, (0 - phases.ed) % 17) <= 1
     assert abs(phases.es - 7) <= 1
 
 
+@pytest.mark.parametrize("study", SUNNYBROOK)
+def test_real_beats_are_read_as_experts_read_them(study: str) -> None:
+    volumes, (ed, es) = SUNNYBROOK[study]
+    phases = find_phases([float(ml) for ml in volumes.split()], beat=make_beat(20, heart_rate_bpm=78))
+    assert abs(phases.ed - ed) <= 1
+    assert abs(phases.es - es) <= 1
+    assert phases.passed_over == ()
+
+
+def test_kinds() -> None:
+    assert [kind_of(n) for n in (1, 2, 4, 5, 30)] == ["single_phase", "few_phases", "few_phases", "cine", "cine"]
+
+
 def test_single_frames_are_taken_as_they_are() -> None:
-    assert (find_phases([80.0, 100.0, 40.0, 40.0]).ed, find_phases([80.0, 100.0, 40.0, 40.0]).es) == (1, 2)
-    assert find_phases([100.0, 40.0]).curve_ml is None
+    found = find_phases([80.0, 100.0, 40.0, 40.0])
+    assert (found.ed, found.es, found.curve_ml) == (1, 2, None)
     alone = find_phases([5.0])
     assert (alone.kind, alone.ed, alone.es) == ("single_phase", 0, None)
 
@@ -50,8 +75,15 @@ def test_the_user_has_the_last_word() -> None:
     phases = find_phases(BEAT, ed=16, es=6)
     assert (phases.ed, phases.es, phases.ed_from, phases.es_from) == (16, 6, "given", "given")
     assert find_phases(BEAT, es=6).ed_from == "curve"
+    spoilt = [0.0 if t == 6 else ml for t, ml in enumerate(BEAT)]
+    assert find_phases(spoilt, es=6).es == 6
+
+
+def test_phases_that_are_not_there_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"`ed` must be a phase from 0 to 16, got 17"):
         find_phases(BEAT, ed=17)
+    with pytest.raises(ConfigError, match=r"`es` must be a phase from 0 to 16, got -1"):
+        find_phases(BEAT, es=-1)
     with pytest.raises(ConfigError, match="two phases, got 7 for both"):
         find_phases(BEAT, ed=7)
     with pytest.raises(ConfigError, match="single phase"):
@@ -59,5 +91,5 @@ def test_the_user_has_the_last_word() -> None:
 
 
 def test_where_nothing_was_found_two_phases_are_named() -> None:
-    phases = find_phases([0.0] * 8)
-    assert (phases.ed, phases.es) == (0, 1)
+    assert (find_phases([0.0] * 8).ed, find_phases([0.0] * 8).es) == (0, 1)
+    assert (find_phases([7.0] * 2).ed, find_phases([7.0] * 2).es) == (0, 1)

@@ -65,3 +65,14 @@ def test_ends_of_the_stack_are_empty_and_the_right_ventricle_is_on_the_left() ->
 
 def test_contraction_is_periodic() -> None:
     assert contraction(0.2) == pytest.approx(contraction(1.2))
+
+
+def test_the_wall_s_thickness_is_the_difference_of_radii() -> None:
+    patient = make_patient(2)
+    truth = make_cine(patient, n_phases=2, n_slices=10, size=32, pixel_mm=9.0).truth
+    at_ed, at_es = truth.wall_mm
+    circles = section(patient, depth_mm=15.0, time=0.0)
+    assert at_ed[7] == circles.epicardium_mm - circles.cavity_mm == circles.wall_mm  # (10 - 1.5 - 7) x 10 mm deep
+    assert at_ed[9] == at_es[9] == 0.0  # above the base
+    assert len(at_ed) == len(at_es) == 10
+    assert all(thick > thin for thin, thick in zip(at_ed, at_es, strict=True) if thin > 0)

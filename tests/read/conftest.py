@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pipeline.read.headers import quiet_pydicom
+from pipeline.core.quiet import quiet_dicom
 
 CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED = "1.2.840.10008.5.1.4.1.1.4.1"
@@ -51,7 +51,7 @@ def data_set(pixels: np.ndarray, sop_class: str, **elements: Any) -> FileDataset
         "PixelRepresentation": int(pixels.dtype.kind == "i"),
         "PixelData": pixels.tobytes(),
     }
-    with quiet_pydicom():  # some tests write values that the standard forbids
+    with quiet_dicom():  # some tests write values that the standard forbids
         for keyword, value in (defaults | elements).items():
             if value is not None:
                 setattr(made, keyword, value)

@@ -1,0 +1,108 @@
+"""What a quality rule looks at, a heart at one phase, and what it says, a flag.
+
+Phases and slices count from 0 in the fields of a flag, from 1 in its sentence, as people count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from pipeline.core.errors import GridError
+from pipeline.core.geometry import Grid
+from pipeline.core.labels import LV, MYO, STRUCTURES
+
+__all__ = ["Flag", "Heart", "Severity", "name_slices"]
+
+Severity = Literal["review", "fail"]
+"""Look before use; do not use."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One thing about a segmentation that a person should see.
+
+    Attributes:
+        rule: its name, see docs/quality.md.
+        severity: "review", or "fail" where the numbers are wrong whatever the cause.
+        message: one sentence.
+        phase: 0-based; `None` where it is about the whole beat.
+        slice: 0-based, the worst or first of those concerned; `None` where it is about none in particular.
+        value: what was measured; `None` where nothing is.
+        threshold: what it was compared with.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    phase: int | None = None
+    slice: int | None = None
+    value: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Heart:
+    """A label map at one phase.
+
+    Attributes:
+        labels: (X, Y, Z) uint8 label map; `UNLABELLED` voxels belong to no structure.
+        grid: where the voxels lie.
+        phase: 0-based.
+
+    Raises:
+        GridError: the shapes differ.
+    """
+
+    labels: np.ndarray
+    grid: Grid
+    phase: int
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.grid.shape:
+            raise GridError(f"a phase's labels must have the grid's shape {self.grid.shape}, got {self.labels.shape}")
+
+    @property
+    def pixel_mm2(self) -> float:
+        """Area of a pixel, skewed ones included."""
+        return float(np.linalg.norm(np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])))
+
+    @cached_property
+    def areas_mm2(self) -> dict[str, np.ndarray]:
+        """Structure's name -> area in each slice, (Z,)."""
+        return {s.name: (self.labels == s.value).sum(axis=(0, 1)) * self.pixel_mm2 for s in STRUCTURES}
+
+    @cached_property
+    def volumes_ml(self) -> dict[str, float]:
+        """Structure's name -> volume."""
+        ml = self.grid.voxel_volume_ml
+        return {s.name: float((self.labels == s.value).sum() * ml) for s in STRUCTURES}
+
+    @property
+    def left_heart(self) -> np.ndarray:
+        """Left cavity and its wall, (X, Y, Z) bool."""
+        left: np.ndarray = (self.labels == LV.value) | (self.labels == MYO.value)
+        return left
+
+    @property
+    def basal_slice(self) -> int | None:
+        """The end of the left cavity where its section is larger, 0-based; `None` without a cavity."""
+        areas = self.areas_mm2[LV.name]
+        slices = np.flatnonzero(areas)
+        if not slices.size:
+            return None
+        first, last = int(slices[0]), int(slices[-1])
+        return first if areas[first] >= areas[last] else last
+
+
+def name_slices(slices: np.ndarray | list[int]) -> str:
+    """Say how many slices, in words for a sentence.
+
+    >>> name_slices([4]), name_slices([4, 5])
+    ('slice 5', '2 slices, first slice 5')
+    """
+    first = f"slice {int(slices[0]) + 1}"
+    return first if len(slices) == 1 else f"{len(slices)} slices, first {first}"

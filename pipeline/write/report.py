@@ -1,0 +1,161 @@
+"""The report of one study: a page that opens from disk, shows the beating heart with its outlines, and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.images import Cine
+from pipeline.core.labels import LV, RV, STRUCTURES
+from pipeline.write import bullseye, findings
+from pipeline.write.charts import VolumeChart, volume_chart
+from pipeline.write.pages import write_page
+from pipeline.write.sheets import StudyPictures, draw_study
+
+__all__ = ["FILES", "write_report"]
+
+FILES: Mapping[str, str] = {
+    "segmentation.nii.gz": "label map of all phases on the input's grid (NIfTI)",
+    "seg_ed.dcm": "segmentation at end-diastole (DICOM SEG)",
+    "seg_es.dcm": "segmentation at end-systole (DICOM SEG)",
+    "sr.dcm": "measurements (DICOM SR)",
+    "measurements.json": "all measurements; phases and slices count from 0 there",
+}
+"""Files of a study that a report links to where they lie beside it."""
+
+_PHASE_NAMES = {"ED": "End-diastole", "ES": "End-systole"}
+
+_SEGMENT_KEYS = ("segment", "name", "ed_mm", "es_mm", "thickening_percent")
+
+_BEAT_MS = 1000.0
+"""How long the player takes for a beat whose length is not known."""
+
+
+def write_report(
+    path: Path,
+    cine: Cine,
+    labels: np.ndarray,
+    measured: Mapping[str, Any],
+    *,
+    identity: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of a study as one HTML file that needs no other and no network.
+
+    It names nobody unless `identity` is given; the case's name is shown as it stands in `measured`, else that of the
+    folder. Write it last: it links to the files of `FILES` that lie beside it.
+
+    Args:
+        path: HTML to write; folders above are made.
+        cine: the images.
+        labels: (T, X, Y, Z) label map on the cine's grid.
+        measured: the measurements object; a key that is missing leaves its section out, or says why it is empty.
+        identity: what to print of the patient, as {"name": ..., "id": ..., "birth_date": ...}.
+
+    Returns:
+        `path`.
+
+    Raises:
+        GridError: the label map is not on the cine's grid.
+        ConfigError: the measurements are of another number of phases or slices.
+    """
+    for key, count in (("n_phases", cine.n_phases), ("n_slices", cine.n_slices)):
+        if measured.get(key, count) != count:
+            raise ConfigError(f"`measured` must be of this cine with {key} = {count}, got {measured[key]}")
+    pictures = draw_study(cine, labels)
+    case = str(measured.get("case") or path.absolute().parent.name)
+    content = {
+        "case": case,
+        "identity": dict(identity or {}),
+        "verdict": findings.verdict(measured),
+        "facts": findings.study_facts(measured, manufacturer=cine.facts.manufacturer),
+        "headlines": findings.headlines(measured),
+        "numbers": findings.number_rows(measured),
+        "has_indices": bool(measured.get("indexed")),
+        "confidences": findings.confidences(measured),
+        "flags": findings.flags(measured),
+        "shown_phases": _shown_phases(measured),
+        "structures": STRUCTURES,
+        "pictures": pictures,
+        "player": _player(cine, measured, pictures),
+        "chart": _chart(cine, measured),
+        "volumes": measured.get("volumes_ml") or {},
+        "times_ms": cine.times_ms,
+        "wall": _wall(measured),
+        "notes": list(measured.get("notes") or ()),
+        "conventions": list(measured.get("conventions") or ()),
+        "provenance": _provenance(measured),
+        "files": [(name, what) for name, what in FILES.items() if (path.parent / name).is_file()],
+    }
+    return write_page(path, "report.html", content)
+
+
+def _shown_phases(measured: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Phases shown slice by slice: (phase, title)."""
+    marks = findings.phase_marks(measured)
+    named = [(phase, f"{_PHASE_NAMES[name]}, phase {phase + 1}") for name, phase in marks.items()]
+    return named or [(0, "Phase 1")]
+
+
+def _player(cine: Cine, measured: Mapping[str, Any], pictures: StudyPictures) -> dict[str, Any]:
+    """What the player's script needs beside the pictures."""
+    marks = findings.phase_marks(measured)
+    return {
+        "n_phases": cine.n_phases,
+        "n_slices": cine.n_slices,
+        "start": {"phase": marks.get("ED", 0), "slice": pictures.locator.slice_index},
+        "tile": pictures.tile,
+        "tile_mm": pictures.tile_mm,
+        "columns": pictures.columns,
+        "times_ms": cine.times_ms,
+        "step_ms": _step_ms(cine),
+        "marks": {str(phase): name for name, phase in marks.items()},
+        "colours": [f"rgb{structure.rgb}" for structure in STRUCTURES],
+        "outlines": pictures.outlines,
+    }
+
+
+def _step_ms(cine: Cine) -> float:
+    """How long the player shows a phase: the median step, else an equal share of the beat."""
+    if cine.times_ms is not None and cine.n_phases > 1:
+        return float(np.median(np.diff(cine.times_ms)))
+    rate = cine.facts.heart_rate_bpm
+    return (60_000.0 / rate if rate else _BEAT_MS) / cine.n_phases
+
+
+def _chart(cine: Cine, measured: Mapping[str, Any]) -> VolumeChart | None:
+    """Volumes of both ventricles over the phases; `None` where there is no curve to speak of."""
+    volumes = measured.get("volumes_ml") or {}
+    shown = {name: volumes[name] for name in (LV.name, RV.name) if name in volumes}
+    if cine.n_phases < 3 or not shown:
+        return None
+    return volume_chart(
+        shown, times_ms=cine.times_ms, curve_ml=measured.get("lv_curve_ml"), marks=findings.phase_marks(measured)
+    )
+
+
+def _wall(measured: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Bull's eyes, their table and notes; `None` where the wall was not measured."""
+    wall = measured.get("wall")
+    if not wall:
+        return None
+    segments = [{key: row.get(key) for key in _SEGMENT_KEYS} for row in wall.get("segments") or ()]
+    drawings = (
+        ("Thickness at ED", "ed_mm", bullseye.THICKNESS, "mm"),
+        ("Thickness at ES", "es_mm", bullseye.THICKNESS, "mm"),
+        ("Thickening", "thickening_percent", bullseye.THICKENING, "%"),
+    )
+    plots = [
+        {"title": title, "unit": unit, "shades": shades, "sectors": bullseye.sectors(segments, key, shades, unit=unit)}
+        for title, key, shades, unit in drawings
+    ]
+    return {"plots": plots, "segments": segments, "notes": list(wall.get("notes") or ()), "size": bullseye.SIZE}
+
+
+def _provenance(measured: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(heading, rows) of what made the results, as far as it is known."""
+    parts = (("Model", "bundle"), ("Settings", "settings"), ("Software", "software"))
+    return [(heading, findings.flatten(measured[key])) for heading, key in parts if measured.get(key)]

@@ -1,0 +1,89 @@
+"""A phantom study with the measurements object that a bundle's run would write for it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from pipeline.phantom.anatomy import make_patient
+from pipeline.phantom.study import PhantomStudy, make_cine
+
+SEGMENTS = [
+    {"segment": n, "name": f"segment {n}", "ed_mm": 8.0, "es_mm": 12.0, "thickening_percent": 50.0}
+    for n in range(1, 17)
+]
+APEX = {"segment": 17, "name": "apex", "ed_mm": None, "es_mm": None, "thickening_percent": None}
+
+
+@pytest.fixture(scope="session")
+def phantom() -> PhantomStudy:
+    return make_cine(make_patient(3), n_phases=8, n_slices=8, size=96, pixel_mm=3.0)
+
+
+def function(cavity_ml: list[float], ed: int, es: int) -> dict[str, float | None]:
+    stroke = cavity_ml[ed] - cavity_ml[es]
+    return {
+        "edv_ml": cavity_ml[ed],
+        "esv_ml": cavity_ml[es],
+        "sv_ml": stroke,
+        "ef_percent": 100.0 * stroke / cavity_ml[ed],
+        "co_l_per_min": None,
+        "peak_ejection_rate_ml_per_s": 320.0,
+        "peak_filling_rate_ml_per_s": 280.0,
+    }
+
+
+def whole_object(study: PhantomStudy) -> dict[str, Any]:
+    truth, cine = study.truth, study.image
+    volumes = {name: list(row) for name, row in truth.volumes_ml.items()}
+    ed, es = truth.ed_phase, truth.es_phase
+    jump = {"rule": "volume_jump", "severity": "review", "message": "A jump.", "value": None, "threshold": None}
+    gap = {"rule": "slice_gap", "severity": "fail", "message": "A gap.", "value": 2, "threshold": 0.5}
+    return {
+        "schema_version": "1.0",
+        "disclaimer": "Not for diagnosis.",
+        "case": "phantom0003",
+        "conventions": ["papillary muscles count as cavity"],
+        "kind": "cine",
+        "n_phases": cine.n_phases,
+        "n_slices": cine.n_slices,
+        "spacing_mm": list(cine.grid.spacing_mm),
+        "times_ms": list(cine.times_ms or ()),
+        "volumes_ml": volumes,
+        "lv_curve_ml": volumes["left_ventricle"],
+        "ed_phase": ed,
+        "es_phase": es,
+        "ed_from": "curve",
+        "es_from": "given",
+        "heart_rate_bpm": cine.facts.heart_rate_bpm,
+        "myocardial_mass_g": truth.myocardial_mass_g,
+        "left_ventricle": function(volumes["left_ventricle"], ed, es),
+        "right_ventricle": function(volumes["right_ventricle"], ed, es),
+        "bsa_m2": 1.87,
+        "bsa_method": "mosteller",
+        "indexed": {"myocardial_mass_g_per_m2": 61.25, "left_ventricle_edv_ml_per_m2": 72.5},
+        "wall": {
+            "segments": [*SEGMENTS, APEX],
+            "notes": ["the apex is not measured"],
+        },
+        "notes": ["the localiser was left out"],
+        "quality": {
+            "verdict": "fail",
+            "flags": [
+                jump | {"phase": 5, "slice": None},
+                gap | {"phase": es, "slice": 2},
+            ],
+        },
+        "confidence": {name: [0.95, 0.9, 0.85, 0.8, 0.9, 0.9, 0.9, None] for name in volumes},
+        "software": {"cardiac-mr-pipeline": "0.1.0"},
+        "bundle": {"name": "ventricles_mr_segmentation_unet", "version": "0.1.0", "weights_sha256": None},
+        "settings": {"view": {"clean_up": True}},
+        "corrected": True,
+    }
+
+
+@pytest.fixture
+def measured(phantom: PhantomStudy) -> dict[str, Any]:
+    return copy.deepcopy(whole_object(phantom))
