@@ -73,6 +73,7 @@ def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
     """
     settings = [f"epochs={epochs}", f"val_interval={epochs}", f"batch_size={BATCH}", "learning_rate=0.001"]
     settings += ["spacing_mm=[1.5,1.5,-1]", "window=[144,144]", f"cache_dir={out / 'cache'}"]
+    settings.append("average_decay=0.95")  # a longer memory would still hold the untrained weights
     command = [sys.executable, "-m", "pipeline", "train", "--data", data, "--out", out / name, "--network", name]
     start = time.perf_counter()
     done = subprocess.run([*map(str, command), *(part for s in settings for part in ("--set", s))], check=False)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from pipeline.core.errors import ConfigError, own_error
+
+if TYPE_CHECKING:
+    from pipeline.app.predict import CaseResult
+    from pipeline.measure.measurements import PhaseChoice
 
 __all__ = ["app", "main"]
 
@@ -19,6 +23,11 @@ app.add_typer(bundle_app, name="bundle")
 
 BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
+EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
+BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
+AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="a DICOM SEG of every phase")]
+IdentifyOption = Annotated[bool, typer.Option("--identify", help="name the patient in the report")]
 DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
 
 
@@ -33,24 +42,65 @@ def segment(
     device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
+    ed: EdOption = None,
+    es: EsOption = None,
+    bsa: BsaOption = "mosteller",
+    all_phases: AllPhasesOption = False,
+    objects: Annotated[bool, typer.Option(help="DICOM objects, report, worklist beside label map and JSON")] = True,
+    identify: IdentifyOption = False,
+    pseudonym: Annotated[
+        str | None,
+        typer.Option(metavar="SECRET", help="put a pseudonym, made with this secret, in the patient's place"),
+    ] = None,
 ) -> None:
-    """Segment studies: OUT/<case>/segmentation.nii.gz and measurements.json for each."""
+    """Segment studies: a folder each, with label map, measurements, DICOM SEG and SR and a report; and a worklist."""
     from pipeline.app.predict import Segmenter, segment_path  # torch and MONAI load only when needed
+    from pipeline.app.results import Choices
     from pipeline.app.summary import case_json, case_line
 
     _log_to_stderr(quiet)
-    segmenter = Segmenter(bundle, out, device=device, series_uid=series)
-    failed = 0
+    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify)
+    segmenter = Segmenter(bundle, out, device=device, series_uid=series, choices=choices, secret=pseudonym)
+    failed = []
     for result in segment_path(segmenter, path):
-        failed += result.error is not None
+        if result.error is not None:
+            failed.append(result)
         if as_json:
             typer.echo(json.dumps(case_json(result)))
         elif result.error is not None:
             typer.echo(case_line(result), err=True)
         elif not quiet:
             typer.echo(case_line(result))
+    if objects:
+        _worklist(out, failed)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case, as `cmr segment` leaves it")],
+    mask: Annotated[
+        Path | None, typer.Option(help="corrected labels: NIfTI, or DICOM SEG [CASE/segmentation.nii.gz]")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="the images, where they have moved")] = None,
+    ed: EdOption = None,
+    es: EsOption = None,
+    bsa: BsaOption = "mosteller",
+    all_phases: AllPhasesOption = False,
+    identify: IdentifyOption = False,
+) -> None:
+    """Measure a case again, after its mask was corrected or its phases chosen otherwise, and write all that follows."""
+    from pipeline.app.correct import report_again
+    from pipeline.app.predict import CaseResult
+    from pipeline.app.results import Choices
+    from pipeline.app.summary import case_line
+
+    _log_to_stderr(quiet=False)
+    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
+    measured = report_again(folder, mask=mask, images=images, choices=choices)
+    typer.echo(case_line(CaseResult(measured["case"], folder, measured)))
+    _worklist(folder.resolve().parent, [])
 
 
 @app.command()
@@ -259,6 +309,20 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[key] = text
     return parsed
+
+
+def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:
+    from pipeline.measure.measurements import PhaseChoice
+
+    if bsa not in ("mosteller", "dubois"):
+        raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
+    return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa))
+
+
+def _worklist(out: Path, failed: list[CaseResult]) -> None:
+    from pipeline.app.worklist import update_worklist
+
+    typer.echo(f"worklist: {update_worklist(out, failed)}", err=True)
 
 
 def _log_to_stderr(quiet: bool) -> None:

@@ -1,11 +1,16 @@
-"""Segments studies with a bundle: its own inference configuration, one case at a time, so that a bad one ends alone."""
+"""Segments studies with a bundle: its own inference configuration, one case at a time, so that a bad one ends alone.
+
+The bundle writes the label map and measures it; `app.results` adds what belongs to the study: DICOM objects, a report.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +19,19 @@ import torch
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
-from pipeline.core.errors import own_error
+from pipeline.app.identity import with_pseudonym
+from pipeline.app.results import MEASUREMENTS, SOURCE, Choices, labels_digest, software_versions, write_results
+from pipeline.core.errors import ConfigError, own_error
 from pipeline.core.versions import require
+from pipeline.read.cine import read_cine
 from pipeline.read.discover import Case, find_cases
 from pipeline.train.checkpoints import load_weights
 
 __all__ = ["CaseResult", "Segmenter", "segment_path"]
 
 _log = logging.getLogger(__name__)
+_SETTINGS = ("spacing_mm", "n4", "normalisation", "window", "turns_deg", "focus", "crf", "clean_up", "keep_largest")
+"""Entries of the configuration that results depend on, recorded with them."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +56,38 @@ class Segmenter:
 
     Args:
         bundle: name or folder of the bundle.
-        output_dir: receives `<case>/segmentation.nii.gz` and `<case>/measurements.json`.
+        output_dir: receives a folder a case: `segmentation.nii.gz`, `measurements.json` and what `app.results` adds.
         device: torch device; `None` takes what the bundle chooses.
         series_uid: read this series instead of the one that looks like the short-axis stack.
+        choices: what the user asks for beyond that.
+        secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
 
     Raises:
         BundleError: no such bundle, no weights, or a bundle for another version.
+        ConfigError: an empty secret.
     """
 
     def __init__(
-        self, bundle: str, output_dir: Path, *, device: str | None = None, series_uid: str | None = None
+        self,
+        bundle: str,
+        output_dir: Path,
+        *,
+        device: str | None = None,
+        series_uid: str | None = None,
+        choices: Choices | None = None,
+        secret: str | None = None,
     ) -> None:
+        if secret is not None and not secret.strip():
+            raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
         root = find_bundle(bundle)
+        self.choices, self.secret, self.series_uid = choices or Choices(), secret, series_uid
         parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
-        choices = {"bundle_root": str(root), "output_dir": str(output_dir), "series_uid": series_uid}
+        settings = {"bundle_root": str(root), "output_dir": str(output_dir), "series_uid": series_uid}
         if device is not None:
-            choices["device"] = f"$torch.device('{torch.device(device)}')"
-        apply_overrides(parser, choices)
+            settings["device"] = f"$torch.device('{torch.device(device)}')"
+        phases = self.choices.phases
+        given = {"ed_phase": phases.ed, "es_phase": phases.es, "bsa_method": phases.bsa_method}
+        apply_overrides(parser, settings | {key: value for key, value in given.items() if key in parser})
         require(parser.get_parsed_content("library_version"))
         self.output_dir = Path(output_dir)
         self.device = parser.get_parsed_content("device")
@@ -74,6 +99,11 @@ class Segmenter:
         self.postprocessing = parser.get_parsed_content("postprocessing")
         self.to_own_grid = parser.get_parsed_content("restore_transforms#0")
         self.n_classes = int(parser.get_parsed_content("n_classes"))
+        self.provenance = {
+            "software": software_versions(),
+            "bundle": _bundle_record(root, Path(weights)),
+            "settings": {key: parser[key] for key in _SETTINGS if key in parser},
+        }
 
     def probabilities(self, source: list[str] | str) -> tuple[np.ndarray, np.ndarray]:
         """What the network takes each voxel for, on the file's own grid.
@@ -94,14 +124,28 @@ class Segmenter:
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
+        choices = self.choices
+        if self.secret is not None:
+            case, pseudonym = with_pseudonym(case, secret=self.secret)
+            choices = replace(choices, pseudonym=pseudonym)
         folder = self.output_dir / case.name
-        measured = folder / "measurements.json"
-        measured.unlink(missing_ok=True)  # of an earlier run: what is there afterwards belongs to this one
-        item = self.preprocessing({"image": [str(file) for file in case.files], "case": case.name})
+        path = folder / MEASUREMENTS
+        path.unlink(missing_ok=True)  # of an earlier run: what is there afterwards belongs to this one
+        files = [str(file) for file in case.files]
+        item = self.preprocessing({"image": files, "case": case.name})
         with torch.inference_mode():
             item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
-        self.postprocessing(item)
-        return CaseResult(case.name, folder, json.loads(measured.read_text()) if measured.is_file() else None)
+        labels = self.postprocessing(item)["pred"].numpy()
+        if not path.is_file():
+            return CaseResult(case.name, folder)
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        measured |= {"case": case.name, "corrected": False, **self.provenance}
+        with _quiet_reader():  # it has told all when the bundle read the same files
+            cine = read_cine(files, series_uid=self.series_uid)
+        if self.secret is None:
+            record = {"files": files, "series_uid": self.series_uid, "labels_sha256": labels_digest(labels)}
+            (folder / SOURCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        return CaseResult(case.name, folder, write_results(folder, cine, labels, measured, choices))
 
 
 def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
@@ -121,6 +165,24 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
             sentence = _sentence(error)
             _log.error("%s: %s", case.name, sentence)
             yield CaseResult(case.name, segmenter.output_dir / case.name, error=sentence)
+
+
+@contextmanager
+def _quiet_reader() -> Iterator[None]:
+    logger = logging.getLogger("pipeline.read")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _bundle_record(root: Path, weights: Path) -> dict[str, str | None]:
+    """Name and version of a bundle, and the digest of its weights where they are one file."""
+    metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    return {"name": root.resolve().name, "version": str(metadata["version"]), "weights_sha256": digest}
 
 
 def _sentence(error: Exception) -> str:

@@ -22,10 +22,11 @@ FILES: Mapping[str, str] = {
     "segmentation.nii.gz": "label map of all phases on the input's grid (NIfTI)",
     "seg_ed.dcm": "segmentation at end-diastole (DICOM SEG)",
     "seg_es.dcm": "segmentation at end-systole (DICOM SEG)",
+    "seg.dcm": "segmentation of the one phase (DICOM SEG)",
     "sr.dcm": "measurements (DICOM SR)",
     "measurements.json": "all measurements; phases and slices count from 0 there",
 }
-"""Files of a study that a report links to where they lie beside it."""
+"""Files of a study that a report links to where they lie beside it; so it does to a segmentation of each phase."""
 
 _PHASE_NAMES = {"ED": "End-diastole", "ES": "End-systole"}
 
@@ -88,7 +89,7 @@ def write_report(
         "notes": list(measured.get("notes") or ()),
         "conventions": list(measured.get("conventions") or ()),
         "provenance": _provenance(measured),
-        "files": [(name, what) for name, what in FILES.items() if (path.parent / name).is_file()],
+        "files": _files(path.parent, cine.n_phases),
     }
     return write_page(path, "report.html", content)
 
@@ -159,3 +160,9 @@ def _provenance(measured: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, 
     """(heading, rows) of what made the results, as far as it is known."""
     parts = (("Model", "bundle"), ("Settings", "settings"), ("Software", "software"))
     return [(heading, findings.flatten(measured[key])) for heading, key in parts if measured.get(key)]
+
+
+def _files(folder: Path, n_phases: int) -> list[tuple[str, str]]:
+    """(name, what it is) of the study's files that are there."""
+    phases = {f"seg_phase_{n:02d}.dcm": f"segmentation at phase {n + 1} (DICOM SEG)" for n in range(n_phases)}
+    return [(name, what) for name, what in {**FILES, **phases}.items() if (folder / name).is_file()]

@@ -31,7 +31,7 @@ def _segment(*arguments: str) -> tuple[int, str, str]:
 def test_a_folder_of_everything_and_one_bad_case(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
     code, out, err = _segment(str(studies), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
     assert code == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "three"}
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "three", "index.html"}
     assert "broken: FAILED" in err
     assert "phase" in err
     assert all(f"{name}: " in out for name in ("one", "two", "three"))

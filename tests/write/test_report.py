@@ -37,7 +37,8 @@ def test_the_tests_object_is_one_that_is_written(measured: dict[str, Any]) -> No
 
 
 def test_a_report_tells_all_that_was_measured(tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any]) -> None:
-    (tmp_path / "seg_ed.dcm").touch()
+    for name in ("seg_ed.dcm", "seg_phase_07.dcm", "seg_phase_08.dcm"):  # of 8 phases, which count from 0 in names
+        (tmp_path / name).touch()
     text = text_of(tmp_path / "report.html", phantom, measured)
     words = words_of(text)
     for part in (
@@ -59,6 +60,8 @@ def test_a_report_tells_all_that_was_measured(tmp_path: Path, phantom: PhantomSt
         assert part in words, part
     assert 'href="seg_ed.dcm"' in text
     assert "seg_es.dcm" not in text
+    assert "seg_phase_07.dcm segmentation at phase 8 (DICOM SEG)" in words
+    assert "seg_phase_08.dcm" not in text
     assert f'data-phase="{measured["es_phase"]}" data-slice="2"' in text
 
 

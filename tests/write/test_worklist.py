@@ -39,7 +39,7 @@ def test_a_row_shows_numbers_reasons_and_a_link(tmp_path: Path, measured: dict[s
     assert 'href="a%20b%231/report.html"' in text
     assert "&lt;b&gt;" in text
     assert f'<td data-value="{measured["left_ventricle"]["edv_ml"]}">' in text
-    assert "A gap.; A jump. <span" in text
+    assert "A gap. A jump. <span" in text
     assert "and 2 more" in text
     assert "slice 3 is missing" in text
     assert text.index("slice 3 is missing") < text.index("A gap.")

@@ -1,0 +1,68 @@
+"""Who a study is of: asked for, or replaced; never shown otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.images import Cine
+from pipeline.core.quiet import quiet_dicom
+from pipeline.read.discover import Case
+from pipeline.read.headers import read_header, text
+
+__all__ = ["identity_of", "pseudonym_of", "with_pseudonym"]
+
+_LENGTH = 10
+"""Hexadecimal digits: two of a million patients get the same with a probability of one half."""
+
+
+def identity_of(cine: Cine) -> dict[str, str]:
+    """Name, ID and birth date as the images state them; empty for other formats than DICOM."""
+    if cine.sources is None:
+        return {}
+    with quiet_dicom():
+        header = pydicom.dcmread(cine.sources[0][0].path, stop_before_pixels=True)
+        found = {
+            "name": str(header.get("PatientName") or ""),
+            "id": str(header.get("PatientID") or ""),
+            "birth_date": str(header.get("PatientBirthDate") or ""),
+        }
+    return {key: value for key, value in found.items() if value}
+
+
+def pseudonym_of(patient_id: str, *, secret: str) -> str:
+    """A name that is always the same for one patient and secret, and tells neither (HMAC with SHA-256, RFC 2104).
+
+    Without the secret nobody can find it by trying all IDs.
+
+    >>> pseudonym_of("4711", secret="a") == pseudonym_of("4711", secret="a") != pseudonym_of("4711", secret="b")
+    True
+    """
+    return "P-" + hmac.new(secret.encode(), patient_id.encode(), hashlib.sha256).hexdigest()[:_LENGTH]
+
+
+def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
+    """The case under its patient's pseudonym, and a few digits of its study, and the pseudonym itself.
+
+    Raises:
+        ConfigError: no DICOM, or no PatientID to replace.
+    """
+    for file in case.files if case.kind == "dicom" else ():
+        patient, study = _ids(file)
+        if patient:
+            pseudonym = pseudonym_of(patient, secret=secret)
+            return replace(case, name=f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"), pseudonym
+    raise ConfigError(f"a pseudonym stands for a DICOM PatientID, got none in {len(case.files)} file(s)")
+
+
+def _ids(file: Path) -> tuple[str, str]:
+    with quiet_dicom():
+        header = read_header(file, tags=("PatientID", "StudyInstanceUID"))
+        if header is None:
+            return "", ""
+        return text(header.elements, "PatientID") or "", text(header.elements, "StudyInstanceUID") or ""

@@ -1,0 +1,126 @@
+"""All that is written of a case beside its label map: measurements, DICOM objects and the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pipeline
+from pipeline.app.identity import identity_of
+from pipeline.core.images import Cine
+from pipeline.measure.measurements import PhaseChoice
+from pipeline.write.dicom_headers import source_headers
+from pipeline.write.dicom_seg import Algorithm, write_segmentations
+from pipeline.write.dicom_sr import write_measurement_report
+from pipeline.write.report import write_report
+
+__all__ = ["MEASUREMENTS", "SEGMENTATION", "SOURCE", "Choices", "labels_digest", "software_versions", "write_results"]
+
+SEGMENTATION = "segmentation.nii.gz"
+MEASUREMENTS = "measurements.json"
+SOURCE = "source.json"
+"""Where the images of a case lie, for `cmr report`: paths of this machine, not to be passed on."""
+_WRITTEN = ("seg*.dcm", "sr.dcm", "report.html")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user asks for beyond a plain segmentation.
+
+    Attributes:
+        phases: phases given rather than found, and the formula of the body surface.
+        all_phases: a DICOM segmentation of every phase.
+        objects: DICOM segmentations, structured report and HTML report at all.
+        identify: print the patient's name, ID and birth date in the report.
+        pseudonym: stands for the patient in DICOM objects; `None` leaves the source's own.
+    """
+
+    phases: PhaseChoice = field(default_factory=PhaseChoice)
+    all_phases: bool = False
+    objects: bool = True
+    identify: bool = False
+    pseudonym: str | None = None
+
+
+def write_results(
+    folder: Path, cine: Cine, labels: np.ndarray, measured: Mapping[str, Any], choices: Choices
+) -> dict[str, Any]:
+    """Write a case's measurements, DICOM segmentations and structured report where the source is DICOM, and its report.
+
+    What an earlier run left of these files is removed first, so that all belong together.
+
+    Args:
+        folder: of the case; it exists.
+        cine: the images.
+        labels: (T, X, Y, Z) uint8 on the cine's grid.
+        measured: the measurements object, with `case`, `bundle`, `software` and `settings`.
+        choices: what the user asks for.
+
+    Returns:
+        The measurements object as written: notes on what the DICOM objects repaired are added.
+    """
+    for pattern in _WRITTEN:
+        for old in folder.glob(pattern):
+            old.unlink()
+    complete = dict(measured)
+    if choices.objects:
+        complete["notes"] = [*measured["notes"], *_write_objects(folder, cine, labels, measured, choices)]
+    text = json.dumps(complete, indent=2, allow_nan=False) + "\n"
+    (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
+    if choices.objects:
+        identity = identity_of(cine) if choices.identify else None
+        write_report(folder / "report.html", cine, labels, complete, identity=identity)
+    return complete
+
+
+def _write_objects(
+    folder: Path, cine: Cine, labels: np.ndarray, measured: Mapping[str, Any], choices: Choices
+) -> list[str]:
+    """Segmentations and structured report; sentences on what was repaired or left out."""
+    if cine.sources is None:
+        return ["no DICOM segmentation or structured report is written: the images are not DICOM"]
+    bundle = measured["bundle"]
+    algorithm = Algorithm(
+        bundle["name"], bundle["version"], weights_sha256=bundle["weights_sha256"], corrected=measured["corrected"]
+    )
+    headers = source_headers(cine, pseudonym=choices.pseudonym)
+    wanted = _phases_to_write(measured, choices)
+    phases = {name: phase for name, phase in wanted.items() if labels[phase].any()}
+    files = write_segmentations(folder, cine, labels, phases=phases, algorithm=algorithm, headers=headers)
+    pair = {role: path for role, path in files.items() if role in ("ed", "es")}
+    if pair:
+        write_measurement_report(
+            folder / "sr.dcm", cine, measured, segmentations=pair, algorithm=algorithm, headers=headers
+        )
+    empty = [name for name in wanted if name not in phases]
+    left_out = [f"no DICOM segmentation of {', '.join(empty)}: nothing is labelled there"] if empty else []
+    return [*headers.faults, *left_out]
+
+
+def _phases_to_write(measured: Mapping[str, Any], choices: Choices) -> dict[str, int]:
+    """Name, as in the files' names, -> phase."""
+    if "ed_phase" not in measured:
+        return {"single": 0}
+    named = {"ed": int(measured["ed_phase"]), "es": int(measured["es_phase"])}
+    if choices.all_phases:
+        named |= {f"phase_{phase:02d}": phase for phase in range(int(measured["n_phases"]))}
+    return named
+
+
+def labels_digest(labels: np.ndarray) -> str:
+    """SHA-256 of a label map, to tell whether it was changed by hand."""
+    return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what made the results."""
+    packages = {name: version(name) for name in ("torch", "monai", "SimpleITK", "pydicom")}
+    return {"cardiac-mr-pipeline": pipeline.__version__, "python": platform.python_version(), **packages}

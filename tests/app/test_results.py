@@ -1,0 +1,203 @@
+"""What a case's folder holds: DICOM objects, measurements, report; made again after a correction; pseudonyms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from highdicom.seg import segread
+from highdicom.sr import srread
+from typer.testing import CliRunner
+
+import pipeline.measure
+from pipeline.app import cli
+from pipeline.app.correct import report_again
+from pipeline.app.results import Choices, write_results
+from pipeline.core.errors import ConfigError, GridError, InputError
+from pipeline.measure.measurements import PhaseChoice, measure_cine
+from pipeline.phantom.anatomy import make_patient
+from pipeline.phantom.dicom import write_study
+from pipeline.phantom.study import PhantomStudy, make_cine
+from pipeline.read.cine import read_cine
+from pipeline.read.segmentation import read_segmentation
+
+SCHEMA = json.loads((Path(pipeline.measure.__file__).parent / "schemas" / "measurements.schema.json").read_text())
+BUNDLE = {"name": "some_bundle", "version": "1.2.3", "weights_sha256": None}
+
+
+@pytest.fixture(scope="module")
+def phantom() -> PhantomStudy:
+    return make_cine(make_patient(8), n_phases=6, n_slices=8, size=64, pixel_mm=3.2, step_mm=12.0)
+
+
+@pytest.fixture(scope="module")
+def images(phantom: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images") / "study"
+    write_study(phantom, folder)
+    return folder
+
+
+def _measured(phantom: PhantomStudy) -> dict:
+    labels = phantom.label
+    measured = measure_cine(labels.array, labels.grid, times_ms=labels.times_ms, facts=labels.facts)
+    quality = {"verdict": "pass", "flags": []}
+    record = {"case": "case", "bundle": BUNDLE, "software": {}, "settings": {}, "corrected": False}
+    return measured | record | {"quality": quality, "confidence": None}
+
+
+def test_a_dicom_case_has_everything(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    cine, labels = read_cine(images), phantom.label.array
+    written = write_results(tmp_path, cine, labels, _measured(phantom), Choices())
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"measurements.json", "seg_ed.dcm", "seg_es.dcm", "sr.dcm", "report.html"}
+    jsonschema.validate(json.loads((tmp_path / "measurements.json").read_text()), SCHEMA)
+    for role in ("ed", "es"):
+        phase = written[f"{role}_phase"]
+        found = read_segmentation(tmp_path / f"seg_{role}.dcm", cine)
+        assert list(found) == [phase]
+        np.testing.assert_array_equal(found[phase], labels[phase])
+    study = {pydicom.dcmread(tmp_path / name).StudyInstanceUID for name in names if name.endswith(".dcm")}
+    assert study == {cine.facts.study_uid}
+    series = {segread(tmp_path / f"seg_{role}.dcm").SeriesInstanceUID for role in ("ed", "es")}
+    assert cine.facts.series_uid not in series
+
+
+def test_the_structured_report_says_what_was_measured(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    written = write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    groups = srread(tmp_path / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    volumes = sorted(float(group.get_measurements()[0].value) for group in groups)
+    expected = [values[written[f"{role}_phase"]] for values in written["volumes_ml"].values() for role in ("ed", "es")]
+    assert volumes == pytest.approx(sorted(expected))
+
+
+def test_all_phases_and_single_ones(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    cine, labels = read_cine(images), phantom.label.array
+    write_results(tmp_path, cine, labels, _measured(phantom), Choices(all_phases=True))
+    assert len(list(tmp_path.glob("seg_phase_*.dcm"))) == 6
+    write_results(tmp_path, cine, labels, _measured(phantom), Choices())
+    assert not list(tmp_path.glob("seg_phase_*.dcm"))  # of the earlier run
+    write_results(tmp_path, cine, labels, _measured(phantom), Choices(objects=False))
+    assert [path.name for path in tmp_path.iterdir()] == ["measurements.json"]
+
+
+def test_an_empty_phase_has_no_segmentation(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    labels, measured = phantom.label.array.copy(), _measured(phantom)
+    labels[measured["es_phase"]] = 0
+    written = write_results(tmp_path, read_cine(images), labels, measured, Choices())
+    assert not (tmp_path / "seg_es.dcm").exists()
+    assert (tmp_path / "sr.dcm").exists()
+    assert "nothing is labelled" in written["notes"][-1]
+
+
+def test_nifti_has_a_report_alone(phantom: PhantomStudy, tmp_path: Path) -> None:
+    written = write_results(tmp_path, phantom.image, phantom.label.array, _measured(phantom), Choices())
+    assert {path.name for path in tmp_path.iterdir()} == {"measurements.json", "report.html"}
+    assert "not DICOM" in written["notes"][-1]
+
+
+def test_names_appear_only_when_asked_for(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    cine = read_cine(images)
+    patient = pydicom.dcmread(next(images.iterdir())).PatientID
+    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices())
+    for name in ("measurements.json", "report.html"):
+        assert patient not in (tmp_path / name).read_text()
+        assert "PHANTOM" not in (tmp_path / name).read_text()
+    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices(identify=True))
+    assert patient in (tmp_path / "report.html").read_text()
+    assert patient not in (tmp_path / "measurements.json").read_text()
+    assert pydicom.dcmread(tmp_path / "sr.dcm").PatientID == patient  # it belongs to the patient's own study
+    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices(pseudonym="P-1"))
+    for name in ("seg_ed.dcm", "seg_es.dcm", "sr.dcm"):
+        header = pydicom.dcmread(tmp_path / name)
+        assert (header.PatientID, header.PatientName) == ("P-1", "P-1")
+        assert patient not in str(header)
+
+
+def _run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, arguments)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+@pytest.fixture
+def segmented(images: Path, untrained_bundle: Path, tmp_path: Path) -> Path:
+    _run("segment", str(images), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    return tmp_path / "study"
+
+
+def test_a_segmented_study_keeps_the_published_schema(segmented: Path) -> None:
+    measured = json.loads((segmented / "measurements.json").read_text())
+    jsonschema.validate(measured, SCHEMA)
+    assert measured["case"] == "study"
+    assert measured["corrected"] is False
+    assert measured["bundle"]["name"] == "untrained"
+    assert len(measured["bundle"]["weights_sha256"]) == 64
+    assert (segmented.parent / "index.html").read_text().count("study/report.html") == 1
+
+
+def test_a_corrected_mask_is_measured_anew(segmented: Path, phantom: PhantomStudy, images: Path) -> None:
+    before = json.loads((segmented / "measurements.json").read_text())
+    same = report_again(segmented)
+    assert same["corrected"] is False
+    assert same["volumes_ml"] == before["volumes_ml"]
+    assert same["confidence"] == before["confidence"]
+    path = segmented / "segmentation.nii.gz"
+    drawn = nib.load(path)
+    nib.save(nib.Nifti1Image(np.moveaxis(phantom.label.array, 0, -1), drawn.affine, drawn.header), path)
+    _run("report", str(segmented))
+    after = json.loads((segmented / "measurements.json").read_text())
+    truth = phantom.truth.volumes_ml["left_ventricle"]
+    assert after["volumes_ml"]["left_ventricle"] == pytest.approx(truth, rel=0.08)
+    assert after["corrected"] is True
+    assert after["confidence"] is None
+    labels = read_segmentation(segmented / "seg_es.dcm", read_cine(images))[after["es_phase"]]
+    np.testing.assert_array_equal(labels, phantom.label.array[after["es_phase"]])
+    assert segread(segmented / "seg_es.dcm").SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+
+
+def test_a_corrected_dicom_segmentation_replaces_its_phase(
+    segmented: Path, phantom: PhantomStudy, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    write_results(tmp_path / "other", read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    phase = phantom.truth.ed_phase
+    before = read_cine(segmented / "segmentation.nii.gz").array
+    choices = Choices(PhaseChoice(ed=phase, es=3))
+    measured = report_again(segmented, mask=tmp_path / "other" / "seg_ed.dcm", choices=choices)
+    after = read_cine(segmented / "segmentation.nii.gz").array
+    np.testing.assert_array_equal(after[phase], phantom.label.array[phase])
+    others = [t for t in range(6) if t != phase]
+    np.testing.assert_array_equal(after[others], before[others])
+    assert (measured["ed_phase"], measured["ed_from"], measured["corrected"]) == (phase, "given", True)
+
+
+def test_what_cannot_be_reported_again(segmented: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="written by `cmr segment`"):
+        report_again(tmp_path)
+    small = nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4))
+    small.header.set_xyzt_units("mm")
+    nib.save(small, tmp_path / "small.nii.gz")
+    with pytest.raises(GridError, match="on the images' grid"):
+        report_again(segmented, mask=tmp_path / "small.nii.gz")
+
+
+def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp_path: Path) -> None:
+    options = ("--bundle", str(untrained_bundle), "--pseudonym", "a secret")
+    for out in ("first", "second"):
+        _run("segment", str(images), "-o", str(tmp_path / out), *options)
+    (case,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
+    assert case.name.startswith("P-")
+    assert (tmp_path / "second" / case.name).is_dir()  # always the same
+    assert not (case / "source.json").exists()
+    assert case.name.startswith(pydicom.dcmread(case / "seg_ed.dcm").PatientID)
+    patient = pydicom.dcmread(next(images.iterdir())).PatientID
+    for path in case.iterdir():
+        assert patient.encode() not in path.read_bytes()
+    with pytest.raises(ConfigError, match="secret"):
+        _run("segment", str(images), "-o", str(tmp_path / "x"), "--bundle", str(untrained_bundle), "--pseudonym", "")
