@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 
 import pipeline
 from pipeline.app.identity import identity_of
+from pipeline.core.errors import PipelineError
 from pipeline.core.images import Cine
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.write.dicom_headers import source_headers
@@ -28,6 +30,7 @@ SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 SOURCE = "source.json"
 """Where the images of a case lie, for `cmr report`: paths of this machine, not to be passed on."""
+_log = logging.getLogger(__name__)
 _WRITTEN = ("seg*.dcm", "sr.dcm", "report.html")
 
 
@@ -91,18 +94,21 @@ def _write_objects(
     algorithm = Algorithm(
         bundle["name"], bundle["version"], weights_sha256=bundle["weights_sha256"], corrected=measured["corrected"]
     )
-    headers = source_headers(cine, pseudonym=choices.pseudonym)
     wanted = _phases_to_write(measured, choices)
     phases = {name: phase for name, phase in wanted.items() if labels[phase].any()}
-    files = write_segmentations(folder, cine, labels, phases=phases, algorithm=algorithm, headers=headers)
-    pair = {role: path for role, path in files.items() if role in ("ed", "es")}
-    if pair:
-        write_measurement_report(
-            folder / "sr.dcm", cine, measured, segmentations=pair, algorithm=algorithm, headers=headers
-        )
     empty = [name for name in wanted if name not in phases]
-    left_out = [f"no DICOM segmentation of {', '.join(empty)}: nothing is labelled there"] if empty else []
-    return [*headers.faults, *left_out]
+    notes = [f"no DICOM segmentation of {', '.join(empty)}: nothing is labelled there"] if empty else []
+    try:
+        headers = source_headers(cine, pseudonym=choices.pseudonym)
+        files = write_segmentations(folder, cine, labels, phases=phases, algorithm=algorithm, headers=headers)
+        pair = {role: path for role, path in files.items() if role in ("ed", "es")}
+        if pair:
+            report = folder / "sr.dcm"
+            write_measurement_report(report, cine, measured, segmentations=pair, algorithm=algorithm, headers=headers)
+    except PipelineError as error:  # the measurements and the report are worth having without them
+        _log.error("%s: not all DICOM objects are written: %s", folder.name, error)
+        return [*notes, f"not all DICOM objects are written: {error}"]
+    return [*headers.faults, *notes]
 
 
 def _phases_to_write(measured: Mapping[str, Any], choices: Choices) -> dict[str, int]:

@@ -23,11 +23,13 @@ def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
     Returns:
         The page.
     """
+    errors = {result.name: result.error for result in failed}
     studies = [
         Study(path.parent.name, _report(path.parent), json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(out.glob(f"*/{MEASUREMENTS}"))
+        if path.parent.name not in errors
     ]
-    studies += [Study(result.name, error=result.error) for result in failed]
+    studies += [Study(name, error=error) for name, error in errors.items()]
     return write_worklist(out / "index.html", studies)
 
 

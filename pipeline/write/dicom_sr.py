@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import highdicom as hd
+import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -76,7 +77,7 @@ def write_measurement_report(
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / path.name
             report.save_as(written)
-            if _values(hd.sr.srread(written)) != _values(report):
+            if not _same_values(hd.sr.srread(written), report):
                 raise UnreadableError("a structured report must read back with its own values, this one does not", path)
             written.replace(path)
     return path
@@ -150,6 +151,13 @@ def _build(
         is_complete=True,
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
+
+
+def _same_values(one: Dataset, other: Dataset) -> bool:
+    """Whether two reports hold the same numbers in the same order; a decimal string rounds at its 16th character."""
+    values, others = _values(one), _values(other)
+    same_codes = [code for code, _ in values] == [code for code, _ in others]
+    return same_codes and np.allclose([v for _, v in values], [v for _, v in others], rtol=1e-9, atol=0)
 
 
 def _values(item: Dataset) -> list[tuple[str, float]]:

@@ -116,4 +116,4 @@ def _is_valid(vr: str, value: str) -> bool:
     except (ValueError, OverflowError):
         return False
     parts_fit = vr != "PN" or all(group.count("^") < _NAME_COMPONENTS for group in value.split("="))
-    return parts_fit and "\\" not in value
+    return parts_fit and value.isprintable() and "\\" not in value
