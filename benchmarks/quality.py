@@ -1,10 +1,11 @@
 """How well quality flags and the network's confidence point at bad segmentations, and what clean-up changes.
 
-    python benchmarks/quality.py BUNDLE ACDC RUN_JSON OUT
+    python benchmarks/quality.py BUNDLE ACDC RUN_JSON OUT [--side training]
 
-The bundle segments the validation patients of RUN_JSON, a training's `run.json`; rules are also applied to the experts'
-own labels of all patients, which should trip hardly any. Predictions are kept in OUT/predictions and not made again, so
-that rules can be changed and measured in a minute. The tables go to the screen and to OUT/quality.md.
+The bundle segments the validation patients of RUN_JSON, a training's `run.json`, or all others; rules are also applied
+to the experts' own labels of these patients and of the rest, which should trip hardly any. Predictions are kept in
+OUT/predictions and not made again, so that rules can be changed and measured in a minute. The tables go to the screen
+and to OUT/quality.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from pipeline.app.predict import Segmenter
@@ -44,7 +46,8 @@ RULES = (
 )
 """Those on labels that need no whole beat."""
 
-SIDES = ("experts' labels", "predictions")
+N_RESAMPLES = 2000
+"""Of the patients, for the intervals."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,22 @@ def main() -> None:
     options.add_argument("data", type=Path)
     options.add_argument("run", type=Path)
     options.add_argument("out", type=Path)
+    options.add_argument("--side", choices=("validation", "training"), default="validation")
     chosen = options.parse_args()
-    cases = load_datalist(chosen.data)
-    raw = predict(chosen.bundle, choose_cases(cases, str(chosen.run)), chosen.out / "predictions")
+    validation = choose_cases(load_datalist(chosen.data), str(chosen.run))
+    held_out = {case["patient"] for case in validation}
+    training = [case for case in load_datalist(chosen.data) if case["patient"] not in held_out]
+    cases, rest = (validation, training) if chosen.side == "validation" else (training, validation)
+    raw = predict(chosen.bundle, cases, chosen.out / "predictions")
     found = [Volume(**{**vars(v), "labels": remove_impossible(v.labels[None])[0]}) for v in raw]
-    flags, expert_flags = flag_volumes(found, confident=True), flag_volumes(experts(cases), confident=False)
-    tables = [alarm_table(expert_flags, flags), detection_table(found, flags), cleanup_table(raw, found)]
+    flags = flag_volumes(found, confident=True)
+    sides = {
+        "experts, other patients": flag_volumes(experts(rest), confident=False),
+        "experts, these patients": flag_volumes(experts(cases), confident=False),
+        "predictions": flags,
+    }
+    tables = [alarm_table(sides), confidence_table(found), detection_table(found, flags)]
+    tables += [verdict_table(found, flags), cleanup_table(raw, found)]
     text = "\n".join(tables)
     (chosen.out / "quality.md").write_text(text, encoding="utf-8")
     print(text)
@@ -114,22 +127,35 @@ def flag_volumes(volumes: Iterable[Volume], *, confident: bool) -> dict[str, lis
     return flags
 
 
-def alarm_table(expert_flags: Mapping[str, list[Flag]], flags: Mapping[str, list[Flag]]) -> str:
-    """Share of patients whom each rule flags, in experts' labels and in predictions."""
-    sides = [_rules_by_patient(side) for side in (expert_flags, flags)]
-    rows = [["rule", *(f"{name} ({len(side)} patients)" for name, side in zip(SIDES, sides, strict=True))]]
-    rows += [
-        [f"`{rule}`", *(f"{np.mean([rule in rules for rules in one.values()]):.0%}" for one in sides)] for rule in RULES
-    ]
-    rows += [["`low_confidence`", "", f"{np.mean(['low_confidence' in rules for rules in sides[1].values()]):.0%}"]]
-    rows += [["any", *(f"{np.mean([bool(rules) for rules in one.values()]):.0%}" for one in sides)]]
+def alarm_table(sides: Mapping[str, Mapping[str, list[Flag]]]) -> str:
+    """Share of patients whom each rule flags, on each side."""
+    by_patient = [_rules_by_patient(flags) for flags in sides.values()]
+    rows = [["rule", *(f"{name} ({len(side)})" for name, side in zip(sides, by_patient, strict=True))]]
+    for rule in (*RULES, "low_confidence"):
+        rows.append(
+            [f"`{rule}`", *(f"{np.mean([rule in rules for rules in side.values()]):.0%}" for side in by_patient)]
+        )
+    rows.append(["any", *(f"{np.mean([bool(rules) for rules in side.values()]):.0%}" for side in by_patient)])
+    return _table(rows)
+
+
+def confidence_table(volumes: Sequence[Volume]) -> str:
+    """Rank correlation of the expected with the measured Dice, and by how much it is too high, over volumes."""
+    expected = np.array([volume.expected for volume in volumes])
+    dice = np.array([list(_dice(volume).values()) for volume in volumes])
+    pairs = [(s.short, expected[:, index], dice[:, index]) for index, s in enumerate(STRUCTURES)]
+    pairs.append(("mean", np.nanmean(expected, axis=1), np.nanmean(dice, axis=1)))
+    rows = [["expected Dice", "rank correlation", "too high by"]]
+    for name, one, other in pairs:
+        rank = spearmanr(one, other, nan_policy="omit").statistic
+        rows.append([name, f"{rank:.2f}", f"{np.nanmean(one - other):.3f}"])
     return _table(rows)
 
 
 def detection_table(volumes: Sequence[Volume], flags: Mapping[str, list[Flag]]) -> str:
-    """Area under the ROC curve of scores for a low mean Dice, and mean Dice by verdict, over volumes."""
-    dice = np.array([_mean_dice(volume) for volume in volumes])
-    low = dice < LOW_DICE
+    """Area under the ROC curve of scores for a low mean Dice, over volumes."""
+    low = np.array([_mean_dice(volume) for volume in volumes]) < LOW_DICE
+    patients = np.array([volume.patient for volume in volumes])
     others = {name: [flag for flag in own if flag.rule != "low_confidence"] for name, own in flags.items()}
     scores = {
         "expected Dice, mean of structures": [-float(np.nanmean(volume.expected)) for volume in volumes],
@@ -137,15 +163,25 @@ def detection_table(volumes: Sequence[Volume], flags: Mapping[str, list[Flag]]) 
         "number of flags": [len(flags[volume.name]) for volume in volumes],
         "number of flags but `low_confidence`": [len(others[volume.name]) for volume in volumes],
     }
-    rows = [[f"score for a mean Dice below {LOW_DICE} ({low.sum()} of {len(low)} volumes)", "ROC AUC"]]
-    rows += [[name, f"{roc_auc_score(low, score):.2f}"] for name, score in scores.items()]
+    n_patients = len(set(patients[low]))
+    heading = f"score for a mean Dice below {LOW_DICE} ({low.sum()} of {len(low)} volumes, {n_patients} patients)"
+    rows = [[heading, "ROC AUC (95 % interval, patients resampled)"]]
+    for name, score in scores.items():
+        lower, upper = _auc_interval(low, np.array(score), patients)
+        rows.append([name, f"{roc_auc_score(low, score):.2f} ({lower:.2f} to {upper:.2f})"])
+    return _table(rows)
+
+
+def verdict_table(volumes: Sequence[Volume], flags: Mapping[str, list[Flag]]) -> str:
+    """Mean Dice by verdict, over volumes."""
+    dice = np.array([_mean_dice(volume) for volume in volumes])
     verdicts = np.array([_verdict(flags[volume.name]) for volume in volumes])
-    by_verdict = [["verdict of a volume", "volumes", "mean Dice", "lowest", f"below {LOW_DICE}"]]
+    rows = [["verdict of a volume", "volumes", "mean Dice", "lowest", f"below {LOW_DICE}"]]
     for verdict in ("pass", "review", "fail"):
         own = dice[verdicts == verdict]
-        cells = [f"{own.mean():.3f}", f"{own.min():.3f}", str((own < LOW_DICE).sum())] if own.size else ["", "", ""]
-        by_verdict.append([verdict, str(own.size), *cells])
-    return _table(rows) + "\n" + _table(by_verdict)
+        numbers = [f"{own.mean():.3f}", f"{own.min():.3f}", str((own < LOW_DICE).sum())] if own.size else [""] * 3
+        rows.append([verdict, str(own.size), *numbers])
+    return _table(rows)
 
 
 def cleanup_table(before: Sequence[Volume], after: Sequence[Volume]) -> str:
@@ -193,6 +229,19 @@ def _rules_by_patient(flags: Mapping[str, list[Flag]]) -> dict[str, set[str]]:
 def _verdict(flags: Sequence[Flag]) -> str:
     severities = {flag.severity for flag in flags}
     return "fail" if "fail" in severities else "review" if severities else "pass"
+
+
+def _auc_interval(low: np.ndarray, score: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
+    """Percentile interval; a patient's volumes are drawn together, and draws without both kinds are left out."""
+    names, rng = np.unique(patients), np.random.default_rng(0)
+    own = {name: np.flatnonzero(patients == name) for name in names}
+    areas = []
+    for _ in range(N_RESAMPLES):
+        drawn = np.concatenate([own[name] for name in rng.choice(names, size=len(names))])
+        if 0 < low[drawn].sum() < len(drawn):
+            areas.append(roc_auc_score(low[drawn], score[drawn]))
+    lower, upper = np.quantile(areas, [0.025, 0.975])
+    return float(lower), float(upper)
 
 
 def _dice(volume: Volume) -> dict[str, float]:

@@ -22,6 +22,9 @@ from pipeline.write.nifti import write_label_map
 
 __all__ = ["report_again"]
 
+_OF_THE_RUN = ("case", "software", "bundle", "settings")
+"""Entries of the measurements that tell of the segmentation, which stay."""
+
 
 def report_again(
     folder: Path, *, mask: Path | None = None, images: Path | None = None, choices: Choices | None = None
@@ -44,6 +47,8 @@ def report_again(
         GridError: a mask on another grid than the images.
     """
     before, source = _record(folder / MEASUREMENTS), _record(folder / SOURCE, missing_ok=images is not None)
+    if not set(_OF_THE_RUN) <= set(before):
+        raise InputError("results must be complete to be made again; segment the case anew", folder / MEASUREMENTS)
     cine = read_cine(images if images is not None else source["files"], series_uid=source.get("series_uid"))
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
@@ -58,7 +63,7 @@ def report_again(
     measured["confidence"] = None if corrected else before.get("confidence")
     quality = assess_quality(labels, cine.grid, measured, confidence=measured["confidence"])
     measured |= {"quality": asdict(quality), "corrected": corrected}
-    measured |= {key: before[key] for key in ("case", "software", "bundle", "settings")}
+    measured |= {key: before[key] for key in _OF_THE_RUN}
     return write_results(folder, cine, labels, measured, choices)
 
 

@@ -18,6 +18,8 @@ from pipeline.measure.rings import N_RAYS, Ring, chords_mm, frame_from_apex, sep
 
 __all__ = ["MIN_SLICES", "Segment", "Wall", "measure_wall"]
 
+_CLEARLY = 0.2
+"""Of the largest area: a ventricle that narrows by more has told which end is its apex."""
 MIN_SLICES = 3
 """Slices with left cavity at end-diastole below which there are no thirds."""
 
@@ -125,25 +127,36 @@ def _anterior_insertions(volume: np.ndarray, rings: dict[int, Ring | None], fram
 def _from_base_to_apex(volume: np.ndarray, grid: Grid) -> tuple[list[int], list[str]]:
     """Slices from the first with left cavity to the last, base first; and a note where the header contradicts.
 
-    The narrow end is the apex. The header says so too, or it is wrong about the stack: then what is anterior rests on
-    the rule that slices are seen from the apex.
+    The header's axes tell, unless the ventricle clearly narrows the other way: then they are wrong, and what is
+    anterior rests on the rule that slices are seen from the apex.
     """
     found = np.flatnonzero((volume == LV.value).any(axis=(0, 1)))
     if len(found) == 0:
         return [], []
     slices = list(range(int(found[0]), int(found[-1]) + 1))
-    areas = np.isin(volume, (LV.value, MYO.value)).sum(axis=(0, 1))[slices]
-    third = max(1, len(slices) // 3)
-    narrows = float(areas[:third].mean() - areas[-third:].mean())
-    to_base = float(flip_ras_lps(grid.affine)[:3, 2] @ APEX_TO_BASE_LPS)
+    narrows = _narrowing(np.isin(volume, (LV.value, MYO.value)).sum(axis=(0, 1))[slices])
+    from_base = -float(flip_ras_lps(grid.affine)[:3, 2] @ APEX_TO_BASE_LPS)  # along the slices' order
+    contradicted = narrows * from_base <= 0 and abs(narrows) > _CLEARLY and len(slices) >= MIN_SLICES
     notes = []
-    if narrows * to_base > 0 and len(slices) >= MIN_SLICES:
+    if contradicted and from_base != 0:
         notes.append(
             "by the header the ventricle narrows towards the base, so its axes are wrong: the narrow end was taken for "
             "the apex, and the slices as seen from there; if they are not, anterior and inferior are exchanged"
         )
-    starts_at_base = narrows > 0 or (narrows == 0 and to_base < 0)
+    starts_at_base = narrows > 0 if contradicted or from_base == 0 else from_base > 0
     return (slices if starts_at_base else slices[::-1]), notes
+
+
+def _narrowing(areas: np.ndarray) -> float:
+    """How far areas fall from the first slice to the last, along a fitted line, in parts of the largest.
+
+    Slivers, below a quarter of the largest, are left out: at the base they are remnants, and would look like an apex.
+    """
+    full = np.flatnonzero(areas >= areas.max() / 4)
+    if len(full) < 2:
+        return 0.0
+    slope = float(np.polyfit(full, areas[full] / areas.max(), 1)[0])
+    return -slope * float(full[-1] - full[0])
 
 
 def _listed(slices: list[int]) -> str:

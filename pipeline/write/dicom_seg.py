@@ -1,7 +1,7 @@
 """Label maps to DICOM Segmentation objects (PS3.3 A.51), decoded again and compared before they appear.
 
 One object holds one phase: a BINARY segment for each structure, numbered as in our label maps, in frames that refer to
-the very images of that phase. LABELMAP, younger and half the size, is left until archives and viewers read it.
+the very images of that phase. LABELMAP, the younger form, is left until archives and viewers take it.
 """
 
 from __future__ import annotations

@@ -185,3 +185,16 @@ def test_a_thick_heart_and_a_healthy_one(cmr_data) -> None:
         assert all(s.thickening_percent > 0 for s in wall.segments[:6])
         thickest[patient] = max(s.ed_mm for s in wall.segments[:16])
     assert thickest["patient061"] < 12.0 < 15.0 < thickest["patient021"]
+
+
+@pytest.mark.parametrize("stack", ["upright", "base first"])
+def test_a_sliver_at_the_base_is_no_apex(stack: str) -> None:
+    grid = STACKS[stack]
+    labels = _heart(grid.affine, grid.shape)
+    base = 7 if stack == "upright" else 0
+    labels[:, :, base] = 0
+    labels[68:70, 65:70, base] = 1
+    wall = measure_wall(np.stack([labels, labels]), grid, ed=0, es=1)
+    assert not any("header" in note for note in wall.notes)
+    found = [s.ed_mm for s in wall.segments[12:16]]
+    assert found == pytest.approx([_expected(number) for number in range(13, 17)], abs=0.5)

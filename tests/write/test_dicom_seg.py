@@ -231,3 +231,11 @@ def test_sunnybrook(cmr_data: Path, tmp_path: Path) -> None:
     path = write_segmentation(tmp_path / "s.dcm", cine, labels, phase=4, algorithm=ALGORITHM)
     kept = ("Leading zeroes", "Dicom dataset contains invalid data values")  # the sources' own UIDs, and their sum
     assert [line for line in checker_errors(path) if not any(words in line for words in kept)] == []
+
+
+def test_an_enhanced_image_from_a_scanner(cmr_data: Path, tmp_path: Path) -> None:
+    cine = read_cine(cmr_data / "dicom_samples" / "enhanced_siemens_xa" / "6_1.dcm")
+    labels = np.zeros(cine.array.shape, dtype=np.uint8)
+    labels[0, 20:40, 25:50], labels[0, 25:30, 30:40] = 2, 1
+    path = write_segmentation(tmp_path / "s.dcm", cine, labels, phase=0, algorithm=ALGORITHM)
+    assert checker_errors(path) == []
