@@ -3,9 +3,8 @@
     python benchmarks/quality.py BUNDLE ACDC RUN_JSON OUT [--side training]
 
 The bundle segments the validation patients of RUN_JSON, a training's `run.json`, or all others; rules are also applied
-to the experts' own labels of these patients and of the rest, which should trip hardly any. Predictions are kept in
-OUT/predictions and not made again, so that rules can be changed and measured in a minute. The tables go to the screen
-and to OUT/quality.md.
+to the experts' own labels of all patients, which should trip hardly any. Predictions are kept in OUT/predictions and
+not made again, so that rules can be changed and measured in a minute. The tables also go to OUT/quality.md.
 """
 
 from __future__ import annotations
@@ -42,9 +41,11 @@ LOW_DICE = 0.88
 RULES = (
     *("missing_structure", "not_a_heart", "slice_gap", "extra_piece", "hole", "open_wall", "ventricles_swapped"),
     *("right_ventricle_side", "area_jump", "slice_shift", "stack_apex", "stack_base", "volume_limits"),
-    *("ejection_limits", "stroke_volumes", "mass_change"),
+    *("ejection_limits", "stroke_volumes", "mass_change", "low_confidence"),
 )
-"""Those on labels that need no whole beat."""
+"""Those that need no whole beat; experts' labels have no confidence."""
+
+SIDES = ("experts, other patients", "experts, these patients", "predictions")
 
 N_RESAMPLES = 2000
 """Of the patients, for the intervals."""
@@ -78,11 +79,8 @@ def main() -> None:
     raw = predict(chosen.bundle, cases, chosen.out / "predictions")
     found = [Volume(**{**vars(v), "labels": remove_impossible(v.labels[None])[0]}) for v in raw]
     flags = flag_volumes(found, confident=True)
-    sides = {
-        "experts, other patients": flag_volumes(experts(rest), confident=False),
-        "experts, these patients": flag_volumes(experts(cases), confident=False),
-        "predictions": flags,
-    }
+    expert_flags = (flag_volumes(experts(side), confident=False) for side in (rest, cases))
+    sides = dict(zip(SIDES, (*expert_flags, flags), strict=True))
     tables = [alarm_table(sides), confidence_table(found), detection_table(found, flags)]
     tables += [verdict_table(found, flags), cleanup_table(raw, found)]
     text = "\n".join(tables)
@@ -131,10 +129,9 @@ def alarm_table(sides: Mapping[str, Mapping[str, list[Flag]]]) -> str:
     """Share of patients whom each rule flags, on each side."""
     by_patient = [_rules_by_patient(flags) for flags in sides.values()]
     rows = [["rule", *(f"{name} ({len(side)})" for name, side in zip(sides, by_patient, strict=True))]]
-    for rule in (*RULES, "low_confidence"):
-        rows.append(
-            [f"`{rule}`", *(f"{np.mean([rule in rules for rules in side.values()]):.0%}" for side in by_patient)]
-        )
+    for rule in RULES:
+        shares = (np.mean([rule in rules for rules in side.values()]) for side in by_patient)
+        rows.append([f"`{rule}`", *(f"{share:.0%}" for share in shares)])
     rows.append(["any", *(f"{np.mean([bool(rules) for rules in side.values()]):.0%}" for side in by_patient)])
     return _table(rows)
 
@@ -156,16 +153,15 @@ def detection_table(volumes: Sequence[Volume], flags: Mapping[str, list[Flag]]) 
     """Area under the ROC curve of scores for a low mean Dice, over volumes."""
     low = np.array([_mean_dice(volume) for volume in volumes]) < LOW_DICE
     patients = np.array([volume.patient for volume in volumes])
-    others = {name: [flag for flag in own if flag.rule != "low_confidence"] for name, own in flags.items()}
+    others = {name: sum(flag.rule != "low_confidence" for flag in own) for name, own in flags.items()}
     scores = {
         "expected Dice, mean of structures": [-float(np.nanmean(volume.expected)) for volume in volumes],
         "expected Dice, lowest structure": [-float(np.nanmin(volume.expected)) for volume in volumes],
         "number of flags": [len(flags[volume.name]) for volume in volumes],
-        "number of flags but `low_confidence`": [len(others[volume.name]) for volume in volumes],
+        "number of flags but `low_confidence`": [others[volume.name] for volume in volumes],
     }
-    n_patients = len(set(patients[low]))
-    heading = f"score for a mean Dice below {LOW_DICE} ({low.sum()} of {len(low)} volumes, {n_patients} patients)"
-    rows = [[heading, "ROC AUC (95 % interval, patients resampled)"]]
+    counts = f"{low.sum()} of {len(low)} volumes, {len(set(patients[low]))} patients"
+    rows = [[f"score for a mean Dice below {LOW_DICE} ({counts})", "ROC AUC (95 % interval, patients resampled)"]]
     for name, score in scores.items():
         lower, upper = _auc_interval(low, np.array(score), patients)
         rows.append([name, f"{roc_auc_score(low, score):.2f} ({lower:.2f} to {upper:.2f})"])
@@ -233,15 +229,12 @@ def _verdict(flags: Sequence[Flag]) -> str:
 
 def _auc_interval(low: np.ndarray, score: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
     """Percentile interval; a patient's volumes are drawn together, and draws without both kinds are left out."""
-    names, rng = np.unique(patients), np.random.default_rng(0)
-    own = {name: np.flatnonzero(patients == name) for name in names}
-    areas = []
+    own, rng, areas = [np.flatnonzero(patients == name) for name in np.unique(patients)], np.random.default_rng(0), []
     for _ in range(N_RESAMPLES):
-        drawn = np.concatenate([own[name] for name in rng.choice(names, size=len(names))])
+        drawn = np.concatenate([own[index] for index in rng.integers(len(own), size=len(own))])
         if 0 < low[drawn].sum() < len(drawn):
             areas.append(roc_auc_score(low[drawn], score[drawn]))
-    lower, upper = np.quantile(areas, [0.025, 0.975])
-    return float(lower), float(upper)
+    return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))
 
 
 def _dice(volume: Volume) -> dict[str, float]:

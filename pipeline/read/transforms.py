@@ -55,7 +55,8 @@ class CineReader(ImageReader):
     def get_data(self, img: tuple[Cine, int]) -> tuple[np.ndarray, dict[str, Any]]:
         """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
 
-        `times_ms` is empty where unknown, a number is NaN; `notes` are joined by line breaks.
+        `times_ms` is empty where unknown, a number is NaN; `notes`, and `source_files` where they are DICOM, are joined
+        by line breaks.
         """
         cine, n_axes = img
         affine = torch.tensor(cine.grid.affine)
@@ -69,6 +70,7 @@ class CineReader(ImageReader):
             "n_axes": n_axes,
             "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
             "notes": "\n".join(cine.notes),
+            "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
         }
         for name in ("heart_rate_bpm", "height_m", "weight_kg"):
             value = getattr(facts, name)
