@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipeline.app.bundles import DEFAULT_BUNDLE, copy_bundle, find_bundle, run_w
 from pipeline.app.predict import CaseResult, Segmenter, segment_path
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
+from pipeline.measure.aha import level_of
 from pipeline.measure.overlap import volume_overlap
 from pipeline.phantom.dataset import write_dataset
 from pipeline.phantom.study import PhantomStudy
@@ -84,8 +85,22 @@ def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> st
         ("LV EF, %", left["ef_percent"], truth.ef_percent),
         ("RV EF, %", measured["right_ventricle"]["ef_percent"], truth.right_ef_percent),
         ("LV mass, g", measured["myocardial_mass_g"], truth.myocardial_mass_g),
+        ("wall ED, mm", _mid_wall_mm(measured, "ed_mm"), _true_mid_wall_mm(truth.wall_mm[0])),
+        ("wall ES, mm", _mid_wall_mm(measured, "es_mm"), _true_mid_wall_mm(truth.wall_mm[1])),
     ]
     means = ", ".join(f"{s.short} {value:.3f}" for s, value in dice.items())
     lines = [f"{result.name}: Dice {means}, mean {np.mean(list(dice.values())):.3f}; picture {picture}"]
     lines += [f"  {name:12s}{'measured':>10s}{found:9.1f}{'truth':>8s}{true:9.1f}" for name, found, true in rows]
     return "\n".join(lines)
+
+
+def _mid_wall_mm(measured: Mapping[str, Any], key: str) -> float:
+    """Mean thickness of the wall over the six segments of the middle third; NaN where none was measured."""
+    values = [segment[key] for segment in measured["wall"]["segments"][6:12] if segment[key] is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _true_mid_wall_mm(walls_mm: Sequence[float]) -> float:
+    """The same in closed form, over the slices of the middle third."""
+    present = [mm for mm in walls_mm if mm > 0]
+    return float(np.mean([mm for place, mm in enumerate(present) if level_of(place, len(present)) == 1]))

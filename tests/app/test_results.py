@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 import pipeline.measure
 from pipeline.app import cli
 from pipeline.app.correct import report_again
+from pipeline.app.predict import CaseResult
 from pipeline.app.results import Choices, write_results
+from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
@@ -201,3 +203,34 @@ def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp
         assert patient.encode() not in path.read_bytes()
     with pytest.raises(ConfigError, match="secret"):
         _run("segment", str(images), "-o", str(tmp_path / "x"), "--bundle", str(untrained_bundle), "--pseudonym", "")
+
+
+def test_a_report_is_made_even_where_an_object_fails(
+    phantom: PhantomStudy, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> Path:
+        raise GridError("no such plane")
+
+    monkeypatch.setattr("pipeline.app.results.write_measurement_report", refuse)
+    written = write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    assert written["notes"][-1] == "not all DICOM objects are written: no such plane"
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "seg_ed.dcm").is_file()
+
+
+def test_results_of_a_run_cut_short_are_refused(segmented: Path) -> None:
+    path = segmented / "measurements.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in record.items() if key != "bundle"}))
+    with pytest.raises(InputError, match="must be complete"):
+        report_again(segmented)
+    path.write_text("{")
+    with pytest.raises(InputError, match="must be JSON"):
+        report_again(segmented)
+
+
+def test_the_worklist_has_each_case_once(segmented: Path) -> None:
+    page = update_worklist(segmented.parent, [CaseResult("study", segmented, error="cut short")])
+    text = page.read_text()
+    assert "cut short" in text
+    assert "1 studies" in text or "1 study" in text
