@@ -67,14 +67,12 @@ def main() -> None:
     """Segment what is missing, and print the tables."""
     options = argparse.ArgumentParser()
     options.add_argument("bundle")
-    options.add_argument("data", type=Path)
-    options.add_argument("run", type=Path)
-    options.add_argument("out", type=Path)
+    for name in ("data", "run", "out"):
+        options.add_argument(name, type=Path)
     options.add_argument("--side", choices=("validation", "training"), default="validation")
     chosen = options.parse_args()
     validation = choose_cases(load_datalist(chosen.data), str(chosen.run))
-    held_out = {case["patient"] for case in validation}
-    training = [case for case in load_datalist(chosen.data) if case["patient"] not in held_out]
+    training = [case for case in load_datalist(chosen.data) if case not in validation]
     cases, rest = (validation, training) if chosen.side == "validation" else (training, validation)
     raw = predict(chosen.bundle, cases, chosen.out / "predictions")
     found = [Volume(**{**vars(v), "labels": remove_impossible(v.labels[None])[0]}) for v in raw]
@@ -83,9 +81,8 @@ def main() -> None:
     sides = dict(zip(SIDES, (*expert_flags, flags), strict=True))
     tables = [alarm_table(sides), confidence_table(found), detection_table(found, flags)]
     tables += [verdict_table(found, flags), cleanup_table(raw, found)]
-    text = "\n".join(tables)
-    (chosen.out / "quality.md").write_text(text, encoding="utf-8")
-    print(text)
+    (chosen.out / "quality.md").write_text("\n".join(tables), encoding="utf-8")
+    print("\n".join(tables))
 
 
 def predict(bundle: str, cases: Sequence[Mapping[str, Any]], folder: Path) -> list[Volume]:
@@ -130,8 +127,8 @@ def alarm_table(sides: Mapping[str, Mapping[str, list[Flag]]]) -> str:
     by_patient = [_rules_by_patient(flags) for flags in sides.values()]
     rows = [["rule", *(f"{name} ({len(side)})" for name, side in zip(sides, by_patient, strict=True))]]
     for rule in RULES:
-        shares = (np.mean([rule in rules for rules in side.values()]) for side in by_patient)
-        rows.append([f"`{rule}`", *(f"{share:.0%}" for share in shares)])
+        cells = [f"{np.mean([rule in rules for rules in side.values()]):.0%}" for side in by_patient]
+        rows.append([f"`{rule}`", *(["", "", cells[-1]] if rule == "low_confidence" else cells)])
     rows.append(["any", *(f"{np.mean([bool(rules) for rules in side.values()]):.0%}" for side in by_patient)])
     return _table(rows)
 
@@ -205,14 +202,8 @@ def _segment(segmenter: Segmenter, image: str) -> tuple[np.ndarray, np.ndarray]:
 def _volume(case: Mapping[str, Any], labels: np.ndarray | None, expected: np.ndarray) -> Volume:
     drawn = read_label(case["label"], scheme=case["scheme"])
     truth = drawn.array[0]
-    return Volume(
-        name=f"{case['patient']} {case['phase']}",
-        patient=case["patient"],
-        grid=drawn.grid,
-        labels=truth if labels is None else labels,
-        truth=truth,
-        expected=expected,
-    )
+    name, found = f"{case['patient']} {case['phase']}", truth if labels is None else labels
+    return Volume(name, case["patient"], drawn.grid, found, truth, expected)
 
 
 def _rules_by_patient(flags: Mapping[str, list[Flag]]) -> dict[str, set[str]]:

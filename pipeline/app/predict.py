@@ -21,7 +21,7 @@ from monai.bundle import ConfigParser
 from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.identity import with_pseudonym
 from pipeline.app.results import MEASUREMENTS, SOURCE, Choices, labels_digest, software_versions, write_results
-from pipeline.core.errors import ConfigError, own_error
+from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.versions import require
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import Case, find_cases
@@ -118,16 +118,22 @@ class Segmenter:
         classes = logits.as_tensor().unflatten(0, (-1, self.n_classes)).softmax(dim=1)
         return classes.numpy(), logits.affine.cpu().numpy()
 
+    def under_its_name(self, case: Case) -> tuple[Case, str | None]:
+        """The case as its results are to be called, and the patient's pseudonym where there is to be one.
+
+        Raises:
+            ConfigError: a pseudonym is asked for, and there is no PatientID to replace.
+        """
+        return (case, None) if self.secret is None else with_pseudonym(case, secret=self.secret)
+
     def segment(self, case: Case) -> CaseResult:
         """Segment and measure one case, and write its files.
 
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
-        choices = self.choices
-        if self.secret is not None:
-            case, pseudonym = with_pseudonym(case, secret=self.secret)
-            choices = replace(choices, pseudonym=pseudonym)
+        case, pseudonym = self.under_its_name(case)
+        choices = replace(self.choices, pseudonym=pseudonym)
         folder = self.output_dir / case.name
         path = folder / MEASUREMENTS
         path.unlink(missing_ok=True)  # of an earlier run: what is there afterwards belongs to this one
@@ -162,9 +168,17 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
         try:
             yield segmenter.segment(case)
         except Exception as error:
-            sentence = _sentence(error)
-            _log.error("%s: %s", case.name, sentence)
-            yield CaseResult(case.name, segmenter.output_dir / case.name, error=sentence)
+            name, sentence = _name_of_failed(segmenter, case), _sentence(error)
+            _log.error("%s: %s", name, sentence)
+            yield CaseResult(name, segmenter.output_dir / name, error=sentence)
+
+
+def _name_of_failed(segmenter: Segmenter, case: Case) -> str:
+    """The case's name; where it should have been a pseudonym and none could be made, one that tells nothing."""
+    try:
+        return segmenter.under_its_name(case)[0].name
+    except PipelineError:
+        return "unnamed"
 
 
 @contextmanager

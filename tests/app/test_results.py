@@ -234,3 +234,14 @@ def test_the_worklist_has_each_case_once(segmented: Path) -> None:
     text = page.read_text()
     assert "cut short" in text
     assert "1 studies" in text or "1 study" in text
+
+
+def test_a_failed_case_keeps_its_pseudonym(studies: Path, untrained_bundle: Path, tmp_path: Path) -> None:
+    options = ("--bundle", str(untrained_bundle), "--pseudonym", "a secret")
+    result = CliRunner().invoke(cli.app, ["segment", str(studies), "-o", str(tmp_path), *options])
+    assert result.exit_code == 1
+    page = (tmp_path / "index.html").read_text()
+    assert ">broken<" not in page
+    assert ">two<" not in page  # a NIfTI has no PatientID to replace, and is refused
+    assert "unnamed" in page
+    assert page.count("P-") >= 2
