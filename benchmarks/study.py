@@ -1,6 +1,6 @@
 """The 2017 heart-MRI study again, on ACDC: both DeepLabs by its protocol and by today's recipe, one budget for all.
 
-    python benchmarks/study.py ACDC OUT [--iterations 3000] [--only NAME ...]
+    python benchmarks/study.py ACDC OUT [--iterations 3000] [--only NAME ...] [--cases RUN_JSON]
 
 The networks are the study's on a ResNet-18, and slices a third of its size, so that a run takes a fraction of an hour;
 beside them the two bundles with weights. All are measured by the study's table over the validation patients' pixels, on
@@ -58,6 +58,7 @@ def main() -> None:
     options.add_argument("data", type=Path)
     options.add_argument("out", type=Path)
     options.add_argument("--iterations", type=int, default=3000)
+    options.add_argument("--cases", type=Path, help="a training's run.json: who was kept aside [that of a run in OUT]")
     runs = ("protocol_v2", "protocol_v3", "modern_v2", "modern_v3", *SHIPPED)
     options.add_argument("--only", nargs="+", choices=runs, default=runs)
     chosen = options.parse_args()
@@ -65,7 +66,7 @@ def main() -> None:
         metrics = chosen.out / name / "evaluation" / "metrics.json"
         if not metrics.is_file():
             bundle = name if name in SHIPPED else train(name, chosen.data, chosen.out, iterations=chosen.iterations)
-            evaluate(bundle, chosen.data, metrics.parent, cases=_split(chosen.out))
+            evaluate(bundle, chosen.data, metrics.parent, cases=chosen.cases or _split(chosen.out))
     rows = [_line(["", *COLUMNS]), _line(["---"] * (len(COLUMNS) + 1))]
     rows += [_line([name, *cells]) for name, cells in PUBLISHED.items()]
     rows += [_row(name, path) for name in runs if (path := chosen.out / name / "evaluation" / "metrics.json").is_file()]
@@ -102,7 +103,7 @@ def _split(out: Path) -> Path:
     """A run's own record of who was kept aside: the same patients in all, by the same seed."""
     for record in sorted(out.glob("*/eval/run.json")):
         return record
-    raise SystemExit("a trained run's split is needed to measure the shipped bundles; train one of the others first")
+    raise SystemExit("a trained run's split is needed to measure the shipped bundles; name it by --cases")
 
 
 def _cmr(command: str, *arguments: object, settings: Mapping[str, Any]) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, Choices, labels_digest, write_results
-from pipeline.core.errors import GridError, InputError, UnreadableError
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, Choices, labels_digest, read_record, write_results
+from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality import assess_quality
@@ -36,7 +34,7 @@ def report_again(
         mask: corrected labels, which replace `segmentation.nii.gz`: a NIfTI of all phases, or a DICOM Segmentation,
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
         images: where the images lie now; otherwise where they lay when the case was segmented.
-        choices: as for a segmentation.
+        choices: as for a segmentation; a pseudonym stays the one that the case has.
 
     Returns:
         The measurements object as written; `corrected` tells whether the labels are no longer the network's own, of
@@ -45,19 +43,24 @@ def report_again(
     Raises:
         InputError: no results there, no images any more, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
+        ConfigError: to name the patient of a case under a pseudonym.
     """
-    before, source = _record(folder / MEASUREMENTS), _record(folder / SOURCE, missing_ok=images is not None)
+    before, source = read_record(folder / MEASUREMENTS), read_record(folder / SOURCE)
     if not set(_OF_THE_RUN) <= set(before):
         raise InputError("results must be complete to be made again; segment the case anew", folder / MEASUREMENTS)
-    cine = read_cine(images if images is not None else source["files"], series_uid=source.get("series_uid"))
+    if images is None and not source["files"]:
+        raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
+    cine = read_cine(images if images is not None else source["files"], series_uid=source["series_uid"])
+    choices = replace(choices or Choices(), pseudonym=source["pseudonym"])
+    if choices.identify and choices.pseudonym is not None:
+        raise ConfigError("a case under a pseudonym cannot name its patient")
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
         labels = _corrected(labels, cine, mask)
         n_axes = len(nifti_shape(str(path)))
         write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, n_axes=n_axes)
-    choices = choices or Choices()
-    corrected = bool(before.get("corrected")) or labels_digest(labels) != source.get("labels_sha256")
+    corrected = bool(before.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
     measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=choices.phases)
     measured["notes"] = [*cine.notes, *measured["notes"]]
     measured["confidence"] = None if corrected else before.get("confidence")
@@ -65,17 +68,6 @@ def report_again(
     measured |= {"quality": asdict(quality), "corrected": corrected}
     measured |= {key: before[key] for key in _OF_THE_RUN}
     return write_results(folder, cine, labels, measured, choices)
-
-
-def _record(path: Path, *, missing_ok: bool = False) -> Mapping[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        if missing_ok:
-            return {}
-        raise InputError("a folder written by `cmr segment` is needed; name the images if they moved", path) from error
-    except ValueError as error:
-        raise UnreadableError("a record of `cmr segment` must be JSON, this one is not", path) from error
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

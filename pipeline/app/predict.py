@@ -20,9 +20,18 @@ from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.identity import with_pseudonym
-from pipeline.app.results import MEASUREMENTS, SOURCE, Choices, labels_digest, software_versions, write_results
+from pipeline.app.results import (
+    MEASUREMENTS,
+    SOURCE,
+    Choices,
+    clear_results,
+    labels_digest,
+    software_versions,
+    write_results,
+)
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.versions import require
+from pipeline.measure.measurements import PhaseChoice
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import Case, find_cases
 from pipeline.train.checkpoints import load_weights
@@ -64,7 +73,8 @@ class Segmenter:
 
     Raises:
         BundleError: no such bundle, no weights, or a bundle for another version.
-        ConfigError: an empty secret.
+        ConfigError: an empty secret, a pseudonym for patients who are to be named, or phases for a bundle that takes
+            none.
     """
 
     def __init__(
@@ -79,15 +89,15 @@ class Segmenter:
     ) -> None:
         if secret is not None and not secret.strip():
             raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
+        if secret is not None and choices is not None and choices.identify:
+            raise ConfigError("a patient can have a pseudonym or be named, not both")
         root = find_bundle(bundle)
         self.choices, self.secret, self.series_uid = choices or Choices(), secret, series_uid
         parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
         settings = {"bundle_root": str(root), "output_dir": str(output_dir), "series_uid": series_uid}
         if device is not None:
             settings["device"] = f"$torch.device('{torch.device(device)}')"
-        phases = self.choices.phases
-        given = {"ed_phase": phases.ed, "es_phase": phases.es, "bsa_method": phases.bsa_method}
-        apply_overrides(parser, settings | {key: value for key, value in given.items() if key in parser})
+        apply_overrides(parser, settings | _given_phases(self.choices.phases))
         require(parser.get_parsed_content("library_version"))
         self.output_dir = Path(output_dir)
         self.device = parser.get_parsed_content("device")
@@ -136,7 +146,8 @@ class Segmenter:
         choices = replace(self.choices, pseudonym=pseudonym)
         folder = self.output_dir / case.name
         path = folder / MEASUREMENTS
-        path.unlink(missing_ok=True)  # of an earlier run: what is there afterwards belongs to this one
+        clear_results(folder)
+        path.unlink(missing_ok=True)  # of an earlier run, too: what is there afterwards belongs to this one
         files = [str(file) for file in case.files]
         item = self.preprocessing({"image": files, "case": case.name})
         with torch.inference_mode():
@@ -148,9 +159,9 @@ class Segmenter:
         measured |= {"case": case.name, "corrected": False, **self.provenance}
         with _quiet_reader():  # it has told all when the bundle read the same files
             cine = read_cine(files, series_uid=self.series_uid)
-        if self.secret is None:
-            record = {"files": files, "series_uid": self.series_uid, "labels_sha256": labels_digest(labels)}
-            (folder / SOURCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        source = {"files": files if pseudonym is None else [], "series_uid": self.series_uid, "pseudonym": pseudonym}
+        record = json.dumps(source | {"labels_sha256": labels_digest(labels)}, indent=2)
+        (folder / SOURCE).write_text(record + "\n", encoding="utf-8")
         return CaseResult(case.name, folder, write_results(folder, cine, labels, measured, choices))
 
 
@@ -190,6 +201,13 @@ def _quiet_reader() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _given_phases(choice: PhaseChoice) -> dict[str, Any]:
+    """What the user gave, as entries of the configuration: a bundle that lacks them refuses it."""
+    given = {"ed_phase": choice.ed, "es_phase": choice.es}
+    given_method = {} if choice.bsa_method == PhaseChoice().bsa_method else {"bsa_method": choice.bsa_method}
+    return {key: value for key, value in given.items() if value is not None} | given_method
 
 
 def _bundle_record(root: Path, weights: Path) -> dict[str, str | None]:

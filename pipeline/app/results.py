@@ -16,7 +16,7 @@ import numpy as np
 
 import pipeline
 from pipeline.app.identity import identity_of
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import InputError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.write.dicom_headers import source_headers
@@ -24,14 +24,25 @@ from pipeline.write.dicom_seg import Algorithm, write_segmentations
 from pipeline.write.dicom_sr import write_measurement_report
 from pipeline.write.report import write_report
 
-__all__ = ["MEASUREMENTS", "SEGMENTATION", "SOURCE", "Choices", "labels_digest", "software_versions", "write_results"]
+__all__ = [
+    "MEASUREMENTS",
+    "SEGMENTATION",
+    "SOURCE",
+    "Choices",
+    "clear_results",
+    "labels_digest",
+    "read_record",
+    "software_versions",
+    "write_results",
+]
 
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 SOURCE = "source.json"
-"""Where the images of a case lie, for `cmr report`: paths of this machine, not to be passed on."""
+"""What `cmr report` needs of a case: where its images lie, paths of this machine not to be passed on; or its pseudonym."""
+_WRITTEN = ("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm", "report.html")
+
 _log = logging.getLogger(__name__)
-_WRITTEN = ("seg*.dcm", "sr.dcm", "report.html")
 
 
 @dataclass(frozen=True)
@@ -70,9 +81,7 @@ def write_results(
     Returns:
         The measurements object as written: notes on what the DICOM objects repaired are added.
     """
-    for pattern in _WRITTEN:
-        for old in folder.glob(pattern):
-            old.unlink()
+    clear_results(folder)
     complete = dict(measured)
     if choices.objects:
         complete["notes"] = [*measured["notes"], *_write_objects(folder, cine, labels, measured, choices)]
@@ -82,6 +91,31 @@ def write_results(
         identity = identity_of(cine) if choices.identify else None
         write_report(folder / "report.html", cine, labels, complete, identity=identity)
     return complete
+
+
+def clear_results(folder: Path) -> None:
+    """Remove DICOM objects and the report of an earlier run, which would be taken for this one's; nothing else."""
+    for pattern in _WRITTEN:
+        for old in folder.glob(pattern):
+            old.unlink()
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a JSON object that `cmr segment` wrote.
+
+    Raises:
+        InputError: it is not there.
+        UnreadableError: it is no JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("a folder written by `cmr segment` is needed, this file is not in it", path) from error
+    except ValueError as error:
+        raise UnreadableError("a record of `cmr segment` must be JSON, this one is not", path) from error
+    if not isinstance(record, dict):
+        raise UnreadableError("a record of `cmr segment` must be a JSON object, this one is not", path)
+    return record
 
 
 def _write_objects(

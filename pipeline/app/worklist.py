@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.app.predict import CaseResult
-from pipeline.app.results import MEASUREMENTS
+from pipeline.app.results import MEASUREMENTS, read_record
+from pipeline.core.errors import InputError
 from pipeline.write.worklist import Study, write_worklist
 
 __all__ = ["update_worklist"]
@@ -24,14 +24,16 @@ def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
         The page.
     """
     errors = {result.name: result.error for result in failed}
-    studies = [
-        Study(path.parent.name, _report(path.parent), json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(out.glob(f"*/{MEASUREMENTS}"))
-        if path.parent.name not in errors
-    ]
+    folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}")) if path.parent.name not in errors]
+    studies = [_study(folder) for folder in folders]
     studies += [Study(name, error=error) for name, error in errors.items()]
     return write_worklist(out / "index.html", studies)
 
 
-def _report(folder: Path) -> str | None:
-    return f"{folder.name}/report.html" if (folder / "report.html").is_file() else None
+def _study(folder: Path) -> Study:
+    try:
+        measured = read_record(folder / MEASUREMENTS)
+    except InputError as error:
+        return Study(folder.name, error=str(error))
+    report = folder / "report.html"
+    return Study(folder.name, f"{folder.name}/{report.name}" if report.is_file() else None, measured)

@@ -196,11 +196,19 @@ def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp
     (case,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
     assert case.name.startswith("P-")
     assert (tmp_path / "second" / case.name).is_dir()  # always the same
-    assert not (case / "source.json").exists()
+    assert json.loads((case / "source.json").read_text())["files"] == []
+    with pytest.raises(InputError, match="does not know its images"):
+        report_again(case)
+    report_again(case, images=images)
+    assert json.loads((case / "measurements.json").read_text())["corrected"] is False
     assert case.name.startswith(pydicom.dcmread(case / "seg_ed.dcm").PatientID)
     patient = pydicom.dcmread(next(images.iterdir())).PatientID
     for path in case.iterdir():
         assert patient.encode() not in path.read_bytes()
+    with pytest.raises(ConfigError, match="cannot name"):
+        report_again(case, images=images, choices=Choices(identify=True))
+    with pytest.raises(ConfigError, match="not both"):
+        _run("segment", str(images), "-o", str(tmp_path / "x"), *options, "--identify")
     with pytest.raises(ConfigError, match="secret"):
         _run("segment", str(images), "-o", str(tmp_path / "x"), "--bundle", str(untrained_bundle), "--pseudonym", "")
 
@@ -227,6 +235,7 @@ def test_results_of_a_run_cut_short_are_refused(segmented: Path) -> None:
     path.write_text("{")
     with pytest.raises(InputError, match="must be JSON"):
         report_again(segmented)
+    assert "must be JSON" in update_worklist(segmented.parent).read_text()  # and the others are listed
 
 
 def test_the_worklist_has_each_case_once(segmented: Path) -> None:
@@ -245,3 +254,22 @@ def test_a_failed_case_keeps_its_pseudonym(studies: Path, untrained_bundle: Path
     assert ">two<" not in page  # a NIfTI has no PatientID to replace, and is refused
     assert "unnamed" in page
     assert page.count("P-") >= 2
+
+
+def test_what_the_user_put_beside_the_results_stays(
+    phantom: PhantomStudy, images: Path, untrained_bundle: Path, tmp_path: Path
+) -> None:
+    case = tmp_path / "study"
+    case.mkdir()
+    for name in ("seg_ed_corrected.dcm", "notes.txt"):
+        (case / name).write_text("mine")
+    for name in ("report.html", "seg_phase_07.dcm"):
+        (case / name).write_text("of an earlier run")
+    write_results(case, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    assert (case / "seg_ed_corrected.dcm").read_text() == (case / "notes.txt").read_text() == "mine"
+    assert not (case / "seg_phase_07.dcm").exists()
+    options = ("--bundle", str(untrained_bundle), "--ed", "99")
+    result = CliRunner().invoke(cli.app, ["segment", str(images), "-o", str(tmp_path), *options])
+    assert result.exit_code == 1
+    assert "phase from 0 to 5" in result.output
+    assert not (case / "report.html").exists()  # it would be taken for this run's
