@@ -39,7 +39,7 @@ __all__ = [
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 SOURCE = "source.json"
-"""What `cmr report` needs of a case: where its images lie, paths of this machine not to be passed on; or its pseudonym."""
+"""What `cmr report` needs of a case: where its images lie (paths not to be passed on), or its pseudonym."""
 _WRITTEN = ("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm", "report.html")
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,15 @@ import numpy as np
 
 from pipeline.core.errors import GridError
 
-__all__ = ["APEX_TO_BASE_LPS", "Grid", "affine_from_dicom", "flip_ras_lps", "slice_normal", "spacing_of"]
+__all__ = [
+    "APEX_TO_BASE_LPS",
+    "Grid",
+    "affine_from_dicom",
+    "bounding_box",
+    "flip_ras_lps",
+    "slice_normal",
+    "spacing_of",
+]
 
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -84,6 +92,17 @@ def affine_from_dicom(
     lps[:3, 2] = slice_step
     lps[:3, 3] = position
     return flip_ras_lps(lps) + 0.0  # no negative zeros
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The box around all that is set in a mask of any shape; empty along every axis where nothing is.
+
+    >>> bounding_box(np.array([[False, True, True], [False, False, False]]))
+    (slice(0, 1, None), slice(1, 3, None))
+    """
+    axes = range(mask.ndim)
+    spans = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return tuple(slice(int(span[0]), int(span[-1]) + 1) if span.size else slice(0, 0) for span in spans)
 
 
 @dataclass(frozen=True, eq=False)

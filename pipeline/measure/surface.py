@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from pipeline.core.errors import GridError
-from pipeline.core.geometry import Grid
+from pipeline.core.geometry import Grid, bounding_box
 from pipeline.core.labels import STRUCTURES, UNLABELLED
 
 __all__ = ["SurfaceDistances", "surface_distances"]
@@ -58,7 +58,7 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray, grid: Grid) -> 
     for s in STRUCTURES:
         true, guess = truth == s.value, (prediction == s.value) & labelled
         if true.any() and guess.any():
-            box = _bounding_box(true | guess)
+            box = bounding_box(true | guess)
             found[s.name] = _between(true[box], guess[box], spacing)
         else:
             found[s.name] = SurfaceDistances(diagonal, diagonal, diagonal) if true.any() or guess.any() else None
@@ -74,10 +74,3 @@ def _between(true: np.ndarray, guess: np.ndarray, spacing: tuple[float, ...]) ->
         hd95_mm=float(max(np.percentile(there, 95), np.percentile(back, 95))),
         assd_mm=float(np.concatenate([there, back]).mean()),
     )
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box around all that is set; what lies beyond it changes no distance."""
-    axes = range(mask.ndim)
-    spans = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
-    return tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.core.errors import GridError
+from pipeline.core.geometry import bounding_box
 from pipeline.core.labels import BACKGROUND, LV, MYO, RV, STRUCTURES, UNLABELLED
 
 __all__ = ["keep_largest_component", "remove_impossible"]
@@ -49,7 +50,7 @@ def remove_impossible(labels: np.ndarray) -> np.ndarray:
     _require_four_axes(labels)
     cleaned = labels.copy()
     for phase in cleaned:
-        heart = phase[_bounding_box((phase != BACKGROUND) & (phase != UNLABELLED))]  # a view: changes reach `cleaned`
+        heart = phase[bounding_box((phase != BACKGROUND) & (phase != UNLABELLED))]  # a view: changes reach `cleaned`
         _remove_strays(heart)
         for enclosing in ((LV.value, MYO.value), (RV.value,)):
             _fill_holes(heart, enclosing)
@@ -110,13 +111,6 @@ def _fill_holes(phase: np.ndarray, enclosing: tuple[int, ...]) -> None:
         if is_background and hole.sum() <= MAX_HOLE * areas[hole.any(axis=(0, 1))].sum():
             beside = phase[ndimage.binary_dilation(hole, structure=_IN_PLANE) & ~hole]
             phase[hole] = np.bincount(beside).argmax()
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box around all that is set, empty where nothing is."""
-    axes = range(mask.ndim)
-    spans = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
-    return tuple(slice(int(span[0]), int(span[-1]) + 1) if span.size else slice(0, 0) for span in spans)
 
 
 def _require_four_axes(labels: np.ndarray) -> None:
