@@ -45,12 +45,15 @@ class CentreOnHeartd(MapTransform):
         self.pads = [BorderPad([*margin, 0, 0], mode=name) for name in mode]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Pad by the window's size on each side, so that no window leaves the image; then cut."""
+        """Pad by the window's size on each side, so that no window leaves the image; then cut.
+
+        The result is a copy: a view would carry the padded image, ten times its size, into the cache on disk.
+        """
         cut = dict(data)
         centre = heart_centre(convert_to_tensor(cut[self.label_key], track_meta=False))
         for key, pad in zip(self.key_iterator(cut), self.pads, strict=True):
             n_slices = cut[key].shape[3]
             low = [place + size - size // 2 for place, size in zip(centre, self.size, strict=True)]
             high = [start + size for start, size in zip(low, self.size, strict=True)]
-            cut[key] = SpatialCrop(roi_start=[*low, 0], roi_end=[*high, n_slices])(pad(cut[key]))
+            cut[key] = SpatialCrop(roi_start=[*low, 0], roi_end=[*high, n_slices])(pad(cut[key])).clone()
         return cut

@@ -49,3 +49,14 @@ def test_the_affine_follows() -> None:
     item = {"label": MetaTensor(label, affine=torch.from_numpy(affine))}
     found = CentreOnHeartd("label", label_key="label", size=(10, 10), mode=["constant"])(item)["label"]
     np.testing.assert_allclose(found.affine[:3, 3], [2.0 * (6 - 5), 2.0 * (22 - 5), 0.0])
+
+
+def test_the_padded_image_is_not_kept() -> None:
+    item = {
+        "image": MetaTensor(torch.rand(1, 20, 30, 2)),
+        "label": MetaTensor(_label(slice(4, 8), slice(20, 24))[:1, ..., :2]),
+    }
+    found = CentreOnHeartd(["image", "label"], label_key="label", size=(8, 6), mode=["minimum", "constant"])(item)
+    for key in ("image", "label"):
+        assert found[key].untyped_storage().nbytes() == 8 * 6 * 2 * found[key].element_size()
+        assert [operation["class"] for operation in found[key].applied_operations] == ["BorderPad", "SpatialCrop"]
