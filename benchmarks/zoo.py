@@ -2,9 +2,9 @@
 
     python benchmarks/zoo.py ACDC OUT [--epochs 1] [--only NAME ...] [--facts-only]
 
-Same split, same recipe, same budget (pixels of 2 mm, windows of 96, batches of 4); only the network differs. The cheapest
-come first. What is done is kept in OUT/<name>/zoo.json and not done again, so a run that was stopped goes on. The
-table goes to the screen and to OUT/zoo.md.
+Same split, same recipe, same budget (pixels of 2 mm, windows of 96, batches of 4); only the network differs. The
+cheapest come first. What is done is kept in OUT/<name>/zoo.json and not done again, so a run that was stopped goes on.
+The table goes to the screen and to OUT/zoo.md.
 """
 
 from __future__ import annotations

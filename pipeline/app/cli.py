@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from pathlib import Path
@@ -54,8 +55,8 @@ def segment(
     ] = None,
 ) -> None:
     """Segment studies: a folder each, with label map, measurements, DICOM SEG and SR and a report; and a worklist."""
+    from pipeline.app.choices import Choices
     from pipeline.app.predict import Segmenter, segment_path  # torch and MONAI load only when needed
-    from pipeline.app.results import Choices
     from pipeline.app.summary import case_json, case_line
 
     _log_to_stderr(quiet)
@@ -91,9 +92,9 @@ def report(
     identify: IdentifyOption = False,
 ) -> None:
     """Measure a case again, after its mask was corrected or its phases chosen otherwise, and write all that follows."""
+    from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
     from pipeline.app.predict import CaseResult
-    from pipeline.app.results import Choices
     from pipeline.app.summary import case_line
 
     _log_to_stderr(quiet=False)
@@ -287,6 +288,9 @@ def package(
 
 def main() -> None:
     """Run the command line; errors raised on purpose, and those of disks, end in one sentence and exit code 2."""
+    gc.set_threshold(
+        50_000
+    )  # loading torch and MONAI makes objects that stay: looking for garbage among them costs 1 s
     try:
         app()
     except Exception as error:

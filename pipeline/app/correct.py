@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, Choices, labels_digest, read_record, write_results
+from pipeline.app.choices import Choices
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_results
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.measure.measurements import measure_cine

@@ -19,14 +19,15 @@ import torch
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
+from pipeline.app.choices import Choices
 from pipeline.app.identity import with_pseudonym
 from pipeline.app.results import (
     MEASUREMENTS,
     SOURCE,
-    Choices,
     clear_results,
     labels_digest,
     software_versions,
+    write_measurements,
     write_results,
 )
 from pipeline.core.errors import ConfigError, PipelineError, own_error
@@ -157,11 +158,13 @@ class Segmenter:
             return CaseResult(case.name, folder)
         measured = json.loads(path.read_text(encoding="utf-8"))
         measured |= {"case": case.name, "corrected": False, **self.provenance}
-        with _quiet_reader():  # it has told all when the bundle read the same files
-            cine = read_cine(files, series_uid=self.series_uid)
         source = {"files": files if pseudonym is None else [], "series_uid": self.series_uid, "pseudonym": pseudonym}
         record = json.dumps(source | {"labels_sha256": labels_digest(labels)}, indent=2)
         (folder / SOURCE).write_text(record + "\n", encoding="utf-8")
+        if not choices.objects:
+            return CaseResult(case.name, folder, write_measurements(folder, measured))
+        with _quiet_reader():  # it has told all when the bundle read the same files
+            cine = read_cine(files, series_uid=self.series_uid)
         return CaseResult(case.name, folder, write_results(folder, cine, labels, measured, choices))
 
 

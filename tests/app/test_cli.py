@@ -84,6 +84,17 @@ def test_json_and_quiet(untrained_bundle: Path, studies: Path, tmp_path: Path) -
     assert _segment(source, *options, "--quiet")[1] == ""
 
 
+def test_without_objects_the_label_map_and_the_measurements_come_alone(
+    untrained_bundle: Path, studies: Path, tmp_path: Path
+) -> None:
+    options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle), "--no-objects")
+    assert _segment(str(studies / "one"), *options)[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    found = {path.name for path in (tmp_path / "one").iterdir()}
+    assert found == {"segmentation.nii.gz", "measurements.json", "source.json"}
+    assert json.loads((tmp_path / "one" / "measurements.json").read_text())["bundle"]["name"]
+
+
 def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
     options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
     code, _, err = _segment(str(studies / "one"), *options, "--series", "1.2.3")

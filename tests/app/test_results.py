@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 import pipeline.measure
 from pipeline.app import cli
+from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.predict import CaseResult
-from pipeline.app.results import Choices, write_results
+from pipeline.app.results import clear_results, write_measurements, write_results
 from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.measure.measurements import PhaseChoice, measure_cine
@@ -83,7 +84,14 @@ def test_all_phases_and_single_ones(phantom: PhantomStudy, images: Path, tmp_pat
     assert len(list(tmp_path.glob("seg_phase_*.dcm"))) == 6
     write_results(tmp_path, cine, labels, _measured(phantom), Choices())
     assert not list(tmp_path.glob("seg_phase_*.dcm"))  # of the earlier run
-    write_results(tmp_path, cine, labels, _measured(phantom), Choices(objects=False))
+
+
+def test_results_of_an_earlier_run_go_and_measurements_come_alone(
+    phantom: PhantomStudy, images: Path, tmp_path: Path
+) -> None:
+    write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    clear_results(tmp_path)
+    write_measurements(tmp_path, _measured(phantom))
     assert [path.name for path in tmp_path.iterdir()] == ["measurements.json"]
 
 
@@ -219,7 +227,7 @@ def test_a_report_is_made_even_where_an_object_fails(
     def refuse(*_: object, **__: object) -> Path:
         raise GridError("no such plane")
 
-    monkeypatch.setattr("pipeline.app.results.write_measurement_report", refuse)
+    monkeypatch.setattr("pipeline.app.objects.write_measurement_report", refuse)
     written = write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
     assert written["notes"][-1] == "not all DICOM objects are written: no such plane"
     assert (tmp_path / "report.html").is_file()

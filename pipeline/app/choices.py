@@ -1,0 +1,28 @@
+"""What a user may ask for when a study is segmented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.measure.measurements import PhaseChoice
+
+__all__ = ["Choices"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user asks for beyond a plain segmentation.
+
+    Attributes:
+        phases: phases given rather than found, and the formula of the body surface.
+        all_phases: a DICOM segmentation of every phase.
+        objects: DICOM segmentations, structured report and HTML report at all.
+        identify: print the patient's name, ID and birth date in the report.
+        pseudonym: stands for the patient in DICOM objects; `None` leaves the source's own.
+    """
+
+    phases: PhaseChoice = field(default_factory=PhaseChoice)
+    all_phases: bool = False
+    objects: bool = True
+    identify: bool = False
+    pseudonym: str | None = None
