@@ -85,9 +85,9 @@ class CineInferer(Inferer):
     """Runs a 2D network over every slice of every phase of a cine.
 
     Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones padded. With
-    `focus` that is done for the first phase alone; where the piece that it takes for the heart (`heart_piece`) fits
-    into one window with a margin, every phase is then run once, in the window around it, and what lies outside is
-    background. A heart moves by less than the margin.
+    `focus` that is done for the middle half of the first phase's slices alone; where the piece that it takes for the
+    heart (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
+    around it, and what lies outside is background. A heart moves by less than the margin.
 
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
@@ -96,7 +96,7 @@ class CineInferer(Inferer):
         amp: mixed precision where it pays.
         turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
             training has seen; mirror images are not, and the right ventricle has a side.
-        focus: find the heart in the first phase, and look at it alone; class 0 must be the background.
+        focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
         context: neighbouring slices on each side that the network sees as further channels.
         refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
     """
@@ -150,7 +150,8 @@ class CineInferer(Inferer):
         n_phases, size_x, size_y, n_slices = cine.shape
         stacks = cine.permute(0, 3, 1, 2)[:, neighbour_indices(n_slices, self.context)]
         slices = stacks.reshape(n_phases * n_slices, -1, size_x, size_y)
-        heart = self._find_heart(slices[:n_slices], forward) if self.focus else None
+        aside = n_slices // 4  # of the outer slices, where the heart is smallest: the search takes two fifths less
+        heart = self._find_heart(slices[aside : n_slices - aside], forward) if self.focus else None
         if heart is None:
             logits = self._run(slices, forward)
         else:

@@ -137,6 +137,14 @@ def test_a_stray_piece_does_not_distract_from_the_heart() -> None:
     assert found.sum() == 2 * 3 * 20 * 25
 
 
+def test_the_heart_is_looked_for_in_the_middle_half_of_the_slices() -> None:
+    cine = torch.zeros(1, 1, 150, 130, 8)
+    cine[0, :, 60:80, 50:75, 3:5] = 1.0
+    cine[0, :, 110:150, 95:130, :2] = 1.0  # larger, and below the heart
+    found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart)[0].argmax(0)
+    assert found.sum(dim=(0, 1)).tolist() == [0, 0, 0, 500, 500, 0, 0, 0]
+
+
 def test_neighbours_stand_beside_their_slice() -> None:
     cine = torch.randn(1, 2, 16, 16, 4)
     before, itself, after = (
