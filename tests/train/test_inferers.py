@@ -139,8 +139,8 @@ def test_a_stray_piece_does_not_distract_from_the_heart() -> None:
 
 def test_the_heart_is_looked_for_in_the_middle_half_of_the_slices() -> None:
     cine = torch.zeros(1, 1, 150, 130, 8)
-    cine[0, :, 60:80, 50:75, 3:5] = 1.0
-    cine[0, :, 110:150, 95:130, :2] = 1.0  # larger, and below the heart
+    cine[0, :, 110:130, 20:45, 3:5] = 1.0
+    cine[0, :, 50:80, 75:105, :2] = 1.0  # larger, nearer to the middle, and below the heart
     found = CineInferer((64, 64), amp=False, focus=True)(cine, _bright_is_heart)[0].argmax(0)
     assert found.sum(dim=(0, 1)).tolist() == [0, 0, 0, 500, 500, 0, 0, 0]
 
