@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.images import Cine
+from pipeline.phantom.dicom import LAYOUTS, write_study
+from pipeline.phantom.study import PhantomStudy
+from pipeline.read.cine import read_cine
+
 
 @pytest.fixture(scope="session")
 def cmr_data() -> Path:
@@ -15,3 +20,18 @@ def cmr_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real data: set CMR_DATA to the folder that holds acdc/ and sunnybrook/")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cine]:
+    """The module's own `study` as read from DICOM, by layout."""
+    folder = tmp_path_factory.mktemp("layouts")
+    for layout in LAYOUTS:
+        write_study(study, folder / layout, layout=layout)
+    return {layout: read_cine(folder / layout) for layout in LAYOUTS}
+
+
+@pytest.fixture(scope="module")
+def cine(cines: dict[str, Cine]) -> Cine:
+    """The module's own `study` as read from one DICOM series."""
+    return cines["one_series"]

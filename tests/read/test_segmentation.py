@@ -18,9 +18,8 @@ from pydicom.dataset import Dataset
 from pipeline.core.errors import ConfigError, GridError, HeaderError, LabelError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.dicom import LAYOUTS, write_study
+from pipeline.phantom.dicom import LAYOUTS
 from pipeline.phantom.study import PhantomStudy, make_cine
-from pipeline.read.cine import read_cine
 from pipeline.read.segmentation import read_segmentation
 from pipeline.write.dicom_seg import Algorithm, write_segmentation
 
@@ -31,19 +30,6 @@ PHASE = 2
 @pytest.fixture(scope="module")
 def study() -> PhantomStudy:
     return make_cine(make_patient(3), n_phases=3, n_slices=5, size=18, pixel_mm=13.0)
-
-
-@pytest.fixture(scope="module")
-def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cine]:
-    folder = tmp_path_factory.mktemp("layouts")
-    for layout in LAYOUTS:
-        write_study(study, folder / layout, layout=layout)
-    return {layout: read_cine(folder / layout) for layout in LAYOUTS}
-
-
-@pytest.fixture(scope="module")
-def cine(cines: dict[str, Cine]) -> Cine:
-    return cines["one_series"]
 
 
 @pytest.fixture

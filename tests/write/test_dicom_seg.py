@@ -17,7 +17,7 @@ from pipeline.core.geometry import Grid, flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.dicom import LAYOUTS, write_study
+from pipeline.phantom.dicom import LAYOUTS
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
 from pipeline.write import dicom_seg
@@ -31,20 +31,6 @@ ED, ES = 0, 2
 @pytest.fixture(scope="module")
 def study() -> PhantomStudy:
     return make_cine(make_patient(3), n_phases=4, n_slices=6, size=40, pixel_mm=6.0)
-
-
-@pytest.fixture(scope="module")
-def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cine]:
-    """The study as read from DICOM in every layout."""
-    folder = tmp_path_factory.mktemp("layouts")
-    for layout in LAYOUTS:
-        write_study(study, folder / layout, layout=layout)
-    return {layout: read_cine(folder / layout) for layout in LAYOUTS}
-
-
-@pytest.fixture(scope="module")
-def cine(cines: dict[str, Cine]) -> Cine:
-    return cines["one_series"]
 
 
 def checker_errors(path: Path) -> list[str]:

@@ -20,9 +20,8 @@ from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.dicom import LAYOUTS, write_study
+from pipeline.phantom.dicom import LAYOUTS
 from pipeline.phantom.study import PhantomStudy, make_cine
-from pipeline.read.cine import read_cine
 from pipeline.write import dicom_sr
 from pipeline.write.dicom_codes import CYCLE_POINT, structure_code
 from pipeline.write.dicom_headers import source_headers
@@ -35,19 +34,6 @@ ALGORITHM = Algorithm("some_bundle", "1.2.3")
 @pytest.fixture(scope="module")
 def study() -> PhantomStudy:
     return make_cine(make_patient(3), n_phases=10, n_slices=6, size=40, pixel_mm=6.0)
-
-
-@pytest.fixture(scope="module")
-def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cine]:
-    folder = tmp_path_factory.mktemp("layouts")
-    for layout in LAYOUTS:
-        write_study(study, folder / layout, layout=layout, extras=False)
-    return {layout: read_cine(folder / layout) for layout in LAYOUTS}
-
-
-@pytest.fixture(scope="module")
-def cine(cines: dict[str, Cine]) -> Cine:
-    return cines["one_series"]
 
 
 def measure(study: PhantomStudy, cine: Cine, **choice: Any) -> dict[str, Any]:
