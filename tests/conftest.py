@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,18 @@ def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict
 def cine(cines: dict[str, Cine]) -> Cine:
     """The module's own `study` as read from one DICOM series."""
     return cines["one_series"]
+
+
+@pytest.fixture(scope="session")
+def checker_errors() -> Callable[[Path, str], list[str]]:
+    """What dciodvfy calls an error in a file of the kind that it must take it for; skips where it is not installed."""
+
+    def errors(path: Path, kind: str) -> list[str]:
+        if shutil.which("dciodvfy") is None:
+            pytest.skip("needs dciodvfy, of the Debian package dicom3tools")
+        ran = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        lines = (ran.stdout + ran.stderr).splitlines()
+        assert any(kind in line for line in lines), lines
+        return [line for line in lines if line.startswith("Error")]
+
+    return errors

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -20,6 +21,7 @@ Layout = Literal["one_series", "series_per_slice", "series_per_phase", "enhanced
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 """One series with all; a series a slice; a series a phase; enhanced multi-frame, a file a phase; end-diastole alone."""
 
+_DIMENSIONS = ("StackID", "InStackPositionNumber", "TemporalPositionIndex")
 _MARK = "synthetic phantom, not a patient"
 
 
@@ -99,13 +101,17 @@ def _enhanced(study: PhantomStudy) -> Iterator[FileDataset]:
         frames = np.moveaxis(study.image.array[t], -1, 0)  # (Z, X, Y)
         dataset = _image(study, frames, series=10, name=f"short axis, {_MARK}", enhanced=True)
         dataset.InstanceNumber = t + 1
+        _describe_frames(dataset, study)
         shared = Dataset()
         measures, plane = Dataset(), Dataset()
-        measures.PixelSpacing = list(study.image.grid.spacing_mm[1::-1])
+        measures.PixelSpacing = _pixel_spacing(study)
         measures.SliceThickness = 8.0
         plane.ImageOrientationPatient = list(study.orientation.rows)
         shared.PixelMeasuresSequence = DicomSequence([measures])
         shared.PlaneOrientationSequence = DicomSequence([plane])
+        shared.FrameAnatomySequence = DicomSequence([_heart()])
+        shared.MRImageFrameTypeSequence = DicomSequence([_frame_type()])
+        shared.PixelValueTransformationSequence = DicomSequence([_stored_values()])
         dataset.SharedFunctionalGroupsSequence = DicomSequence([shared])
         groups = [_frame_group(study, t, k) for k in range(study.image.n_slices)]
         dataset.PerFrameFunctionalGroupsSequence = DicomSequence(groups)
@@ -117,7 +123,7 @@ def _frame_group(study: PhantomStudy, t: int, k: int) -> Dataset:
     content.StackID = "1"
     content.InStackPositionNumber = k + 1
     content.TemporalPositionIndex = t + 1
-    content.DimensionIndexValues = [1, k + 1, t + 1]
+    content.DimensionIndexValues = [1, k + 1, t + 1]  # as `_DIMENSIONS` names them
     plane.ImagePositionPatient = _position(study, k)
     heart.NominalCardiacTriggerDelayTime = _times(study)[t]
     heart.RRIntervalTimeNominal = 60_000.0 / study.patient.heart_rate_bpm
@@ -125,6 +131,51 @@ def _frame_group(study: PhantomStudy, t: int, k: int) -> Dataset:
     group.PlanePositionSequence = DicomSequence([plane])
     group.CardiacSynchronizationSequence = DicomSequence([heart])
     return group
+
+
+def _describe_frames(dataset: Dataset, study: PhantomStudy) -> None:
+    """What an enhanced image says of all its frames together."""
+    organisation = _uid(study.patient.seed, "dimensions")
+    dataset.DimensionOrganizationSequence = DicomSequence([Dataset()])
+    dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID = organisation
+    indices = []
+    for keyword in _DIMENSIONS:
+        index = Dataset()
+        index.DimensionOrganizationUID = organisation
+        index.DimensionIndexPointer = tag_for_keyword(keyword)
+        index.FunctionalGroupPointer = tag_for_keyword("FrameContentSequence")
+        indices.append(index)
+    dataset.DimensionIndexSequence = DicomSequence(indices)
+    dataset.update(_frame_type())
+    dataset.ImageType = dataset.pop("FrameType").value
+    dataset.ContentDate, dataset.ContentTime = dataset.StudyDate, dataset.StudyTime
+    dataset.ManufacturerModelName, dataset.DeviceSerialNumber, dataset.SoftwareVersions = "phantom", "0", "1"
+    dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
+    dataset.ContentQualification, dataset.ApplicableSafetyStandardAgency = "RESEARCH", "OTHER"
+    dataset.AcquisitionContextSequence = DicomSequence([])
+
+
+def _frame_type() -> Dataset:
+    kind = Dataset()
+    kind.FrameType = ["DERIVED", "PRIMARY", "CARDIAC", "NONE"]
+    kind.PixelPresentation, kind.VolumetricProperties = "MONOCHROME", "VOLUME"
+    kind.VolumeBasedCalculationTechnique, kind.ComplexImageComponent = "NONE", "MAGNITUDE"
+    kind.AcquisitionContrast = "UNKNOWN"
+    return kind
+
+
+def _heart() -> Dataset:
+    region, anatomy = Dataset(), Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "80891009", "SCT", "Heart"
+    anatomy.AnatomicRegionSequence = DicomSequence([region])
+    anatomy.FrameLaterality = "U"
+    return anatomy
+
+
+def _stored_values() -> Dataset:
+    values = Dataset()
+    values.RescaleIntercept, values.RescaleSlope, values.RescaleType = "0", "1", "US"
+    return values
 
 
 def _image(study: PhantomStudy, pixels: np.ndarray, *, series: int, name: str, enhanced: bool = False) -> FileDataset:
@@ -146,8 +197,11 @@ def _image(study: PhantomStudy, pixels: np.ndarray, *, series: int, name: str, e
     dataset.SeriesNumber, dataset.SeriesDescription = series, name
     dataset.ImageComments, dataset.BurnedInAnnotation = _MARK, "NO"
     dataset.HeartRate = round(study.patient.heart_rate_bpm)
-    dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER"]
-    dataset.ScanningSequence, dataset.SequenceVariant, dataset.MRAcquisitionType = "GR", "SS", "2D"
+    dataset.PositionReferenceIndicator, dataset.BodyPartExamined, dataset.PatientPosition = "", "HEART", "HFS"
+    if not enhanced:
+        dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER"]
+        dataset.ScanningSequence, dataset.SequenceVariant, dataset.MRAcquisitionType = "GR", "SS", "2D"
+        dataset.ScanOptions = dataset.EchoTime = dataset.RepetitionTime = dataset.EchoTrainLength = None
     stored = np.ascontiguousarray(np.swapaxes(pixels, -1, -2), dtype="<u2")
     dataset.Rows, dataset.Columns = stored.shape[-2:]
     if stored.ndim == 3:
@@ -155,7 +209,7 @@ def _image(study: PhantomStudy, pixels: np.ndarray, *, series: int, name: str, e
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, 0
-    dataset.PixelSpacing = list(study.image.grid.spacing_mm[1::-1])
+    dataset.PixelSpacing = _pixel_spacing(study)
     dataset.SliceThickness = "8"
     dataset.PixelData = stored.tobytes()
     return dataset
@@ -167,8 +221,14 @@ def _place(dataset: Dataset, study: PhantomStudy, position: Sequence[float]) -> 
 
 
 def _time(dataset: Dataset, study: PhantomStudy, t: int) -> None:
+    dataset.ScanOptions = "CG"  # cardiac gating
     dataset.TriggerTime = _times(study)[t]
     dataset.CardiacNumberOfImages = study.image.n_phases
+
+
+def _pixel_spacing(study: PhantomStudy) -> list[float]:
+    """Rows first, then columns, as short as a decimal string must be."""
+    return [round(float(spacing), 9) for spacing in study.image.grid.spacing_mm[1::-1]]
 
 
 def _times(study: PhantomStudy) -> tuple[float, ...]:

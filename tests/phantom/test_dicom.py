@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,14 @@ def test_files_say_that_they_are_synthetic_and_differ(study: PhantomStudy, tmp_p
     assert all("synthetic" in file.SeriesDescription and "not a patient" in file.ImageComments for file in files)
     assert len({file.SOPInstanceUID for file in files}) == len(files)
     assert len({file.StudyInstanceUID for file in files}) == 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_checker_finds_no_error(
+    study: PhantomStudy, tmp_path: Path, layout: str, checker_errors: Callable[[Path, str], list[str]]
+) -> None:
+    paths = write_study(study, tmp_path, layout=layout)
+    assert [error for path in (*paths[:5], paths[-1]) for error in checker_errors(path, "MRImage")] == []
 
 
 def test_the_same_study_gives_the_same_bytes(study: PhantomStudy, tmp_path: Path) -> None:
