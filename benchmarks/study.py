@@ -73,7 +73,7 @@ def main() -> None:
 def train(name: str, data: Path, out: Path, *, iterations: int) -> str:
     """Train by the very command that users have; a run that was stopped goes on."""
     recipe, version = name.split("_")
-    settings: dict[str, Any] = {"cache_dir": str(out / f"cache_{recipe}_{version}")}
+    settings: dict[str, Any] = {"cache_dir": str(out / f"cache_{recipe}")}
     if recipe == "protocol":
         arguments = ["--bundle", f"heart_mr_contour_segmentation_deeplab{version}"]
         settings |= STUDY | {"iterations": iterations}
