@@ -27,8 +27,8 @@ SMALLER = {"network_def#backbone": "resnet18", "batch_size": BATCH, "val_interva
 STUDY = SMALLER | {"resized_to": [257, 257, -1], "window": [257, 257], "crop": [129, 129]}
 """What is smaller than in 2017."""
 STUDY_RATES = {"v2": 5e-4, "v3": 5e-3}
-"""Higher than in 2017, since the iterations are fewer. At v3's rate v2, whose loss is the sum over four outputs and whose
-head is four branches without normalisation, stays worse than a network that finds no ring at all."""
+"""Higher than in 2017, since the iterations are fewer. At v3's rate v2, whose loss is the sum over four outputs and
+whose head is four branches without normalisation, stays worse than a network that finds no ring at all."""
 MODERN = SMALLER | {"spacing_mm": [1.5, 1.5, -1], "window": [144, 144], "learning_rate": 1e-3, "average_decay": 0.98}
 V3 = {"network_def#output_stride": 8}
 """DeepLab v2's own; half of the study's 16 at half of its pixels: a feature covers the same millimetres."""
