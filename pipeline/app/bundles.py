@@ -18,7 +18,6 @@ from pipeline.train.digests import WEIGHTS_DIGESTS
 __all__ = [
     "BUNDLES",
     "CONFIGS",
-    "DEFAULT_BUNDLE",
     "apply_overrides",
     "copy_bundle",
     "find_bundle",
@@ -31,7 +30,6 @@ BUNDLES = _ROOT / "bundles"
 """Where the bundles of this checkout lie."""
 CONFIGS = _ROOT / "configs"
 """Where the layers they are rendered from lie."""
-DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
 
 
 def find_bundle(bundle: str | Path) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from pipeline.app.bundle_commands import DEFAULT_BUNDLE, BundleOption, bundle_app
 from pipeline.core.errors import ConfigError, own_error
 
 if TYPE_CHECKING:
@@ -19,17 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 
-BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="name the patient in the report")]
-DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
 
 
 @app.command()
@@ -225,65 +223,6 @@ def demo(out: Annotated[Path, typer.Argument(help="folder to write to")]) -> Non
     from pipeline.app.demo import run_demo
 
     typer.echo(run_demo(out))
-
-
-@bundle_app.command()
-def render() -> None:
-    """Render all bundles of this checkout from configs/."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
-    from pipeline.app.render import bundle_names, render_bundle
-
-    for name in bundle_names(CONFIGS):
-        render_bundle(CONFIGS, name, BUNDLES / name)
-        typer.echo(f"rendered {BUNDLES / name}")
-
-
-@bundle_app.command()
-def check() -> None:
-    """Fail when a bundle differs from what configs/ render."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
-    from pipeline.app.render import outdated_files
-
-    outdated = outdated_files(CONFIGS, BUNDLES)
-    for path in outdated:
-        typer.echo(f"differs from what configs/ render: {path}; run `make bundles`", err=True)
-    if outdated:
-        raise typer.Exit(1)
-
-
-@bundle_app.command()
-def ship(
-    run: Annotated[Path, typer.Argument(help="folder of a trained bundle")],
-    bundle: BundleOption = DEFAULT_BUNDLE,
-) -> None:
-    """Give a bundle of this checkout the weights of a run, in half precision."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
-    from pipeline.app.ship import ship_weights
-
-    typer.echo(f"weights stored in {ship_weights(run, bundle, configs=CONFIGS, bundles=BUNDLES)}")
-
-
-@bundle_app.command()
-def ensemble(
-    runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, as the folds of a cross-validation")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
-) -> None:
-    """Make one bundle of several: its network is the mean of theirs."""
-    from pipeline.app.ensemble import make_ensemble
-
-    typer.echo(make_ensemble(runs, out))
-
-
-@bundle_app.command()
-def package(
-    bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the zip")] = Path("dist"),
-) -> None:
-    """Zip a trained bundle with everything it needs to run elsewhere."""
-    from pipeline.app.bundles import find_bundle
-    from pipeline.app.package import package_bundle
-
-    typer.echo(package_bundle(find_bundle(bundle), out))
 
 
 def main() -> None:

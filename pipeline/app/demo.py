@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.app.bundles import DEFAULT_BUNDLE, copy_bundle, find_bundle, run_workflow
+from pipeline.app.bundle_commands import DEFAULT_BUNDLE
+from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
 from pipeline.app.predict import CaseResult, Segmenter, segment_path
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES

@@ -9,7 +9,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from pipeline.app.bundles import DEFAULT_BUNDLE, copy_bundle, find_bundle
+from pipeline.app.bundle_commands import DEFAULT_BUNDLE
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_nifti
 from pipeline.phantom.dicom import write_study

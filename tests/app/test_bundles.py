@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from pipeline.app.bundles import DEFAULT_BUNDLE, apply_overrides, copy_bundle, find_bundle
+from pipeline.app.bundle_commands import DEFAULT_BUNDLE
+from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError
 
 

@@ -1,0 +1,74 @@
+"""`cmr bundle`: render, check, ship, average and package bundles; and the option that names one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["DEFAULT_BUNDLE", "BundleOption", "bundle_app"]
+
+DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
+BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
+
+bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)
+
+
+@bundle_app.command()
+def render() -> None:
+    """Render all bundles of this checkout from configs/."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.render import bundle_names, render_bundle
+
+    for name in bundle_names(CONFIGS):
+        render_bundle(CONFIGS, name, BUNDLES / name)
+        typer.echo(f"rendered {BUNDLES / name}")
+
+
+@bundle_app.command()
+def check() -> None:
+    """Fail when a bundle differs from what configs/ render."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.render import outdated_files
+
+    outdated = outdated_files(CONFIGS, BUNDLES)
+    for path in outdated:
+        typer.echo(f"differs from what configs/ render: {path}; run `make bundles`", err=True)
+    if outdated:
+        raise typer.Exit(1)
+
+
+@bundle_app.command()
+def ship(
+    run: Annotated[Path, typer.Argument(help="folder of a trained bundle")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+) -> None:
+    """Give a bundle of this checkout the weights of a run, in half precision."""
+    from pipeline.app.bundles import BUNDLES, CONFIGS
+    from pipeline.app.ship import ship_weights
+
+    typer.echo(f"weights stored in {ship_weights(run, bundle, configs=CONFIGS, bundles=BUNDLES)}")
+
+
+@bundle_app.command()
+def ensemble(
+    runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, as the folds of a cross-validation")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
+) -> None:
+    """Make one bundle of several: its network is the mean of theirs."""
+    from pipeline.app.ensemble import make_ensemble
+
+    typer.echo(make_ensemble(runs, out))
+
+
+@bundle_app.command()
+def package(
+    bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the zip")] = Path("dist"),
+) -> None:
+    """Zip a trained bundle with everything it needs to run elsewhere."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.package import package_bundle
+
+    typer.echo(package_bundle(find_bundle(bundle), out))
