@@ -233,7 +233,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        reason = own_error(error) or (error if isinstance(error, OSError) else None)
+        reason = own_error(error)
         if reason is None:
             raise
         typer.echo(f"cmr: {reason}", err=True)

@@ -82,16 +82,17 @@ class BundleError(PipelineError):
     """A bundle is incomplete, or does not fit this version of the library."""
 
 
-def own_error(error: BaseException) -> PipelineError | None:
-    """Find our error beneath what others wrapped around it, as MONAI does in transforms and configurations.
+def own_error(error: BaseException) -> PipelineError | OSError | None:
+    """Find our error, or the disk's, beneath what others wrapped around it, as MONAI does in transforms.
 
     Args:
         error: what was caught.
 
     Returns:
-        The first error of this tree along the chain of causes; `None` where there is none.
+        The first error of this tree, or of the operating system (no space, no permission), along the chain of causes;
+        `None` where there is neither.
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, PipelineError):
+    while cause is not None and not isinstance(cause, PipelineError | OSError):
         cause = cause.__cause__
     return cause

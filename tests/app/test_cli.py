@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_without_objects_the_label_map_and_the_measurements_come_alone(
     found = {path.name for path in (tmp_path / "one").iterdir()}
     assert found == {"segmentation.nii.gz", "measurements.json", "source.json"}
     assert json.loads((tmp_path / "one" / "measurements.json").read_text())["bundle"]["name"]
+
+
+def test_a_full_disk_is_called_by_its_name(
+    untrained_bundle: Path, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("pipeline.write.transforms.write_label_map", full)  # within a transform: MONAI wraps the error
+    options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    code, _, err = _segment(str(studies / "two.nii.gz"), *options)
+    assert code == 1
+    assert "two: FAILED: [Errno 28] No space left on device" in err
 
 
 def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
