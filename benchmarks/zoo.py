@@ -2,9 +2,9 @@
 
     python benchmarks/zoo.py ACDC OUT [--epochs 1] [--only NAME ...] [--facts-only]
 
-Same split, same recipe, same budget (pixels of 2 mm, windows of 96, batches of 4); only the network differs. The
-cheapest come first. What is done is kept in OUT/<name>/zoo.json and not done again, so a run that was stopped goes on.
-The table goes to the screen and to OUT/zoo.md.
+Same split, same recipe, same budget (one pass; pixels of 2 mm, windows of 96, batches of 4 slices, or of one stack of
+8); only the network differs. The cheapest come first. What is done is kept in OUT/<name>/zoo.json and not done again,
+so a run that was stopped goes on. The table goes to the screen and to OUT/zoo.md.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from pipeline.networks.registry import NETWORKS, build_network
 from pipeline.train.inferers import AutocastInferer
 
 SIZE = 256
-TIMED_BATCH = 8
+TIMED_BATCH = 8  # slices, or one stack of them
 TRAINED_BATCH = 4  # the more steps in a budget this small
+TRAINED_STACKS = 1
 COLUMNS = ("network", "million parameters", "GFLOPs", "field of view", "ms a slice", "Dice", "IoU")
 
 
@@ -62,13 +63,13 @@ def network_facts(name: str) -> dict[str, Any]:
     torch.manual_seed(0)
     network = build_network(name, 1, 4).eval()
     with FlopCounterMode(display=False) as counter, torch.device("meta"), torch.inference_mode():
-        build_network(name, 1, 4).eval()(torch.empty(1, 1, SIZE, SIZE))
+        build_network(name, 1, 4).eval()(_slices(name))
     return {
         "network": name,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "gflops": counter.get_total_flops() / 1e9,
-        "field_of_view": _field_of_view(network),
-        "ms_a_slice": _ms_a_slice(network),
+        "gflops": counter.get_total_flops() / TIMED_BATCH / 1e9,
+        "field_of_view": _field_of_view(network, name),
+        "ms_a_slice": _ms_a_slice(network, name),
     }
 
 
@@ -78,7 +79,8 @@ def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
     Raises:
         SystemExit: the command failed.
     """
-    settings = [f"epochs={epochs}", f"val_interval={epochs}", f"batch_size={TRAINED_BATCH}", "learning_rate=0.001"]
+    batch = TRAINED_STACKS if NETWORKS[name].in_3d else TRAINED_BATCH
+    settings = [f"epochs={epochs}", f"val_interval={epochs}", f"batch_size={batch}", "learning_rate=0.001"]
     settings += ["spacing_mm=[2.0,2.0,-1]", "window=[96,96]", f"cache_dir={out / 'cache'}"]
     settings.append("average_decay=0.95")  # a longer memory would still hold the untrained weights
     command = [sys.executable, "-m", "pipeline", "train", "--data", data, "--out", out / name, "--network", name]
@@ -92,22 +94,28 @@ def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
     return {"epochs": epochs, "minutes": minutes, **json.loads((out / name / "eval" / "validation.json").read_text())}
 
 
-def _field_of_view(network: torch.nn.Module) -> int:
+def _slices(name: str) -> torch.Tensor:
+    """What a network is measured with: `TIMED_BATCH` slices, (N, 1, X, Y), for those in 3D in one stack."""
+    slices = torch.randn(TIMED_BATCH, 1, SIZE, SIZE)
+    return slices.permute(1, 2, 3, 0).unsqueeze(0) if NETWORKS[name].in_3d else slices
+
+
+def _field_of_view(network: torch.nn.Module, name: str) -> int:
     """Pixels along X of a slice on which the middle pixel's logits depend, measured by gradient; at most `SIZE`.
 
     0 where there is no such path: a detector paints its regions, and an untrained one finds none.
     """
-    x = torch.randn(1, 1, SIZE, SIZE, requires_grad=True)
+    x = _slices(name)[:1].requires_grad_()
     network(x)[0, :, SIZE // 2, SIZE // 2].sum().backward()
     assert x.grad is not None
-    hit = x.grad[0, 0].abs().sum(1).nonzero()
+    hit = x.grad[0, 0].abs().flatten(1).sum(1).nonzero()
     return int(hit.max() - hit.min() + 1) if len(hit) else 0
 
 
-def _ms_a_slice(network: torch.nn.Module, repeats: int = 3) -> float:
+def _ms_a_slice(network: torch.nn.Module, name: str, repeats: int = 3) -> float:
     """Median time of inference in the bundles' number format and memory layout, after one run to warm up."""
-    network, images = network.to(memory_format=torch.channels_last), torch.randn(TIMED_BATCH, 1, SIZE, SIZE)
-    images = images.to(memory_format=torch.channels_last)
+    layout = torch.channels_last_3d if NETWORKS[name].in_3d else torch.channels_last
+    network, images = network.to(memory_format=layout), _slices(name).to(memory_format=layout)
     times = []
     with torch.inference_mode():
         for _ in range(repeats + 1):

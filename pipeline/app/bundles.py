@@ -110,7 +110,7 @@ def named_network(name: str) -> dict[str, Any]:
             "out_channels": "@n_classes",
             **NETWORKS[name].options(),
         },
-        **NETWORKS[name].training,
+        **NETWORKS[name].entries,
     }
 
 

@@ -16,8 +16,9 @@ from pipeline.train.digests import state_digest
 
 __all__ = ["make_ensemble"]
 
-_SHARED = ("image_transforms", "spacing_mm", "n4", "normalisation", "training_mean", "window", "context", "n_classes")
-"""What the members must agree on: they look at the same tensor, and mean the same classes."""
+_PREPARATION = ("image_transforms", "spacing_mm", "n4", "normalisation", "training_mean", "window", "context")
+_SHARED = (*_PREPARATION, "n_classes", "inferer")
+"""What the members must agree on: they look at the same tensor, in 2D or 3D, and mean the same classes."""
 
 
 def make_ensemble(runs: Sequence[Path], out: Path) -> Path:

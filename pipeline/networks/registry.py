@@ -1,8 +1,8 @@
 """Networks by name: the one word by which a configuration or `cmr train --network` chooses one.
 
-Every network here takes slices (N, in_channels, X, Y) and gives logits (N, out_channels, X, Y). Built with nothing but
-the two channel counts it has the dimensions of its paper; where those are a choice among several, as of backbones, the
-settings say which.
+Every network here takes slices (N, in_channels, X, Y) and gives logits (N, out_channels, X, Y); those in 3D take and
+give stacks, with a last axis Z. Built with nothing but the two channel counts a network has the dimensions of its
+paper; where those are a choice among several, as of backbones, the settings say which.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ class Design:
         paper: who described it, and when.
         note: what defines it, in one line.
         settings: given to the class beside the channel counts.
-        training: entries of a training's configuration that it needs otherwise, id -> value.
+        entries: of a bundle's configurations that it needs otherwise, id -> value.
+        in_3d: whether it takes stacks.
     """
 
     target: str
     paper: str
     note: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    entries: Mapping[str, Any] = field(default_factory=dict)
+    in_3d: bool = False
 
     @property
     def make(self) -> Callable[..., nn.Module]:
@@ -78,6 +80,26 @@ def _prepared_by(target: str) -> dict[str, Any]:
     """The entry of a training that makes network input of a batch: `target` around the usual augmentation."""
     usual = {"_target_": "pipeline.train.batches.PrepareAugmentedBatch", "augment": "@augment"}
     return {"train#trainer#prepare_batch": {"_target_": target, "prepare": usual}}
+
+
+_STACKS = {
+    "train#dataset": {
+        "_target_": "pipeline.train.stacks.StackDataset",
+        "data": "$@split[0]",
+        "transform": "@train#preprocessing",
+        "cache_dir": "$@cache_dir + '/train'",
+        "context": "@context",
+        "depth": 8,
+    },
+    **_prepared_by("pipeline.train.stacks.PrepareStacks"),
+    "batch_size": 2,
+    "validate#inferer#_target_": "pipeline.train.stacks.StackInferer",
+    "inferer#_target_": "pipeline.train.stacks.StackInferer",
+    "memory_format": "$torch.channels_last_3d",
+    "network_data_format#inputs#image#spatial_shape": ["n", "n", "n"],
+    "network_data_format#outputs#pred#spatial_shape": ["n", "n", "n"],
+}
+"""Entries of every network in 3D: a batch is two stacks of eight slices."""
 
 
 NETWORKS: Mapping[str, Design] = MappingProxyType(
@@ -206,6 +228,20 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "U-Net with legs: pooled inputs, side outputs; normalised here",
             {"batch_norm": True},
         ),
+        "unet3d": Design(
+            "pipeline.networks.volumetric:UNet3D",
+            "Cicek et al. 2016",
+            "U-Net in 3D, over stacks of slices",
+            entries=_STACKS,
+            in_3d=True,
+        ),
+        "vnet": Design(
+            "pipeline.networks.volumetric:VNet",
+            "Milletari et al. 2016",
+            "residual blocks of 5x5x5 convolutions in 3D, over stacks of slices",
+            entries=_STACKS,
+            in_3d=True,
+        ),
         "ternausnet11": Design(
             "pipeline.networks.encoder_unets:TernausNet",
             "Iglovikov and Shvets 2018",
@@ -258,7 +294,7 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.mask_rcnn:MaskRCNN",
             "He et al. 2017",
             "detector with a mask branch: each structure an instance, its best box and the mask in it",
-            training={
+            entries={
                 "loss_function": {"_target_": "pipeline.train.instances.SumOfTerms"},
                 **_prepared_by("pipeline.train.instances.PrepareWithLabels"),
             },
@@ -267,7 +303,7 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.wnet:WNet",
             "Xia and Kulis 2017",
             "two U-Nets that learn segments without labels; the segments have no names, so Dice says nothing",
-            training={
+            entries={
                 "loss_function": {"_target_": "pipeline.train.unsupervised.CutAndReconstruction"},
                 **_prepared_by("pipeline.train.unsupervised.PrepareWithoutLabels"),
             },

@@ -87,12 +87,13 @@ class AugmentBatch:
         Args:
             image: (N, C, X, Y) float, normalised; C neighbouring slices, changed alike. What lies outside it takes
                 each slice's lowest value.
-            label: (N, 1, X, Y) integers; outside is 0, background.
+            label: (N, 1, X, Y) integers, or (N, C, X, Y) with one of each slice; outside is 0, background.
 
         Returns:
-            (N, C, x, y) and (N, 1, x, y) of `size`, types kept; labels by nearest neighbour.
+            (N, C, x, y) and (N, 1 or C, x, y) of `size`, types kept; labels by nearest neighbour.
         """
-        image = torch.where(_chosen(image, self.strength.p_stack_turn) > 0, image.flip(1), image)
+        turned = _chosen(image, self.strength.p_stack_turn) > 0
+        image, label = (torch.where(turned, one.flip(1), one) for one in (image, label))
         grid = self._sampling_grid(image)
         floor = image.amin((2, 3), keepdim=True)
         moved = functional.grid_sample(image - floor, grid, mode="bilinear", align_corners=False) + floor

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _VOLUMES_A_PROCESS = 8
 """A process takes some seconds to start: as long as preparing about three volumes does."""
 
-__all__ = ["PreparedDataset", "SliceDataset", "content_key"]
+__all__ = ["PreparedDataset", "SliceDataset", "content_key", "labelled_stacks"]
 
 
 def content_key(item: Mapping[str, Any]) -> bytes:
@@ -152,15 +152,28 @@ def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
+def labelled_stacks(volume: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Image (Z, X, Y) float32 and label (Z, X, Y) uint8 of each phase in which something is labelled.
+
+    Args:
+        volume: tensors (T, X, Y, Z) under `image` and `label`.
+    """
+    images, labels = _stacks(volume["image"]).float(), _stacks(volume["label"]).to(torch.uint8)
+    return [(image, label) for image, label in zip(images, labels, strict=True) if _any_labelled(label)]
+
+
 def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, int, torch.Tensor]]:
     """The stack (Z, X, Y) of each slice's phase, the slice's place in it, and its label (1, X, Y), where it has one."""
-    images, labels = _stacks(volume["image"]).float(), _stacks(volume["label"]).to(torch.uint8)
     return [
         (stack, place, label[place, None])
-        for stack, label in zip(images, labels, strict=True)
+        for stack, label in labelled_stacks(volume)
         for place in range(len(stack))
-        if bool((label[place] != UNLABELLED).any())
+        if _any_labelled(label[place])
     ]
+
+
+def _any_labelled(label: torch.Tensor) -> bool:
+    return bool((label != UNLABELLED).any())
 
 
 def _stacks(volume: torch.Tensor) -> torch.Tensor:

@@ -149,14 +149,13 @@ class CineInferer(Inferer):
         """One cine (T, X, Y, Z) to logits (T*C, X, Y, Z)."""
         n_phases, size_x, size_y, n_slices = cine.shape
         stacks = cine.permute(0, 3, 1, 2)[:, neighbour_indices(n_slices, self.context)]
-        slices = stacks.reshape(n_phases * n_slices, -1, size_x, size_y)
         aside = n_slices // 4  # of the outer slices, where the heart is smallest: the search takes two fifths less
-        heart = self._find_heart(slices[aside : n_slices - aside], forward) if self.focus else None
+        heart = self._find_heart(stacks[0, aside : n_slices - aside], forward) if self.focus else None
         if heart is None:
-            logits = self._run(slices, forward)
+            logits = self._run(stacks, forward)
         else:
-            inside = self._run(slices[:, :, heart[0], heart[1]], forward)
-            logits = inside.new_full((len(slices), inside.shape[1], size_x, size_y), -_CERTAIN)
+            inside = self._run(stacks[..., heart[0], heart[1]], forward)
+            logits = inside.new_full((*inside.shape[:2], size_x, size_y), -_CERTAIN)
             logits[:, 0] = _CERTAIN
             logits[:, :, heart[0], heart[1]] = inside
         stacked = logits.reshape(n_phases, n_slices, -1, size_x, size_y)
@@ -170,12 +169,12 @@ class CineInferer(Inferer):
         sizes = slices.shape[2:]
         if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
             return None
-        labels = self._run(slices, forward).argmax(1)
+        labels = self._run(slices[None], forward).argmax(1)
         first = self._window_around(labels)
         if first is None:
             return None
         labels = torch.zeros_like(labels)
-        labels[:, first[0], first[1]] = self._run(slices[:, :, first[0], first[1]], forward).argmax(1)
+        labels[:, first[0], first[1]] = self._run(slices[None, :, :, first[0], first[1]], forward).argmax(1)
         return self._window_around(labels) or first
 
     def _window_around(self, labels: torch.Tensor) -> tuple[slice, slice] | None:
@@ -193,8 +192,12 @@ class CineInferer(Inferer):
             places.append(slice(start, min(start + window, size)))
         return places[0], places[1]
 
-    def _run(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
-        return torch.cat([self._refined(chunk, forward) for chunk in slices.split(self.batch_slices)])
+    def _run(self, stacks: torch.Tensor, forward: Forward) -> torch.Tensor:
+        """Stacks (T, Z, 1 + 2 * context, X, Y) to logits (T*Z, C, X, Y)."""
+        return torch.cat([self._refined(batch, forward) for batch in self._batches(stacks)])
+
+    def _batches(self, stacks: torch.Tensor) -> Sequence[torch.Tensor]:
+        return stacks.flatten(0, 1).split(self.batch_slices)
 
     def _refined(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
         logits = self._average_over_turns(slices, forward)
@@ -202,15 +205,17 @@ class CineInferer(Inferer):
 
     def _average_over_turns(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
         turned = [
-            rotate(self._slide(rotate(slices, degrees=angle), forward), degrees=-angle) for angle in self.turns_deg
+            rotate(self._slide(rotate(slices, degrees=angle), forward, n_windows=self.batch_slices), degrees=-angle)
+            for angle in self.turns_deg
         ]
         return torch.stack(turned).mean(0)
 
-    def _slide(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+    def _slide(self, slices: torch.Tensor, forward: Forward, *, n_windows: int) -> torch.Tensor:
+        """Slices (N, C, X, Y) to logits of the same size, so many windows at once."""
         logits = sliding_window_inference(
             slices,
             roi_size=self.roi_size,
-            sw_batch_size=self.batch_slices,
+            sw_batch_size=n_windows,
             predictor=forward,
             overlap=self.overlap,
             mode="gaussian",

@@ -190,17 +190,18 @@ def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
 def test_a_training_with_another_network_and_settings_of_its_own(studies: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", n_patients=3, seed=0, n_phases=2, n_slices=3, size=48, pixel_mm=5.0, step_mm=18.0)
     settings = ["epochs=1", "batch_size=4", "val_interval=1", "window=[64,64]", "spacing_mm=[4,4,-1]"]
-    for network in ("pspnet", "mask_rcnn", "wnet", "linknet34"):
+    for network in ("pspnet", "mask_rcnn", "wnet", "unet3d", "linknet34"):
         options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / network), "--network", network]
-        own = "network_def#backbone=resnet18" if network != "wnet" else "network_def#base_channels=4"
+        own = "network_def#base_channels=4" if network in ("wnet", "unet3d") else "network_def#backbone=resnet18"
         result = runner.invoke(cli.app, ["train", *options, *(part for s in [*settings, own] for part in ("--set", s))])
         assert result.exit_code == 0, result.exception
         inference = json.loads((tmp_path / network / "configs" / "inference.json").read_text())
         assert inference["network_def"]["name"] == network
         assert inference["network_def"].get("backbone", "resnet18") == "resnet18"
         assert (tmp_path / network / "eval" / "validation.json").is_file()
-    code, out, _ = _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(tmp_path / "linknet34"))
-    assert (code, "not for diagnosis" in out) == (0, True)
+    for network in ("linknet34", "unet3d"):
+        code, out, _ = _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(tmp_path / network))
+        assert (code, "not for diagnosis" in out) == (0, True)
 
 
 def test_networks_are_listed_and_another_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from pipeline.networks.registry import NETWORKS, build_network
 def test_every_name_gives_logits_of_the_inputs_size(name: str) -> None:
     with torch.device("meta"):  # shapes without arithmetic: the paper's full dimensions cost nothing
         network = build_network(name, 1, 4).eval()
-        assert network(torch.empty(2, 1, 176, 176)).shape == (2, 4, 176, 176)
+        size = (176, 176, 10) if NETWORKS[name].in_3d else (176, 176)
+        assert network(torch.empty(2, 1, *size)).shape == (2, 4, *size)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -59,6 +59,15 @@ def test_a_stack_turned_over_swaps_the_neighbours() -> None:
     torch.testing.assert_close(AugmentBatch((4, 4), **STILL)(stack, label)[0], stack)
 
 
+def test_labels_of_a_stack_turn_over_with_it() -> None:
+    stack, labels = torch.randn(8, 3, 4, 4), torch.arange(3).view(1, 3, 1, 1).expand(8, 3, 4, 4)
+    turned, turned_labels = AugmentBatch((4, 4), **STILL | {"p_stack_turn": 0.5})(stack, labels)
+    for sample in range(8):
+        over = bool(turned_labels[sample, 0, 0, 0] == 2)
+        torch.testing.assert_close(turned[sample], stack[sample].flip(0) if over else stack[sample])
+        torch.testing.assert_close(turned_labels[sample], labels[sample].flip(0) if over else labels[sample])
+
+
 def test_label_follows_its_image() -> None:
     torch.manual_seed(0)
     image, label = AugmentBatch((64, 64), **(STILL | {"p_spatial": 1.0}))(*_batch(16))
