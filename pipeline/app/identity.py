@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from pipeline.core.quiet import quiet_dicom
 from pipeline.read.discover import Case
 from pipeline.read.headers import read_header, text
 
-__all__ = ["identity_of", "pseudonym_of", "with_pseudonym"]
+__all__ = ["identity_of", "pseudonym_of", "with_pseudonym", "without_paths"]
 
 _LENGTH = 10
 """Hexadecimal digits: two of a million patients get the same with a probability of one half."""
@@ -58,6 +60,21 @@ def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
             pseudonym = pseudonym_of(patient, secret=secret)
             return replace(case, name=f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"), pseudonym
     raise ConfigError(f"a pseudonym stands for a DICOM PatientID, got none in {len(case.files)} file(s)")
+
+
+def without_paths(sentence: str, files: Iterable[Path]) -> str:
+    """A sentence in which neither the files' names nor their folders stand, for both often name a patient.
+
+    A name of digits alone stays: it could not be told from a count.
+
+    >>> without_paths("cannot be decoded [/in/Doe/a1.dcm]", [Path("/in/Doe/a1.dcm")])
+    'cannot be decoded [...]'
+    """
+    files = list(files)
+    known = {str(place) for file in files for place in (file, *file.parents) if place.name}
+    known |= {file.name for file in files if not file.stem.isdigit()}
+    longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence) if known else sentence
 
 
 def _ids(file: Path) -> tuple[str, str]:

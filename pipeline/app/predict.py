@@ -20,7 +20,7 @@ from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.choices import Choices
-from pipeline.app.identity import with_pseudonym
+from pipeline.app.identity import with_pseudonym, without_paths
 from pipeline.app.results import (
     MEASUREMENTS,
     SOURCE,
@@ -171,6 +171,8 @@ class Segmenter:
 def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
     """Segment every case found at a path; a case that fails is reported in its result, and the rest go on.
 
+    Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log's does.
+
     Args:
         segmenter: the loaded bundle.
         path: DICOM file or folder, NIfTI file, or a folder of either.
@@ -184,7 +186,8 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
         except Exception as error:
             name, sentence = _name_of_failed(segmenter, case), _sentence(error)
             _log.error("%s: %s", name, sentence)
-            yield CaseResult(name, segmenter.output_dir / name, error=sentence)
+            kept = sentence if segmenter.secret is None else without_paths(sentence, case.files)
+            yield CaseResult(name, segmenter.output_dir / name, error=kept)
 
 
 def _name_of_failed(segmenter: Segmenter, case: Case) -> str:

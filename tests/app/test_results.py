@@ -253,7 +253,9 @@ def test_the_worklist_has_each_case_once(segmented: Path) -> None:
     assert "1 studies" in text or "1 study" in text
 
 
-def test_a_failed_case_keeps_its_pseudonym(studies: Path, untrained_bundle: Path, tmp_path: Path) -> None:
+def test_a_failed_case_keeps_its_pseudonym(
+    studies: Path, untrained_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     options = ("--bundle", str(untrained_bundle), "--pseudonym", "a secret")
     result = CliRunner().invoke(cli.app, ["segment", str(studies), "-o", str(tmp_path), *options])
     assert result.exit_code == 1
@@ -262,6 +264,8 @@ def test_a_failed_case_keeps_its_pseudonym(studies: Path, untrained_bundle: Path
     assert ">two<" not in page  # a NIfTI has no PatientID to replace, and is refused
     assert "unnamed" in page
     assert page.count("P-") >= 2
+    assert str(studies) not in page
+    assert str(studies / "broken") in caplog.text  # whoever runs it has to find the file
 
 
 def test_what_the_user_put_beside_the_results_stays(
