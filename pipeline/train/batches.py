@@ -1,14 +1,15 @@
-"""The step between data loader and network: to the device, augmented there as one batch."""
+"""The step between data loader and network: to the device, augmented there as one batch, and whatever else it takes."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from monai.engines import PrepareBatch
 
-__all__ = ["PrepareAugmentedBatch"]
+__all__ = ["PrepareAugmentedBatch", "PrepareFurther"]
 
 
 class PrepareAugmentedBatch(PrepareBatch):
@@ -33,3 +34,28 @@ class PrepareAugmentedBatch(PrepareBatch):
         image = batchdata["image"].to(device=device, non_blocking=non_blocking, **kwargs)
         label = batchdata["label"].to(device=device, non_blocking=non_blocking)
         return self.augment(image, label)
+
+
+class PrepareFurther(PrepareBatch):
+    """A `prepare_batch` hook laid over another one, for networks that learn from something else than (image, label).
+
+    Args:
+        prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
+    """
+
+    def __init__(self, prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.prepare = prepare
+
+    def __call__(
+        self,
+        batchdata: dict[str, torch.Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """Return what `further` makes of image and label; arguments go to `prepare`."""
+        return self.further(*self.prepare(batchdata, device, non_blocking, **kwargs))
+
+    @abstractmethod
+    def further(self, image: torch.Tensor, label: torch.Tensor) -> tuple[Any, ...]:
+        """What MONAI's trainer takes: input and target, or these and the network's further arguments."""

@@ -6,40 +6,29 @@ Such a network gives, in training, the terms of its loss for (images, labels). M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.engines import PrepareBatch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.train.batches import PrepareFurther
 
 __all__ = ["PrepareWithLabels", "SumOfTerms"]
 
-Batch = dict[str, torch.Tensor]
 Prepared = tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...], dict[str, Any]]
 
 
-class PrepareWithLabels(PrepareBatch):
+class PrepareWithLabels(PrepareFurther):
     """MONAI's `prepare_batch` hook that gives a network its labels beside the images.
 
     Args:
         prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
     """
 
-    def __init__(self, prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
-        self.prepare = prepare
-
-    def __call__(
-        self,
-        batchdata: Batch,
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> Prepared:
-        """Return image, label, and for the network's call the label once more; arguments go to `prepare`."""
-        image, label = self.prepare(batchdata, device, non_blocking, **kwargs)
+    def further(self, image: torch.Tensor, label: torch.Tensor) -> Prepared:
+        """Return image, label, and for the network's call the label once more."""
         return image, label, (label,), {}
 
 

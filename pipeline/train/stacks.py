@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.engines import PrepareBatch
 from torch.utils.data import Dataset
 
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.core.labels import UNLABELLED
+from pipeline.train.batches import PrepareFurther
 from pipeline.train.datasets import PreparedDataset, labelled_stacks
 from pipeline.train.inferers import CineInferer, Forward
 
@@ -70,25 +70,15 @@ class StackDataset(Dataset):
         return {"image": image[places.clamp(max=last)], "label": chosen}
 
 
-class PrepareStacks(PrepareBatch):
+class PrepareStacks(PrepareFurther):
     """MONAI's `prepare_batch` hook that gives stacks their third axis.
 
     Args:
         prepare: makes (image (N, Z, X, Y), label (N, Z, X, Y)) of a batch, as `PrepareAugmentedBatch` does.
     """
 
-    def __init__(self, prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
-        self.prepare = prepare
-
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image and label, (N, 1, X, Y, Z) each; arguments go to `prepare`."""
-        image, label = self.prepare(batchdata, device, non_blocking, **kwargs)
+    def further(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image and label, (N, 1, X, Y, Z) each."""
         return _as_volumes(image), _as_volumes(label)
 
 

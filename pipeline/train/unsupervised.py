@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from monai.engines import PrepareBatch
 from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.wnet import SoftNormalisedCut
+from pipeline.train.batches import PrepareFurther
 
 __all__ = ["CutAndReconstruction", "PrepareWithoutLabels"]
 
 
-class PrepareWithoutLabels(PrepareBatch):
+class PrepareWithoutLabels(PrepareFurther):
     """MONAI's `prepare_batch` hook that puts the image in the label's place.
 
     Args:
         prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
     """
 
-    def __init__(self, prepare: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> None:
-        self.prepare = prepare
-
-    def __call__(
-        self,
-        batchdata: dict[str, torch.Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the image twice; arguments go to `prepare`, whose label is dropped."""
-        image, _ = self.prepare(batchdata, device, non_blocking, **kwargs)
+    def further(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002
+        """Return the image twice."""
         return image, image
 
 
