@@ -73,6 +73,10 @@ _LEVELS = {
 }
 """Of the shipped U-Net, see configs/network/unet.yaml."""
 
+_NORMALISED = {"batch_norm": True}
+"""Of networks whose papers start from ImageNet weights or train for long; from scratch they learn next to nothing without,
+see docs/networks.md."""
+
 _SLIM_UNET = partial(OriginalUNet, base_channels=32, batch_norm=True)
 
 
@@ -113,19 +117,19 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.fcn:FCN",
             "Long et al. 2015",
             "VGG-16 as convolutions, scores of stride 32 upsampled by learned filters",
-            {"stride": 32},
+            {"stride": 32, **_NORMALISED},
         ),
         "fcn16s": Design(
             "pipeline.networks.fcn:FCN",
             "Long et al. 2015",
             "FCN-32s and scores of the fourth pooling, summed",
-            {"stride": 16},
+            {"stride": 16, **_NORMALISED},
         ),
         "fcn8s": Design(
             "pipeline.networks.fcn:FCN",
             "Long et al. 2015",
             "FCN-16s and scores of the third pooling, summed",
-            {"stride": 8},
+            {"stride": 8, **_NORMALISED},
         ),
         "segnet": Design(
             "pipeline.networks.segnet:SegNet",
@@ -141,12 +145,13 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.dilated:DilatedNet",
             "Yu and Koltun 2016",
             "VGG-16 without its last two poolings, dilated by 2 and 4",
-            {"context": "none"},
+            {"context": "none", **_NORMALISED},
         ),
         "dilated_context": Design(
             "pipeline.networks.dilated:DilatedNet",
             "Yu and Koltun 2016",
             "the front-end and a context module of dilations 1 to 16",
+            _NORMALISED,
         ),
         "mscadc": Design(
             "pipeline.networks.dilated:MSCADC",
@@ -157,11 +162,13 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.parsenet:ParseNet",
             "Liu et al. 2015",
             "features beside their L2-normalised mean over the image",
+            _NORMALISED,
         ),
         "deeplabv1": Design(
             "pipeline.networks.deeplab_v1_v2:DeepLabV1",
             "Chen et al. 2015",
             "VGG-16 at output stride 8, fc6 as a 3x3 of rate 12",
+            _NORMALISED,
         ),
         "deeplabv2": Design(
             "pipeline.networks.deeplab_v1_v2:DeepLabV2",
@@ -172,7 +179,7 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.deeplab_v1_v2:DeepLabV2",
             "Chen et al. 2017",
             "the same pyramid of fc6 to fc8 on a VGG-16",
-            {"backbone": "vgg16"},
+            {"backbone": "vgg16", **_NORMALISED},
         ),
         "deeplabv2_pyramid": Design(
             "pipeline.networks.deeplab_v1_v2:DeepLabV2",
@@ -213,8 +220,8 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
         "unet": Design(
             "pipeline.networks.unet:OriginalUNet",
             "Ronneberger et al. 2015",
-            "contracting and expanding path, skips concatenated; normalised here",
-            {"batch_norm": True},
+            "contracting and expanding path, skips concatenated",
+            _NORMALISED,
         ),
         "residual_unet": Design(
             "monai.networks.nets:UNet",
@@ -225,8 +232,8 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
         "mnet": Design(
             "pipeline.networks.mnet:MNet",
             "Mehta and Sivaswamy 2017",
-            "U-Net with legs: pooled inputs, side outputs; normalised here",
-            {"batch_norm": True},
+            "U-Net with legs: pooled inputs, side outputs",
+            _NORMALISED,
         ),
         "unet3d": Design(
             "pipeline.networks.volumetric:UNet3D",
@@ -246,12 +253,13 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.encoder_unets:TernausNet",
             "Iglovikov and Shvets 2018",
             "U-Net on a VGG-11",
+            _NORMALISED,
         ),
         "ternausnet16": Design(
             "pipeline.networks.encoder_unets:TernausNet",
             "Iglovikov and Shvets 2018",
             "U-Net on a VGG-16",
-            {"backbone": "vgg16"},
+            {"backbone": "vgg16", **_NORMALISED},
         ),
         "linknet34": Design(
             "pipeline.networks.linknet:LinkNet",

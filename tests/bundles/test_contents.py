@@ -11,7 +11,7 @@ import monai
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, load, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, load, verify_net_in_out
 
 from pipeline.app.bundles import BUNDLES, CONFIGS
 from pipeline.app.render import bundle_names
@@ -73,6 +73,19 @@ def test_files_and_readme_sections(root: Path) -> None:
     assert not [section for section in SECTIONS if not re.search(rf"^#+ \**{section}\**$", readme, re.MULTILINE)]
     assert "Not for diagnosis" in readme
     assert "CC BY-NC-SA" in (root / "docs" / "data_license.txt").read_text()
+
+
+@pytest.mark.parametrize("config", ["train", "evaluate", "inference"])
+@pytest.mark.parametrize("root", sorted(BUNDLES.glob("ventricles_*")), ids=lambda root: root.name)
+def test_the_random_field_has_the_widths_set(root: Path, config: str) -> None:
+    parser = ConfigParser(ConfigParser.load_config_file(str(root / "configs" / f"{config}.json")))
+    assert parser.get_parsed_content("refine") is None
+    parser["crf"] = True
+    parser["crf_settings#bilateral_weight"] = 7.0
+    parser.parse(reset=True)
+    field = parser.get_parsed_content("refine")
+    assert (field.intensity_range, field.n_iterations, float(field.bilateral_weight[0])) == ([-3, 5], 5, 7.0)
+    assert field.bilateral_kernel.keywords == {"sigma_xy": 10.0, "sigma_intensity": 20.0, "cells_per_sigma": 2}
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_settings_go_before_the_designs_own() -> None:
 
 def test_options_are_what_a_configuration_can_spell() -> None:
     assert NETWORKS["fcn16s"].options() == {
-        "stride": 16, "backbone": "vgg16", "fc_channels": 4096, "batch_norm": False, "dropout": 0.5
+        "stride": 16, "backbone": "vgg16", "fc_channels": 4096, "batch_norm": True, "dropout": 0.5
     }  # fmt: skip
     assert "network" not in NETWORKS["cascade"].options()
     assert NETWORKS["residual_unet"].options()["strides"] == (2, 2, 2, 2)
