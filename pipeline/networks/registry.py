@@ -74,8 +74,8 @@ _LEVELS = {
 """Of the shipped U-Net, see configs/network/unet.yaml."""
 
 _NORMALISED = {"batch_norm": True}
-"""Of networks whose papers start from ImageNet weights or train for long; from scratch they learn next to nothing without,
-see docs/networks.md."""
+"""Of networks whose papers start from ImageNet weights or train for long: from scratch, without it, they learn next to
+nothing at first (docs/networks.md)."""
 
 _SLIM_UNET = partial(OriginalUNet, base_channels=32, batch_norm=True)
 
