@@ -14,11 +14,13 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.app.memory import keep_freed_memory
 from pipeline.app.predict import Segmenter, segment_path
 
 
 def main(bundle: str, study: Path, n_cases: int) -> None:
     """Print a line for each tenth of the cases."""
+    keep_freed_memory()  # as `cmr` does
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as out:
         segmenter = Segmenter(bundle, Path(out))

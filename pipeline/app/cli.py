@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from pipeline.app.bundle_commands import DEFAULT_BUNDLE, BundleOption, bundle_app
+from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
 from pipeline.core.errors import ConfigError, own_error
 
 if TYPE_CHECKING:
@@ -227,9 +227,8 @@ def demo(out: Annotated[Path, typer.Argument(help="folder to write to")]) -> Non
 
 def main() -> None:
     """Run the command line; errors raised on purpose, and those of disks, end in one sentence and exit code 2."""
-    gc.set_threshold(
-        50_000
-    )  # loading torch and MONAI makes objects that stay: looking for garbage among them costs 1 s
+    collect_garbage_seldom()
+    keep_freed_memory()
     try:
         app()
     except Exception as error:
