@@ -47,9 +47,7 @@ def main() -> None:
             record |= train(name, chosen.data, chosen.out, epochs=chosen.epochs)
             _write(chosen.out / name, record)
         print(_row(record), flush=True)
-    rows = [_row(record) for name in NETWORKS if (record := _read(chosen.out / name))]
-    table = "\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows]) + "\n"
-    (chosen.out / "zoo.md").write_text(table, encoding="utf-8")
+        _write_table(chosen.out)
 
 
 def _facts(folder: Path, name: str) -> dict[str, Any]:
@@ -141,6 +139,12 @@ def _row(record: dict[str, Any]) -> str:
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _write_table(out: Path) -> None:
+    rows = [_row(record) for name in NETWORKS if (record := _read(out / name))]
+    table = "\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows]) + "\n"
+    (out / "zoo.md").write_text(table, encoding="utf-8")
 
 
 def _read(folder: Path) -> dict[str, Any]:

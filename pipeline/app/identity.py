@@ -63,16 +63,17 @@ def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
 
 
 def without_paths(sentence: str, files: Iterable[Path]) -> str:
-    """A sentence in which neither the files' names nor their folders stand, for both often name a patient.
+    """A sentence in which neither the files' names nor paths of their folders stand, for both often name a patient.
 
-    A name of digits alone stays: it could not be told from a count.
+    A file's name of digits alone stays: it could not be told from a count.
 
     >>> without_paths("cannot be decoded [/in/Doe/a1.dcm]", [Path("/in/Doe/a1.dcm")])
     'cannot be decoded [...]'
     """
     files = list(files)
-    known = {str(place) for file in files for place in (file, *file.parents) if place.name}
-    known |= {file.name for file in files if not file.stem.isdigit()}
+    paths = {str(place) for file in files for place in (file, *file.parents)}
+    known = {path for path in paths if len(Path(path).parts) > 1}  # "data" alone is a word as well
+    known |= {file.name for file in files if not file.name.isdigit()}
     longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
     return re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence) if known else sentence
 

@@ -29,7 +29,7 @@ class Design:
     """One network.
 
     Attributes:
-        target: module and class, as "monai.networks.nets:UNet".
+        target: module and class, as "pipeline.networks.fcn:FCN".
         paper: who described it, and when.
         note: what defines it, in one line.
         settings: given to the class beside the channel counts.
@@ -63,15 +63,6 @@ class Design:
         }
         return {name: value for name, value in {**defaults, **self.settings}.items() if _is_plain(value)}
 
-
-_LEVELS = {
-    "channels": (32, 64, 128, 256, 512),
-    "strides": (2, 2, 2, 2),
-    "num_res_units": 2,
-    "norm": "BATCH",
-    "act": ("LEAKYRELU", {"negative_slope": 0.01, "inplace": True}),
-}
-"""Of the shipped U-Net, see configs/network/unet.yaml."""
 
 _NORMALISED = {"batch_norm": True}
 """Of networks whose papers start from ImageNet weights or train for long: from scratch, without it, they learn next to
@@ -224,10 +215,9 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             _NORMALISED,
         ),
         "residual_unet": Design(
-            "monai.networks.nets:UNet",
+            "pipeline.networks.unet:ResidualUNet",
             "Kerfoot et al. 2018",
             "MONAI's U-Net of residual units, the shipped bundle's",
-            {"spatial_dims": 2, **_LEVELS},
         ),
         "mnet": Design(
             "pipeline.networks.mnet:MNet",

@@ -1,16 +1,20 @@
-"""U-Net as first published (Ronneberger, Fischer, Brox: arXiv 1505.04597, 2015); MONAI's `UNet` is the residual one."""
+"""U-Net as first published (Ronneberger, Fischer, Brox: arXiv 1505.04597, 2015), and MONAI's residual one, any size."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
+from monai.networks.nets import UNet as MonaiUNet
 from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 
-__all__ = ["ExpandingStep", "OriginalUNet", "double_conv", "he_initialise", "valid_output_size"]
+__all__ = ["ExpandingStep", "OriginalUNet", "ResidualUNet", "double_conv", "he_initialise", "valid_output_size"]
 
 
 def double_conv(
@@ -171,3 +175,40 @@ def he_initialise(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+class ResidualUNet(MonaiUNet):
+    """MONAI's U-Net of residual units (Kerfoot et al., STACOM 2018) over slices of any size.
+
+    MONAI's own gives another size, or an error of torch, where the strides do not divide the input. Here the edge is
+    repeated and cropped again. Weights have MONAI's names. The settings' defaults are the shipped bundle's.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: classes.
+        channels: of the levels.
+        strides: between them.
+        num_res_units: convolutions of a unit.
+        norm: normalisation, as MONAI names it.
+        act: activation, likewise.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: Sequence[int] = (32, 64, 128, 256, 512),
+        strides: Sequence[int] = (2, 2, 2, 2),
+        num_res_units: int = 2,
+        norm: str = "BATCH",
+        act: str | tuple[str, dict[str, Any]] = ("LEAKYRELU", {"negative_slope": 0.01, "inplace": True}),
+    ) -> None:
+        super().__init__(
+            2, in_channels, out_channels, channels, strides, num_res_units=num_res_units, norm=norm, act=act
+        )
+        self.multiple = math.prod(strides)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
+        return centre_crop(self.model(pad_to_multiple(x, (self.multiple, self.multiple))), x)

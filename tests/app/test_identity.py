@@ -25,5 +25,11 @@ def test_neither_file_nor_folder_is_named(sentence: str, expected: str) -> None:
     assert without_paths(sentence, FILES) == expected
 
 
+def test_a_relative_folder_is_no_word() -> None:
+    files = [Path("data/4711.dcm")]
+    assert without_paths("the data of 3 slices [data/4711.dcm]", files) == "the data of 3 slices [...]"
+    assert without_paths("got others in 4711.dcm", files) == "got others in ..."
+
+
 def test_without_files_nothing_changes() -> None:
     assert without_paths("no image", []) == "no image"

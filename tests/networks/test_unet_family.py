@@ -15,13 +15,14 @@ from pipeline.networks.fullnet import FullNet
 from pipeline.networks.linknet import LinkNet, LinkNetFPN
 from pipeline.networks.mnet import MNet
 from pipeline.networks.multiresolution import MultiResolution
-from pipeline.networks.unet import OriginalUNet
+from pipeline.networks.unet import OriginalUNet, ResidualUNet
 from pipeline.networks.wnet import WNet
 
 _SMALL = partial(OriginalUNet, base_channels=4, depth=3)
 _FAMILY = {
     "unet": _SMALL,
     "unet with normalisation": partial(_SMALL, batch_norm=True, separable=True),
+    "residual unet": partial(ResidualUNet, channels=(4, 8, 16), strides=(2, 2)),
     "mnet": partial(MNet, base_channels=4, depth=3),
     "ternausnet": partial(TernausNet, filters=4),
     "albunet": partial(AlbuNet, backbone="resnet18", filters=4),
