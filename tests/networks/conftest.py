@@ -52,6 +52,22 @@ def _assert_exports(network: nn.Module, x: torch.Tensor) -> None:
         torch.testing.assert_close(torch.export.export(network, (x,)).module()(x), expected, rtol=1e-3, atol=1e-4)
 
 
+def _path_extent(steps: list[tuple[str, int, int, int]], at: int) -> int:
+    """Width of the input region that output pixel `at` depends on along one path.
+
+    Args:
+        steps: from output to input, ("conv" or "transposed", kernel, stride, padding); a pooling is a convolution.
+        at: the output pixel's place; which input pixels a transposed convolution reaches hangs on it.
+    """
+    low = high = at
+    for kind, kernel, stride, padding in steps:
+        if kind == "conv":  # o reads i = o s - p + j, j from 0 to k - 1
+            low, high = low * stride - padding, high * stride - padding + kernel - 1
+        else:  # o = i s - p + j
+            low, high = -((kernel - 1 - padding - low) // stride), (high + padding) // stride
+    return high - low + 1
+
+
 def _probed_extent(network: nn.Module, size: int, channels: int = 1) -> int:
     """Width of the input region that one output pixel's gradient reaches.
 
@@ -60,21 +76,24 @@ def _probed_extent(network: nn.Module, size: int, channels: int = 1) -> int:
     """
     probe = copy.deepcopy(network).eval().double()
     for name, module in list(probe.named_modules()):
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d):
             nn.init.constant_(module.weight, 1e-2)
             if module.bias is not None:
                 nn.init.ones_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             nn.init.constant_(module.weight, 1e-2)
             nn.init.ones_(module.bias)
-        elif isinstance(module, nn.MaxPool2d) and name:
-            average = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
+        elif isinstance(module, nn.MaxPool2d | nn.MaxPool3d) and name:
+            make = nn.AvgPool2d if isinstance(module, nn.MaxPool2d) else nn.AvgPool3d
+            average = make(module.kernel_size, module.stride, module.padding)
             probe.get_submodule(name.rpartition(".")[0]).register_module(name.rpartition(".")[2], average)
-    x = torch.zeros(1, channels, size, size, dtype=torch.double, requires_grad=True)
+    depth = [8] if any(isinstance(module, nn.Conv3d) for module in probe.modules()) else []
+    x = torch.zeros(1, channels, size, size, *depth, dtype=torch.double, requires_grad=True)
     output = probe(x)
-    output[0, 0, output.shape[2] // 2, output.shape[3] // 2].backward()
+    output[0, 0][tuple(n // 2 for n in output.shape[2:])].backward()
     assert x.grad is not None
-    hit = (x.grad[0].abs().sum(0) > 0).any(0).nonzero()
+    hit = (x.grad[0].abs().sum(0) > 0).any(0)
+    hit = (hit.any(1) if depth else hit).nonzero()
     return int(hit.max() - hit.min() + 1)
 
 
@@ -94,6 +113,12 @@ def assert_learns() -> Callable[..., None]:
 def assert_exports() -> Callable[..., None]:
     """See `_assert_exports`."""
     return _assert_exports
+
+
+@pytest.fixture
+def path_extent() -> Callable[..., int]:
+    """See `_path_extent`."""
+    return _path_extent
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
-"""The original U-Net: its published size arithmetic and parameters, skips, and reach."""
+"""The original U-Net: its published size arithmetic and parameters, skips, and reach; MONAI's residual one."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from monai.networks.nets import UNet
 from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.arithmetic import receptive_field
-from pipeline.networks.unet import OriginalUNet, valid_output_size
+from pipeline.networks.unet import OriginalUNet, ResidualUNet, valid_output_size
 
 
 def test_parameters_by_hand() -> None:
@@ -87,3 +88,22 @@ def test_dropout_is_at_the_bottom() -> None:
 def test_refusals(settings: dict) -> None:
     with pytest.raises(ConfigError, match="U-Net needs"):
         OriginalUNet(1, 2, **settings)
+
+
+def test_receptive_field_of_the_residual_unet(path_extent, probed_extent) -> None:
+    unit, down, up = [("conv", 3, 1, 1)], [("conv", 3, 1, 1), ("conv", 3, 2, 1)], [("transposed", 3, 2, 1)]
+    expected = path_extent(unit + up + unit + up + unit + unit + down + down, at=40)
+    assert expected == 43
+    assert probed_extent(ResidualUNet(1, 1, channels=(2, 4, 8), strides=(2, 2), act="RELU"), 80) == expected
+
+
+def test_the_residual_unet_is_monais_where_the_strides_divide_the_input() -> None:
+    torch.manual_seed(0)
+    ours = ResidualUNet(1, 2, channels=(2, 4, 8), strides=(2, 2)).eval()
+    theirs = UNet(
+        2, 1, 2, (2, 4, 8), (2, 2), num_res_units=2, norm="BATCH", act=("LEAKYRELU", {"negative_slope": 0.01})
+    ).eval()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 1, 32, 20)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs(x))

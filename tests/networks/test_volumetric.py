@@ -25,6 +25,14 @@ def test_3d_unet_widths() -> None:
     assert up == [[64 + 32, 32], [32 + 16, 16], [16 + 8, 8]]
 
 
+def test_receptive_field_of_the_3d_unet_in_the_plane(path_extent, probed_extent) -> None:
+    convs, up, pool = [("conv", 3, 1, 1)] * 2, [("transposed", 2, 2, 0)], [("conv", 2, 2, 0)]
+    path = convs + up + convs + up + convs + pool + convs + pool + convs
+    expected = path_extent(path, at=32)
+    assert expected == 44
+    assert probed_extent(UNet3D(1, 1, base_channels=1, z_pooling=(2, 1)), 64) == expected
+
+
 @pytest.mark.parametrize("slices", [1, 6, 11, 18])
 def test_any_number_of_slices(slices: int, assert_sizes_kept) -> None:
     assert_sizes_kept(UNet3D(1, 3, base_channels=2), [(17, 24, slices)], 3)
