@@ -63,7 +63,17 @@ class FullNet(nn.Module):
         self.classifier = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y).
+
+        In training on a CPU in full precision, also under autocast: some of oneDNN 3.12's bfloat16 weight gradients of
+        these convolutions are not finite (torch 2.13, measured on 64 x 64 pixels; the forward pass is right).
+        """
+        if self.training and x.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                return self._logits(x.float())
+        return self._logits(x)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.classifier(self.features(x))
         return logits
 
