@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.networks.memory import fastest_format
 from pipeline.networks.registry import NETWORKS, build_network
 from pipeline.train.inferers import AutocastInferer
 
@@ -112,8 +113,7 @@ def _field_of_view(network: torch.nn.Module, name: str) -> int:
 
 def _ms_a_slice(network: torch.nn.Module, name: str, repeats: int = 3) -> float:
     """Median time of inference in the bundles' number format and memory layout, after one run to warm up."""
-    layout = torch.channels_last_3d if NETWORKS[name].in_3d else torch.channels_last
-    network, images = network.to(memory_format=layout), _slices(name).to(memory_format=layout)
+    network, images = network.to(memory_format=fastest_format(network, torch.device("cpu"))), _slices(name)
     times = []
     with torch.inference_mode():
         for _ in range(repeats + 1):

@@ -20,7 +20,8 @@ class FullNet(nn.Module):
     """Dense blocks at full resolution, each with its dilation, a 1x1 transition that halves the channels after each.
 
     Every convolution but the last is followed by leaky ReLU, then batch normalisation. Features of the whole network
-    stay at the input's size, so that memory grows with the number of blocks.
+    stay at the input's size, so that memory grows with the number of blocks. For training on a CPU in bfloat16 see
+    `pipeline.networks.memory.fastest_format`: channels last its gradients are wrong.
 
     Args:
         in_channels: channels of the input.
@@ -63,17 +64,7 @@ class FullNet(nn.Module):
         self.classifier = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y).
-
-        In training on a CPU in full precision, also under autocast: some of oneDNN 3.12's bfloat16 weight gradients of
-        these convolutions are not finite (torch 2.13, measured on 64 x 64 pixels; the forward pass is right).
-        """
-        if self.training and x.device.type == "cpu":
-            with torch.autocast("cpu", enabled=False):
-                return self._logits(x.float())
-        return self._logits(x)
-
-    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
         logits: torch.Tensor = self.classifier(self.features(x))
         return logits
 

@@ -90,7 +90,6 @@ _STACKS = {
     "batch_size": 2,
     "validate#inferer#_target_": "pipeline.train.stacks.StackInferer",
     "inferer#_target_": "pipeline.train.stacks.StackInferer",
-    "memory_format": "$torch.channels_last_3d",
     "network_data_format#inputs#image#spatial_shape": ["n", "n", "n"],
     "network_data_format#outputs#pred#spatial_shape": ["n", "n", "n"],
 }

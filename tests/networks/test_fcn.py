@@ -54,6 +54,20 @@ def test_dense_layers_are_a_7x7_and_a_1x1(probed_extent) -> None:
     assert probed_extent(dense_as_convolutions(1, 4, kernel=3, dilation=4), 15) == 9
 
 
+def test_wide_layers_train_in_parts_with_the_same_result() -> None:
+    torch.manual_seed(0)
+    wide, x = dense_as_convolutions(2, 1100, kernel=3, dilation=4)[0], torch.randn(1, 2, 5, 7)
+    plain = nn.Conv2d(2, 1100, 3, padding=4, dilation=4)
+    plain.load_state_dict(wide.state_dict())
+    gradients = []
+    for convolution in (wide.train(), plain):
+        y = convolution(x)
+        torch.testing.assert_close(y, plain(x))
+        (y * torch.arange(1100)[:, None, None]).sum().backward()
+        gradients.append([p.grad for p in convolution.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
 def test_upsampling_starts_bilinear_and_learns() -> None:
     network = _small()
     layers = [*network.doublings, network.upsampling]

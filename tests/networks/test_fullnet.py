@@ -62,10 +62,3 @@ def test_receptive_field_by_formula_and_by_gradient(probed_extent) -> None:
 def test_refusals(dilations: tuple) -> None:
     with pytest.raises(ConfigError, match="FullNet needs"):
         FullNet(1, 2, growth=2, n_layers=3, dilations=dilations)
-
-
-def test_trains_in_full_precision_on_a_cpu() -> None:
-    network, x = FullNet(1, 2, growth=2, n_layers=2, dilations=(1, 4)), torch.randn(2, 1, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert network.train()(x).dtype == torch.float32
-        assert network.eval()(x).dtype == torch.bfloat16
