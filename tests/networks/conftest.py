@@ -68,32 +68,32 @@ def _path_extent(steps: list[tuple[str, int, int, int]], at: int) -> int:
     return high - low + 1
 
 
-def _probed_extent(network: nn.Module, size: int, channels: int = 1) -> int:
-    """Width of the input region that one output pixel's gradient reaches.
+def _probed_extent(network: nn.Module, size: int, channels: int = 1, *, breadth: int | None = None) -> int:
+    """Width of the input region along X that one output pixel's gradient reaches, in images of `size` x `breadth`.
 
-    Measured on a copy in double precision in which weights are positive, every ReLU stays open and maximum pooling is
-    an average, so that no path is lost by chance.
+    Measured on a copy in double precision in which weights are positive and sum to 1, every ReLU stays open and maximum
+    pooling is an average (but where its indices are used), so that no path is lost by chance.
     """
+    torch.manual_seed(0)
     probe = copy.deepcopy(network).eval().double()
     for name, module in list(probe.named_modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d):
-            nn.init.constant_(module.weight, 1e-2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            module.weight.data /= module.weight.data.sum() / module.out_channels
             if module.bias is not None:
-                nn.init.ones_(module.bias)
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-            nn.init.constant_(module.weight, 1e-2)
-            nn.init.ones_(module.bias)
-        elif isinstance(module, nn.MaxPool2d | nn.MaxPool3d) and name:
+            module.reset_parameters()
+        elif isinstance(module, nn.MaxPool2d | nn.MaxPool3d) and name and not module.return_indices:
             make = nn.AvgPool2d if isinstance(module, nn.MaxPool2d) else nn.AvgPool3d
             average = make(module.kernel_size, module.stride, module.padding)
             probe.get_submodule(name.rpartition(".")[0]).register_module(name.rpartition(".")[2], average)
     depth = [8] if any(isinstance(module, nn.Conv3d) for module in probe.modules()) else []
-    x = torch.zeros(1, channels, size, size, *depth, dtype=torch.double, requires_grad=True)
-    output = probe(x)
+    x = 1 + 0.1 * torch.rand(1, channels, size, breadth or size, *depth, dtype=torch.double)
+    output = probe(x.requires_grad_())
     output[0, 0][tuple(n // 2 for n in output.shape[2:])].backward()
     assert x.grad is not None
-    hit = (x.grad[0].abs().sum(0) > 0).any(0)
-    hit = (hit.any(1) if depth else hit).nonzero()
+    hit = (x.grad[0].abs().sum(0) > 0).flatten(1).any(1).nonzero()
     return int(hit.max() - hit.min() + 1)
 
 

@@ -1,0 +1,190 @@
+"""How far a network sees, worked out layer by layer from its exported graph; its weights play no part."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.fx import Node
+
+__all__ = ["field_of_view"]
+
+
+class _Span(NamedTuple):
+    """First and last position along X."""
+
+    low: int
+    high: int
+
+
+class _Layer(NamedTuple):
+    """What a layer's arithmetic needs: its arguments by name, sizes of input and output, and which axis is X.
+
+    `axis` counts from the end, since stacked tensors have a further axis in front: -2 of (N, C, X, Y), -3 with Z.
+    """
+
+    arguments: Mapping[str, Any]
+    n_in: int
+    n_out: int
+    axis: int
+
+    def along_x(self, name: str) -> int:
+        """An argument that has an entry for each spatial axis, or one for all, or is left out for the kernel's size."""
+        given = self.arguments[name]
+        values = [given] if isinstance(given, int) else list(given or self.arguments["kernel_size"])
+        return int(values[0])
+
+
+def field_of_view(network: nn.Module, shape: Sequence[int]) -> int:
+    """Pixels along X on which the logits of an image's middle pixel depend, counted between the outermost ones.
+
+    Goes from the middle of the output back through every layer by its arithmetic (Dumoulin and Visin, arXiv 1603.07285,
+    2016) and joins what branches read. Pixels beyond the image's edge do not count: a branch that averages the image,
+    and a view wider than it, give the image's size. That a maximum's place hangs on its window counts as reading it.
+
+    Args:
+        network: gives logits of the size of its input; in evaluation mode, and such as `torch.export` takes.
+        shape: of its input, (N, C, X, Y) or (N, C, X, Y, Z).
+
+    Raises:
+        NotImplementedError: a layer that changes sizes in a way not known here.
+    """
+    axis = 2 - len(shape)
+    program = torch.export.export(network, (torch.zeros(*shape),))
+    (image,), (logits,) = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+    read: dict[str, _Span] = {str(logits): _Span(shape[2] // 2, shape[2] // 2)}
+    for node in reversed(program.graph.nodes):
+        if node.op == "call_function" and node.name in read:
+            for source in _sources(node):
+                span = _span_read(node, source, read[node.name], axis)
+                other = read.get(source.name, span)
+                read[source.name] = _Span(min(span.low, other.low), max(span.high, other.high))
+    return read[str(image)].high - read[str(image)].low + 1
+
+
+def _sources(node: Node) -> Iterator[Node]:
+    """The inputs of a layer that come from the image, not from its parameters and buffers."""
+    return (source for source in node.all_input_nodes if not source.name.startswith(("p_", "b_", "c_")))
+
+
+def _span_read(node: Node, source: Node, span: _Span, axis: int) -> _Span:
+    """Where a layer looks in one of its inputs to give `span`."""
+    n_in, n_out = _size(source, axis), _size(node, axis)
+    reads = _READS.get(str(node.target).split(".")[1] if node.target is not operator.getitem else "", _pointwise)
+    span = reads(span, _Layer(_arguments(node), n_in, n_out, axis))
+    return _Span(*(min(max(position, 0), n_in - 1) for position in span))
+
+
+def _size(node: Node, axis: int) -> int:
+    """Positions along X; of a layer with several outputs, in the first."""
+    value = node.meta["val"]
+    return int((value[0] if isinstance(value, tuple | list) else value).shape[axis])
+
+
+def _arguments(node: Node) -> dict[str, Any]:
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return {}
+    schema = node.target._schema.arguments
+    given = dict(zip((argument.name for argument in schema), node.args, strict=False))
+    return {argument.name: argument.default_value for argument in schema} | given | dict(node.kwargs)
+
+
+def _pointwise(span: _Span, layer: _Layer) -> _Span:
+    """Also layers along other axes, means over all of X, and what repeats a mean."""
+    if layer.n_in == layer.n_out:
+        return span
+    if layer.n_in == 1 or layer.n_out == 1:
+        return _Span(0, layer.n_in - 1)
+    raise NotImplementedError(f"a layer that makes {layer.n_out} positions of {layer.n_in} is not known here")
+
+
+def _convolution(span: _Span, layer: _Layer) -> _Span:
+    """Output o reads i = o s - p + j d, j from 0 to k - 1."""
+    stride, padding, reach = layer.along_x("stride"), layer.along_x("padding"), _reach(layer)
+    return _Span(span.low * stride - padding, span.high * stride - padding + reach)
+
+
+def _transposed(span: _Span, layer: _Layer) -> _Span:
+    """Output o is reached from i where o = i s - p + j d."""
+    stride, padding, reach = layer.along_x("stride"), layer.along_x("padding"), _reach(layer)
+    return _Span(math.ceil((span.low + padding - reach) / stride), (span.high + padding) // stride)
+
+
+def _reach(layer: _Layer) -> int:
+    """Positions between the first and the last that the kernel touches."""
+    if "weight" in layer.arguments:
+        kernel = int(layer.arguments["weight"].meta["val"].shape[layer.axis])
+    else:
+        kernel = layer.along_x("kernel_size")
+    return (kernel - 1) * (layer.along_x("dilation") if "dilation" in layer.arguments else 1)
+
+
+def _unpooling(span: _Span, layer: _Layer) -> _Span:
+    """Each position of the input fills one of a window of its own."""
+    window = math.ceil(layer.n_out / layer.n_in)
+    return _Span(span.low // window, span.high // window)
+
+
+def _bilinear(span: _Span, layer: _Layer) -> _Span:
+    scale = layer.n_in / layer.n_out
+    if layer.arguments["align_corners"]:
+        scale = (layer.n_in - 1) / max(layer.n_out - 1, 1)
+        return _Span(math.floor(span.low * scale), math.ceil(span.high * scale))
+    return _Span(math.floor((span.low + 0.5) * scale - 0.5), math.ceil((span.high + 0.5) * scale - 0.5))
+
+
+def _antialiased(span: _Span, layer: _Layer) -> _Span:
+    """A triangle as wide as two pixels of the coarser grid; its ends weigh nothing."""
+    scale = layer.n_in / layer.n_out
+    half = max(scale, 1.0)
+    low, high = ((position + 0.5) * scale - 0.5 for position in span)
+    return _Span(math.floor(low - half) + 1, math.ceil(high + half) - 1)
+
+
+def _nearest(span: _Span, layer: _Layer) -> _Span:
+    return _Span(*(position * layer.n_in // layer.n_out for position in span))
+
+
+def _adaptive(span: _Span, layer: _Layer) -> _Span:
+    low, high = span.low * layer.n_in // layer.n_out, math.ceil((span.high + 1) * layer.n_in / layer.n_out) - 1
+    return _Span(low, high)
+
+
+def _padding(span: _Span, layer: _Layer) -> _Span:
+    """Amounts are given from the last axis on, two an axis."""
+    before = layer.arguments["pad"][2 * (-layer.axis - 1)]
+    return _Span(span.low - before, span.high - before)
+
+
+def _crop(span: _Span, layer: _Layer) -> _Span:
+    if layer.n_in == layer.n_out:
+        return span
+    start = layer.arguments["start"]
+    return _Span(span.low + start, span.high + start)
+
+
+_READS: Mapping[str, Callable[[_Span, _Layer], _Span]] = MappingProxyType(
+    {
+        "conv2d": _convolution,
+        "conv3d": _convolution,
+        "max_pool2d": _convolution,
+        "max_pool2d_with_indices": _convolution,
+        "max_pool3d": _convolution,
+        "avg_pool2d": _convolution,
+        "conv_transpose2d": _transposed,
+        "conv_transpose3d": _transposed,
+        "max_unpool2d": _unpooling,
+        "upsample_bilinear2d": _bilinear,
+        "_upsample_bilinear2d_aa": _antialiased,
+        "upsample_nearest2d": _nearest,
+        "adaptive_avg_pool2d": _adaptive,
+        "pad": _padding,
+        "narrow": _crop,
+    }
+)
+"""Layers that move positions along X, by PyTorch's names; all others are taken as pointwise along it."""
