@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.images import Cine
+from pipeline.networks.registry import NETWORKS
 from pipeline.phantom.dicom import LAYOUTS, write_study
 from pipeline.phantom.study import PhantomStudy
 from pipeline.read.cine import read_cine
@@ -38,6 +40,19 @@ def cines(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> dict
 def cine(cines: dict[str, Cine]) -> Cine:
     """The module's own `study` as read from one DICOM series."""
     return cines["one_series"]
+
+
+@pytest.fixture(scope="session")
+def small_settings() -> Callable[[str], dict[str, Any]]:
+    """Settings that make a network of `NETWORKS` small, by name: the slightest backbone of its kind, few channels."""
+
+    def settings(name: str) -> dict[str, Any]:
+        usual = NETWORKS[name].options()
+        backbone = "vgg11" if str(usual.get("backbone")).startswith("vgg") else "resnet18"
+        small = {"backbone": backbone, "fc_channels": 8, "base_channels": 4, "filters": 4, "growth": 4}
+        return {key: value for key, value in small.items() if key in usual}
+
+    return settings
 
 
 @pytest.fixture(scope="session")

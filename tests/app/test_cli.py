@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from pipeline.app import cli
 from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
+from pipeline.networks.registry import NETWORKS
 from pipeline.phantom.dataset import write_dataset
 from pipeline.read.cine import read_cine
 from pipeline.read.datasets import load_datalist
@@ -187,21 +188,37 @@ def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
     copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", settings)
 
 
-def test_a_training_with_another_network_and_settings_of_its_own(studies: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "data", n_patients=3, seed=0, n_phases=2, n_slices=3, size=48, pixel_mm=5.0, step_mm=18.0)
-    settings = ["epochs=1", "batch_size=4", "val_interval=1", "window=[64,64]", "spacing_mm=[4,4,-1]"]
-    for network in ("pspnet", "mask_rcnn", "wnet", "unet3d", "linknet34"):
-        options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / network), "--network", network]
-        own = "network_def#base_channels=4" if network in ("wnet", "unet3d") else "network_def#backbone=resnet18"
-        result = runner.invoke(cli.app, ["train", *options, *(part for s in [*settings, own] for part in ("--set", s))])
-        assert result.exit_code == 0, result.exception
-        inference = json.loads((tmp_path / network / "configs" / "inference.json").read_text())
-        assert inference["network_def"]["name"] == network
-        assert inference["network_def"].get("backbone", "resnet18") == "resnet18"
-        assert (tmp_path / network / "eval" / "validation.json").is_file()
-    for network in ("linknet34", "unet3d"):
-        code, out, _ = _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(tmp_path / network))
-        assert (code, "not for diagnosis" in out) == (0, True)
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three patients."""
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, n_patients=3, seed=0, n_phases=2, n_slices=3, size=48, pixel_mm=5.0, step_mm=18.0)
+    return folder
+
+
+def _train(name: str, patients: Path, out: Path, **own: object) -> None:
+    settings = {"epochs": 1, "batch_size": 4, "val_interval": 1, "window": [64, 64], "spacing_mm": [4, 4, -1]}
+    settings |= {"cache_dir": str(patients / "cache")} | {f"network_def#{key}": value for key, value in own.items()}
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    command = ["train", "--data", str(patients), "--out", str(out), "--network", name, *options]
+    assert runner.invoke(cli.app, command, catch_exceptions=False).exit_code == 0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_trains_by_its_name(name: str, patients: Path, tmp_path: Path, small_settings) -> None:
+    own = small_settings(name)
+    _train(name, patients, tmp_path / "run", **own)
+    inference = json.loads((tmp_path / "run" / "configs" / "inference.json").read_text())
+    assert inference["network_def"].items() >= {"name": name, **own}.items()
+    scores = json.loads((tmp_path / "run" / "eval" / "validation.json").read_text())
+    assert 0 <= scores["dice_mean"] <= 1
+
+
+@pytest.mark.parametrize("name", ["linknet34", "unet3d"])
+def test_a_trained_network_segments(name: str, patients: Path, studies: Path, tmp_path: Path, small_settings) -> None:
+    _train(name, patients, tmp_path / "run", **small_settings(name))
+    code, out, _ = _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(tmp_path / "run"))
+    assert (code, "not for diagnosis" in out) == (0, True)
 
 
 def test_networks_are_listed_and_another_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -102,41 +104,40 @@ _CHOSEN = {"segnet": 246, "deconvnet": 448, "deeplabv2_pyramid": 448}
 """In 448 pixels. Maxima choose the path, or the scale: a gradient takes one of them."""
 
 
-def _small(name: str) -> nn.Module:
-    usual = NETWORKS[name].options()
-    backbone = "vgg11" if str(usual.get("backbone")).startswith("vgg") else "resnet18"
-    small = {"backbone": backbone, "fc_channels": 8, "base_channels": 2, "filters": 2, "growth": 2}
-    return build_network(name, 1, 2, **{key: value for key, value in small.items() if key in usual}).eval()
+@pytest.fixture
+def small(small_settings) -> Callable[[str], nn.Module]:
+    """A network by its name, as small as its settings make it."""
+    return lambda name: build_network(name, 1, 2, **small_settings(name)).eval()
 
 
 @pytest.mark.parametrize("name", _VIEWS)
-def test_networks_see_as_far_as_gradients_reach(name: str, probed_extent) -> None:
-    network, size = _small(name), 64 * (_VIEWS[name] // 64 + 2)
+def test_networks_see_as_far_as_gradients_reach(name: str, small, probed_extent) -> None:
+    network, size = small(name), 64 * (_VIEWS[name] // 64 + 2)
     assert field_of_view(network, (1, 1, size, 32, *[8] * NETWORKS[name].in_3d)) == _VIEWS[name]
     assert probed_extent(network, size, breadth=32) == _VIEWS[name]
 
 
 @pytest.mark.parametrize("name", _OF_THE_WHOLE_IMAGE)
-def test_averages_of_the_image_see_all_of_it(name: str, probed_extent) -> None:
-    network = _small(name)
+def test_averages_of_the_image_see_all_of_it(name: str, small, probed_extent) -> None:
+    network = small(name)
     assert field_of_view(network, (1, 1, 4096, 32)) == 4096
     assert probed_extent(network, 1024, breadth=32) == 1024
 
 
 @pytest.mark.parametrize("name", _CHOSEN)
-def test_gradients_that_choose_a_path_stay_within(name: str, probed_extent) -> None:
-    network = _small(name)
+def test_gradients_that_choose_a_path_stay_within(name: str, small, probed_extent) -> None:
+    network = small(name)
     assert field_of_view(network, (1, 1, 448, 32)) == _CHOSEN[name]
     assert _CHOSEN[name] / 2 < probed_extent(network, 448, breadth=32) <= _CHOSEN[name]
 
 
-def test_views_wider_than_can_be_probed() -> None:
-    assert field_of_view(_small("refinenet"), (1, 1, 4096, 32)) == 2387
-    assert field_of_view(_small("deeplabv3_cascade"), (1, 1, 8192, 32)) == 5987
+def test_views_wider_than_can_be_probed(small) -> None:
+    assert field_of_view(small("refinenet"), (1, 1, 4096, 32)) == 2387
+    assert field_of_view(small("deeplabv3_cascade"), (1, 1, 8192, 32)) == 5987
 
 
-def test_v_net_by_hand() -> None:
+def test_v_net_by_hand(small) -> None:
     """5x5x5 convolutions, 4 pixels each of their level; 2x2x2 ones that halve, a pixel each of the level before."""
     by_level = [(4 + 4 + 4, 0), (4 * 2, 1), (4 * 4, 2), (4 * 5, 4), (4 * 2, 8)]
     expected = 1 + sum(pixels * 2**level + halving for level, (pixels, halving) in enumerate(by_level))
-    assert field_of_view(_small("vnet"), (1, 1, 448, 80, 8)) == expected == 396
+    assert field_of_view(small("vnet"), (1, 1, 448, 80, 8)) == expected == 396
