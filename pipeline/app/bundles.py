@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 import pipeline
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.networks.registry import NETWORKS
+from pipeline.train.by_network import entries_of
 from pipeline.train.digests import WEIGHTS_DIGESTS
 
 __all__ = [
@@ -110,7 +111,7 @@ def named_network(name: str) -> dict[str, Any]:
             "out_channels": "@n_classes",
             **NETWORKS[name].options(),
         },
-        **NETWORKS[name].entries,
+        **entries_of(name),
     }
 
 

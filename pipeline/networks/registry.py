@@ -33,7 +33,6 @@ class Design:
         paper: who described it, and when.
         note: what defines it, in one line.
         settings: given to the class beside the channel counts.
-        entries: of a bundle's configurations that it needs otherwise, id -> value.
         in_3d: whether it takes stacks.
     """
 
@@ -41,7 +40,6 @@ class Design:
     paper: str
     note: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    entries: Mapping[str, Any] = field(default_factory=dict)
     in_3d: bool = False
 
     @property
@@ -69,31 +67,6 @@ _NORMALISED = {"batch_norm": True}
 nothing at first (docs/networks.md)."""
 
 _SLIM_UNET = partial(OriginalUNet, base_channels=32, batch_norm=True)
-
-
-def _prepared_by(target: str) -> dict[str, Any]:
-    """The entry of a training that makes network input of a batch: `target` around the usual augmentation."""
-    usual = {"_target_": "pipeline.train.batches.PrepareAugmentedBatch", "augment": "@augment"}
-    return {"train#trainer#prepare_batch": {"_target_": target, "prepare": usual}}
-
-
-_STACKS = {
-    "train#dataset": {
-        "_target_": "pipeline.train.stacks.StackDataset",
-        "data": "$@split[0]",
-        "transform": "@train#preprocessing",
-        "cache_dir": "$@cache_dir + '/train'",
-        "context": "@context",
-        "depth": 8,
-    },
-    **_prepared_by("pipeline.train.stacks.PrepareStacks"),
-    "batch_size": 2,
-    "validate#inferer#_target_": "pipeline.train.stacks.StackInferer",
-    "inferer#_target_": "pipeline.train.stacks.StackInferer",
-    "network_data_format#inputs#image#spatial_shape": ["n", "n", "n"],
-    "network_data_format#outputs#pred#spatial_shape": ["n", "n", "n"],
-}
-"""Entries of every network in 3D: a batch is two stacks of eight slices."""
 
 
 NETWORKS: Mapping[str, Design] = MappingProxyType(
@@ -228,14 +201,12 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.volumetric:UNet3D",
             "Cicek et al. 2016",
             "U-Net in 3D, over stacks of slices",
-            entries=_STACKS,
             in_3d=True,
         ),
         "vnet": Design(
             "pipeline.networks.volumetric:VNet",
             "Milletari et al. 2016",
             "residual blocks of 5x5x5 convolutions in 3D, over stacks of slices",
-            entries=_STACKS,
             in_3d=True,
         ),
         "ternausnet11": Design(
@@ -291,19 +262,11 @@ NETWORKS: Mapping[str, Design] = MappingProxyType(
             "pipeline.networks.mask_rcnn:MaskRCNN",
             "He et al. 2017",
             "detector with a mask branch: each structure an instance, its best box and the mask in it",
-            entries={
-                "loss_function": {"_target_": "pipeline.train.instances.SumOfTerms"},
-                **_prepared_by("pipeline.train.instances.PrepareWithLabels"),
-            },
         ),
         "wnet": Design(
             "pipeline.networks.wnet:WNet",
             "Xia and Kulis 2017",
             "two U-Nets that learn segments without labels; the segments have no names, so Dice says nothing",
-            entries={
-                "loss_function": {"_target_": "pipeline.train.unsupervised.CutAndReconstruction"},
-                **_prepared_by("pipeline.train.unsupervised.PrepareWithoutLabels"),
-            },
         ),
     }
 )

@@ -1,0 +1,54 @@
+"""What networks that do not train on slices and labels as the others need otherwise in a bundle's configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pipeline.networks.registry import NETWORKS
+
+__all__ = ["entries_of"]
+
+
+def entries_of(name: str) -> Mapping[str, Any]:
+    """Overrides, id -> value, that the network of this name needs beside its definition; mostly none."""
+    return _STACKS if NETWORKS[name].in_3d else _OWN.get(name, {})
+
+
+def _prepared_by(target: str) -> dict[str, Any]:
+    """The entry of a training that makes network input of a batch: `target` around the usual augmentation."""
+    usual = {"_target_": "pipeline.train.batches.PrepareAugmentedBatch", "augment": "@augment"}
+    return {"train#trainer#prepare_batch": {"_target_": target, "prepare": usual}}
+
+
+_STACKS = {
+    "train#dataset": {
+        "_target_": "pipeline.train.stacks.StackDataset",
+        "data": "$@split[0]",
+        "transform": "@train#preprocessing",
+        "cache_dir": "$@cache_dir + '/train'",
+        "context": "@context",
+        "depth": 8,
+    },
+    **_prepared_by("pipeline.train.stacks.PrepareStacks"),
+    "batch_size": 2,
+    "validate#inferer#_target_": "pipeline.train.stacks.StackInferer",
+    "inferer#_target_": "pipeline.train.stacks.StackInferer",
+    "network_data_format#inputs#image#spatial_shape": ["n", "n", "n"],
+    "network_data_format#outputs#pred#spatial_shape": ["n", "n", "n"],
+}
+"""Entries of every network in 3D: a batch is two stacks of eight slices."""
+
+_OWN = MappingProxyType(
+    {
+        "mask_rcnn": {
+            "loss_function": {"_target_": "pipeline.train.instances.SumOfTerms"},
+            **_prepared_by("pipeline.train.instances.PrepareWithLabels"),
+        },
+        "wnet": {
+            "loss_function": {"_target_": "pipeline.train.unsupervised.CutAndReconstruction"},
+            **_prepared_by("pipeline.train.unsupervised.PrepareWithoutLabels"),
+        },
+    }
+)
