@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -46,6 +45,7 @@ def field_of_view(network: nn.Module, shape: Sequence[int]) -> int:
     Goes from the middle of the output back through every layer by its arithmetic (Dumoulin and Visin, arXiv 1603.07285,
     2016) and joins what branches read. Pixels beyond the image's edge do not count: a branch that averages the image,
     and a view wider than it, give the image's size. That a maximum's place hangs on its window counts as reading it.
+    Layers that keep the size and are none of convolution, pooling, resizing, padding and cropping count as pointwise.
 
     Args:
         network: gives logits of the size of its input; in evaluation mode, and such as `torch.export` takes.
@@ -60,22 +60,19 @@ def field_of_view(network: nn.Module, shape: Sequence[int]) -> int:
     read: dict[str, _Span] = {str(logits): _Span(shape[2] // 2, shape[2] // 2)}
     for node in reversed(program.graph.nodes):
         if node.op == "call_function" and node.name in read:
-            for source in _sources(node):
+            for source in node.all_input_nodes:
+                if source.op == "placeholder" and source.name != image:
+                    continue  # a parameter or a buffer
                 span = _span_read(node, source, read[node.name], axis)
                 other = read.get(source.name, span)
                 read[source.name] = _Span(min(span.low, other.low), max(span.high, other.high))
     return read[str(image)].high - read[str(image)].low + 1
 
 
-def _sources(node: Node) -> Iterator[Node]:
-    """The inputs of a layer that come from the image, not from its parameters and buffers."""
-    return (source for source in node.all_input_nodes if not source.name.startswith(("p_", "b_", "c_")))
-
-
 def _span_read(node: Node, source: Node, span: _Span, axis: int) -> _Span:
     """Where a layer looks in one of its inputs to give `span`."""
     n_in, n_out = _size(source, axis), _size(node, axis)
-    reads = _READS.get(str(node.target).split(".")[1] if node.target is not operator.getitem else "", _pointwise)
+    reads = _READS.get(getattr(node.target, "overloadpacket", None), _pointwise)
     span = reads(span, _Layer(_arguments(node), n_in, n_out, axis))
     return _Span(*(min(max(position, 0), n_in - 1) for position in span))
 
@@ -87,7 +84,8 @@ def _size(node: Node, axis: int) -> int:
 
 
 def _arguments(node: Node) -> dict[str, Any]:
-    if not isinstance(node.target, torch._ops.OpOverload):
+    """By name, those left out by their defaults."""
+    if not hasattr(node.target, "_schema"):  # Python's own, as taking one of several outputs
         return {}
     schema = node.target._schema.arguments
     given = dict(zip((argument.name for argument in schema), node.args, strict=False))
@@ -168,23 +166,23 @@ def _crop(span: _Span, layer: _Layer) -> _Span:
     return _Span(span.low + start, span.high + start)
 
 
-_READS: Mapping[str, Callable[[_Span, _Layer], _Span]] = MappingProxyType(
+_READS: Mapping[object, Callable[[_Span, _Layer], _Span]] = MappingProxyType(
     {
-        "conv2d": _convolution,
-        "conv3d": _convolution,
-        "max_pool2d": _convolution,
-        "max_pool2d_with_indices": _convolution,
-        "max_pool3d": _convolution,
-        "avg_pool2d": _convolution,
-        "conv_transpose2d": _transposed,
-        "conv_transpose3d": _transposed,
-        "max_unpool2d": _unpooling,
-        "upsample_bilinear2d": _bilinear,
-        "_upsample_bilinear2d_aa": _antialiased,
-        "upsample_nearest2d": _nearest,
-        "adaptive_avg_pool2d": _adaptive,
-        "pad": _padding,
-        "narrow": _crop,
+        torch.ops.aten.conv2d: _convolution,
+        torch.ops.aten.conv3d: _convolution,
+        torch.ops.aten.max_pool2d: _convolution,
+        torch.ops.aten.max_pool2d_with_indices: _convolution,
+        torch.ops.aten.max_pool3d: _convolution,
+        torch.ops.aten.avg_pool2d: _convolution,
+        torch.ops.aten.conv_transpose2d: _transposed,
+        torch.ops.aten.conv_transpose3d: _transposed,
+        torch.ops.aten.max_unpool2d: _unpooling,
+        torch.ops.aten.upsample_bilinear2d: _bilinear,
+        torch.ops.aten._upsample_bilinear2d_aa: _antialiased,
+        torch.ops.aten.upsample_nearest2d: _nearest,
+        torch.ops.aten.adaptive_avg_pool2d: _adaptive,
+        torch.ops.aten.pad: _padding,
+        torch.ops.aten.narrow: _crop,
     }
 )
-"""Layers that move positions along X, by PyTorch's names; all others are taken as pointwise along it."""
+"""Layers that move positions along X; all others that keep its size are taken as pointwise along it."""
