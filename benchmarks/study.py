@@ -3,10 +3,11 @@
     python benchmarks/study.py ACDC OUT [--iterations 2000] [--only NAME ...] [--cases RUN_JSON]
 
 The networks are the study's on a ResNet-18 at output stride 8, slices have half its pixels along an axis and crops half
-of a slice, so that a run takes a fraction of an hour; beside them the two bundles with weights. All are measured by the
-study's table over the validation patients' pixels, on each file's own grid: class 0 is the ring (myocardium), class 1
-the rest. What is done is kept and not done again. The table goes to the screen and to OUT/study.md;
-OUT/<name>/evaluation/evaluation.html has the best, the median and the worst volume as pictures.
+of a slice, so that a run takes a fraction of an hour; `fine_v3` goes on from today's v3 with finer pixels. Beside them
+the two bundles with weights. All are measured by the study's table over the validation patients' pixels, on each file's
+own grid: class 0 is the ring (myocardium), class 1 the rest. What is done is kept and not done again. The table goes to
+the screen and to OUT/study.md; OUT/<name>/evaluation/evaluation.html has the best, the median and the worst volume as
+pictures.
 """
 
 from __future__ import annotations

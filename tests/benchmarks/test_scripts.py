@@ -1,0 +1,86 @@
+"""The benchmarks still fit the pipeline: they import, and what they train is what `cmr train` takes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app import bundles, cli
+
+_FOLDER = Path(__file__).parents[2] / "benchmarks"
+_SCRIPTS = sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "nnunet_side")  # that one needs nnU-Net
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a script as Python does that runs it: its neighbours are modules too."""
+    monkeypatch.syspath_prepend(str(_FOLDER))
+
+    def script(name: str) -> ModuleType:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return importlib.import_module(name)
+
+    yield script
+    for name in _SCRIPTS:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", _SCRIPTS)
+def test_imports(name: str, load) -> None:
+    assert load(name).__doc__
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What is asked of `cmr train`: its options and overrides are taken, but nothing is trained."""
+    commands: list[list[str]] = []
+
+    def take(command: Sequence[object], **_: object) -> CompletedProcess[str]:
+        words = [str(word) for word in command]
+        assert words[1:4] == ["-m", "pipeline", "train"]
+        assert CliRunner().invoke(cli.app, words[3:], catch_exceptions=False).exit_code == 0
+        commands.append(words)
+        return CompletedProcess(words, 0)
+
+    monkeypatch.setattr("subprocess.run", take)
+    monkeypatch.setattr(bundles, "run_workflow", lambda *_, **__: None)
+    return commands
+
+
+@pytest.mark.parametrize("run", ["protocol_v2", "protocol_v3", "modern_v2", "modern_v3", "fine_v3"])
+def test_the_studys_runs_are_trainings(run: str, asked: list[list[str]], load, tmp_path: Path) -> None:
+    study = load("study")
+    assert study.train(run, tmp_path / "data", tmp_path, iterations=1500) == str(tmp_path / run)
+    train = json.loads((tmp_path / run / "configs" / "train.json").read_text())
+    assert train["network_def"]["backbone"] == "resnet18"
+    if run.startswith("protocol"):
+        assert train["iterations"] == 1500
+    else:
+        assert train["epochs"] == 4
+    assert bool(train["pretrained"]) == (run == "fine_v3")
+
+
+@pytest.mark.parametrize("name", ["enet", "unet3d"])
+def test_the_zoos_trainings(name: str, asked: list[list[str]], load, tmp_path: Path) -> None:
+    (tmp_path / name / "eval").mkdir(parents=True)
+    zoo = load("zoo")
+    with pytest.raises(FileNotFoundError):
+        zoo.train(name, tmp_path / "data", tmp_path, epochs=1)  # which nothing has validated
+    assert len(asked) == 1
+    assert json.loads((tmp_path / name / "configs" / "train.json").read_text())["epochs"] == 1
+
+
+def test_the_zoos_rows(load) -> None:
+    zoo = load("zoo")
+    record = {"network": "unet", "parameters": 31.04e6, "gflops": 96.2, "field_of_view": 188, "ms_a_slice": 274.4}
+    assert zoo._row(record) == "| `unet` | 31.04 | 96.2 | 188 | 274 |  |  |"
+    scores = {"field_of_view": zoo.VIEWED, "dice_mean": 0.7941, "iou_mean": 0.69}
+    assert zoo._row(record | scores).endswith("| all | 274 | 0.794 | 0.690 |")
