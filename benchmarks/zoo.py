@@ -111,7 +111,8 @@ def _field_of_view(network: torch.nn.Module, name: str) -> int:
 
 def _ms_a_slice(network: torch.nn.Module, name: str, repeats: int = 3) -> float:
     """Median time of inference in the bundles' number format and memory layout, after one run to warm up."""
-    network, images = network.to(memory_format=fastest_format(network, torch.device("cpu"))), _slices(name)
+    layout = fastest_format(network, torch.device("cpu"), trains=False)
+    network, images = network.to(memory_format=layout), _slices(name).to(memory_format=layout)
     times = []
     with torch.inference_mode():
         for _ in range(repeats + 1):
