@@ -22,6 +22,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.networks.field_of_view import field_of_view
+from pipeline.networks.mask_rcnn import MaskRCNN
 from pipeline.networks.memory import fastest_format
 from pipeline.networks.registry import NETWORKS, build_network
 from pipeline.train.inferers import AutocastInferer
@@ -103,10 +104,9 @@ def _slices(name: str) -> torch.Tensor:
 
 def _field_of_view(network: torch.nn.Module, name: str) -> int:
     """Pixels along X that the middle pixel's logits can depend on, `VIEWED` where that is all; 0 of a detector's."""
-    try:
-        return field_of_view(network, (1, 1, VIEWED, 96, 8) if NETWORKS[name].in_3d else (1, 1, VIEWED, 96))
-    except NotImplementedError:
+    if isinstance(network, MaskRCNN):
         return 0
+    return field_of_view(network, (1, 1, VIEWED, 96, 8) if NETWORKS[name].in_3d else (1, 1, VIEWED, 96))
 
 
 def _ms_a_slice(network: torch.nn.Module, name: str, repeats: int = 3) -> float:

@@ -46,7 +46,7 @@ def dense_as_convolutions(
 
 
 class _WideConv2d(nn.Conv2d):
-    """A convolution that trains on a CPU by some output channels at a time, with the same result.
+    """A convolution that, dilated, trains on a CPU by some output channels at a time, with the same result.
 
     All of 4096 at once, dilated so that the kernel spans more than the image, take oneDNN 3.12's reference loops for
     the weights' gradient: more than eight minutes a step instead of two seconds (torch 2.13, four images of 512
@@ -54,7 +54,7 @@ class _WideConv2d(nn.Conv2d):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or x.device.type != "cpu" or self.bias is None:
+        if not self.training or x.device.type != "cpu" or self.dilation == (1, 1) or self.bias is None:
             return super().forward(x)
         parts = zip(self.weight.split(_AT_ONCE), self.bias.split(_AT_ONCE), strict=True)
         one = partial(functional.conv2d, stride=self.stride, padding=self.padding, dilation=self.dilation)
