@@ -1,4 +1,7 @@
-"""Bundles as folders: find one, copy one with other settings, run one of its workflows."""
+"""Bundles as folders: find one, copy one with other settings, run one of its workflows.
+
+A bundle's own configurations are code, and so are `code` entries here; `overrides` are a user's, and data alone.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
+from pipeline.app.plain import as_entries
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.networks.registry import NETWORKS
 from pipeline.train.by_network import entries_of
@@ -19,6 +23,7 @@ from pipeline.train.digests import WEIGHTS_DIGESTS
 __all__ = [
     "BUNDLES",
     "CONFIGS",
+    "apply_code",
     "apply_overrides",
     "copy_bundle",
     "find_bundle",
@@ -46,7 +51,13 @@ def find_bundle(bundle: str | Path) -> Path:
     raise BundleError(f"no bundle at {str(bundle)!r}: give a folder with configs/inference.json, or one of {known}")
 
 
-def copy_bundle(source: Path, destination: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+def copy_bundle(
+    source: Path,
+    destination: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    code: Mapping[str, Any] | None = None,
+) -> Path:
     """Copy a bundle without its weights, changing entries in all of its configurations that have them.
 
     So a run's folder is itself a bundle whose training, evaluation and inference agree.
@@ -54,49 +65,65 @@ def copy_bundle(source: Path, destination: Path, overrides: Mapping[str, Any] | 
     Args:
         source: the bundle's folder.
         destination: the copy's folder; its configurations are replaced, its models and results stay.
-        overrides: id (`network_def#channels`) -> value.
+        overrides: id (`network_def#channels`) -> value, data that is never evaluated.
+        code: id -> entry in the configuration's own language, as a component or `$...`; never from outside. Applied
+            first.
 
     Returns:
         `destination`.
 
     Raises:
-        ConfigError: an id that no configuration of the bundle has.
+        ConfigError: an id that no configuration of the bundle has; an override that is not data.
     """
+    entries = dict(code or {}) | as_entries(overrides or {})
     shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval"))
     (destination / "models").mkdir(exist_ok=True)
     known: set[str] = set()
     for path in sorted((destination / "configs").glob("*.json")):
         parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
-        for key, value in (overrides or {}).items():
+        for key, value in entries.items():
             if key in parser:  # one by one: another network has other settings for the next ones to change
                 parser[key] = value
                 known.add(key)
         parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
         path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
-    unknown = sorted(set(overrides or {}) - known)
+    unknown = sorted(set(entries) - known)
     if unknown:
         raise ConfigError(f"no configuration of {source.name} has an entry {unknown}; see its configs/train.json")
     return destination
 
 
 def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
-    """Change entries of a configuration, refusing names it does not have.
+    """Change entries of a configuration to a user's values, which stay data; see `pipeline.app.plain`.
 
     Args:
         parser: the configuration.
         overrides: id (`train#trainer#max_epochs`) -> value.
 
     Raises:
-        ConfigError: an id that does not exist, as a typing mistake would be.
+        ConfigError: an id that does not exist, as a typing mistake would be; a value that is not data.
     """
-    for key, value in overrides.items():
+    apply_code(parser, as_entries(overrides))
+
+
+def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
+    """Change entries of a configuration to others in its own language: MONAI evaluates them.
+
+    Args:
+        parser: the configuration.
+        entries: id -> entry; from the program or from a bundle's layers, never from outside.
+
+    Raises:
+        ConfigError: an id that does not exist.
+    """
+    for key, entry in entries.items():
         if key not in parser:
             raise ConfigError(f"the configuration has no entry {key!r}; it has {sorted(parser.get())}")
-        parser[key] = value
+        parser[key] = entry
 
 
 def named_network(name: str) -> dict[str, Any]:
-    """Overrides that give a bundle another network, all its settings spelled out, with the bundle's own channels.
+    """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
 
     Raises:
         ConfigError: a name that `pipeline.networks.registry.NETWORKS` lacks.
@@ -115,29 +142,30 @@ def named_network(name: str) -> dict[str, Any]:
     }
 
 
-def run_workflow(root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any]) -> None:
+def run_workflow(
+    root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any], code: Mapping[str, Any] | None = None
+) -> None:
     """Run a bundle as `python -m monai.bundle run RUN_ID` does, but refuse overrides that do not exist.
 
     Args:
         root: the bundle's folder.
         config: name of the configuration, as `train`.
         run_id: id of the expressions to run, as `training`.
-        overrides: id -> value; `bundle_root` is given.
+        overrides: id -> value, data that is never evaluated; `bundle_root` is given.
+        code: id -> entry in the configuration's own language; never from outside.
 
     Raises:
-        ConfigError: an override that does not exist.
+        ConfigError: an override that does not exist, or is not data.
     """
-    path = root / "configs" / f"{config}.json"
-    settings = {"bundle_root": str(root), **overrides}
-    apply_overrides(ConfigParser(ConfigParser.load_config_files([str(path)])), settings)
     workflow = ConfigWorkflow(
-        config_file=str(path),
+        config_file=str(root / "configs" / f"{config}.json"),
         meta_file=str(root / "configs" / "metadata.json"),
         logging_file=str(root / "configs" / "logging.conf"),
         run_id=run_id,
         workflow_type="train" if config == "train" else "infer",
-        **settings,
     )
+    apply_code(workflow.parser, code or {})
+    apply_overrides(workflow.parser, {"bundle_root": str(root), **overrides})
     workflow.initialize()
     workflow.run()
     workflow.finalize()

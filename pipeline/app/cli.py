@@ -118,7 +118,7 @@ def train(
 
     planned = read_plan(plan) if plan else {}
     chosen = named_network(network) if network else {}
-    root = copy_bundle(find_bundle(bundle), out, chosen | planned | _parse_settings(settings))
+    root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings), code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(data), "resume": resume})
 
 

@@ -56,7 +56,7 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
         "_target_": "pipeline.networks.ensemble.Ensemble",
         "members": [settings["network_def"] for settings in definitions],
     }
-    copy_bundle(runs[0], out, {"network_def": network})
+    copy_bundle(runs[0], out, code={"network_def": network})
     torch.save(states, out / "models" / "model.pt")
     state_digest(out, out / "models" / "model.pt")
     return out

@@ -97,7 +97,7 @@ class Segmenter:
         parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
         settings = {"bundle_root": str(root), "output_dir": str(output_dir), "series_uid": series_uid}
         if device is not None:
-            settings["device"] = f"$torch.device('{torch.device(device)}')"
+            settings["device"] = device
         apply_overrides(parser, settings | _given_phases(self.choices.phases))
         require(parser.get_parsed_content("library_version"))
         self.output_dir = Path(output_dir)

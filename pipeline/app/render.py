@@ -12,7 +12,7 @@ import yaml
 from monai.bundle import ConfigParser
 
 import pipeline
-from pipeline.app.bundles import apply_overrides
+from pipeline.app.bundles import apply_code
 from pipeline.core.errors import ConfigError
 from pipeline.train.digests import WEIGHTS_DIGESTS, file_digest
 
@@ -83,7 +83,7 @@ def _render_config(configs: Path, recipe: Mapping[str, Any], key: str, layers: l
     if key in OVERLAYS:
         return header | yaml.safe_load(paths[0].read_text(encoding="utf-8"))
     parser = ConfigParser(ConfigParser.load_config_files([str(path) for path in paths]))
-    apply_overrides(parser, recipe["overrides"].get(key, {}))
+    apply_code(parser, recipe["overrides"].get(key, {}))
     content: dict[str, Any] = parser.get()
     if "library_version" in content:
         content["library_version"] = pipeline.__version__

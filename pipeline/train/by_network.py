@@ -12,7 +12,7 @@ __all__ = ["entries_of"]
 
 
 def entries_of(name: str) -> Mapping[str, Any]:
-    """Overrides, id -> value, that the network of this name needs beside its definition; mostly none."""
+    """Entries of a configuration, id -> code, which this network needs beside its definition; mostly none."""
     return _STACKS if NETWORKS[name].in_3d else _OWN.get(name, {})
 
 
