@@ -24,7 +24,7 @@ from monai.bundle import ConfigWorkflow
 from steps import command_row
 
 from pipeline.app.bundle_commands import DEFAULT_BUNDLE
-from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
 from pipeline.core.images import Cine
 from pipeline.read.cine import read_cine
 from pipeline.read.datasets import load_datalist
@@ -72,9 +72,8 @@ def _train_ours(data: Path, scratch: Path) -> dict[str, float]:
         meta_file=str(root / "configs" / "metadata.json"),
         logging_file=str(root / "configs" / "logging.conf"),
         workflow_type="train",
-        bundle_root=str(root),
-        dataset_dir=str(data),
     )
+    apply_overrides(workflow.parser, {"bundle_root": str(root), "dataset_dir": str(data)})
     workflow.initialize()
     trainer = workflow.parser.get_parsed_content("train#trainer")
     moments: list[float] = []

@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.app.bundles import find_bundle, run_workflow
+
 BATCH = 4
 SLICES_A_MODERN_EPOCH = 1500
 """About what ACDC's training side holds; the modern runs' iterations are made up to whole epochs of it."""
@@ -105,14 +107,15 @@ def train(name: str, data: Path, out: Path, *, iterations: int) -> str:
         settings |= V3
     run = out / name
     resume = ["--resume"] if (run / "eval" / "last.pt").is_file() else []
-    _cmr("train", "--data", data, "--out", run, *arguments, *resume, settings=settings)
+    _cmr_train("--data", data, "--out", run, *arguments, *resume, settings=settings)
     return str(run)
 
 
 def evaluate(bundle: str, data: Path, out: Path, *, cases: Path, turns_deg: Sequence[float]) -> None:
     """Measure a bundle on the validation patients by the study's table."""
-    settings = {"cases": str(cases), "metrics": RING, "turns_deg": turns_deg}
-    _cmr("evaluate", "--data", data, "--bundle", bundle, "--out", out, settings=settings)
+    settings = {"dataset_dir": str(data), "output_dir": str(out), "cases": str(cases), "turns_deg": turns_deg}
+    code = {"metrics": RING}  # an expression, which `cmr evaluate` takes from nobody
+    run_workflow(find_bundle(bundle), config="evaluate", run_id="evaluating", overrides=settings, code=code)
 
 
 def _split(out: Path) -> Path:
@@ -122,11 +125,11 @@ def _split(out: Path) -> Path:
     raise SystemExit("a trained run's split is needed to measure the shipped bundles; name it by --cases")
 
 
-def _cmr(command: str, *arguments: object, settings: Mapping[str, Any]) -> None:
+def _cmr_train(*arguments: object, settings: Mapping[str, Any]) -> None:
     parts = [part for key, value in settings.items() for part in ("--set", f"{key}={_text(value)}")]
-    done = subprocess.run([sys.executable, "-m", "pipeline", command, *map(str, arguments), *parts], check=False)
+    done = subprocess.run([sys.executable, "-m", "pipeline", "train", *map(str, arguments), *parts], check=False)
     if done.returncode:
-        raise SystemExit(f"`cmr {command}` failed")
+        raise SystemExit("`cmr train` failed")
 
 
 def _text(value: Any) -> str:

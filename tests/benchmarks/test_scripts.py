@@ -11,9 +11,12 @@ from subprocess import CompletedProcess
 from types import ModuleType
 
 import pytest
+import torch
+from monai.bundle import ConfigParser
 from typer.testing import CliRunner
 
 from pipeline.app import bundles, cli
+from pipeline.phantom.dataset import write_dataset
 
 _FOLDER = Path(__file__).parents[2] / "benchmarks"
 _SCRIPTS = sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "nnunet_side")  # that one needs nnU-Net
@@ -66,6 +69,20 @@ def test_the_studys_runs_are_trainings(run: str, asked: list[list[str]], load, t
     else:
         assert train["epochs"] == 4
     assert bool(train["pretrained"]) == (run == "fine_v3")
+
+
+def test_the_studys_table_is_that_of_ring_and_rest(load, tmp_path: Path) -> None:
+    small = {"window": [32, 32], "spacing_mm": [8.0, 8.0, -1], "focus": False}
+    small |= {"network_def#channels": [4, 8], "network_def#strides": [2]}
+    run = bundles.copy_bundle(bundles.find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", small)
+    parser = ConfigParser(ConfigParser.load_config_file(str(run / "configs" / "inference.json")))
+    torch.save(parser.get_parsed_content("network_def").state_dict(), run / "models" / "model.pt")
+    write_dataset(tmp_path / "data", n_patients=2, n_phases=2, n_slices=3, size=32, pixel_mm=8.0, step_mm=20.0)
+    cases = tmp_path / "run.json"
+    cases.write_text(json.dumps({"split": {"validation": ["phantom0001"]}}))
+    load("study").evaluate(str(run), tmp_path / "data", tmp_path / "out", cases=cases, turns_deg=[0.0, 15.0])
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert {"mean_iou", "iou_ring", "iou_rest"} <= set(found)
 
 
 @pytest.mark.parametrize("name", ["enet", "unet3d"])
