@@ -9,7 +9,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundle_commands import DEFAULT_BUNDLE
-from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
+from pipeline.app.bundles import apply_code, apply_overrides, copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError
 
 
@@ -54,3 +54,25 @@ def test_apply_overrides_refuses_mistyped_names() -> None:
     assert parser["train#epochs"] == 4
     with pytest.raises(ConfigError, match="train#epoch'"):
         apply_overrides(parser, {"train#epoch": 5})
+
+
+def test_overrides_are_data_and_code_is_evaluated(tmp_path: Path) -> None:
+    parser = ConfigParser({"name": "", "n": 2})
+    apply_overrides(parser, {"name": "$1 + @n"})
+    assert parser.get_parsed_content("name") == "$1 + @n"
+    apply_code(parser, {"name": "$1 + @n"})
+    assert parser.get_parsed_content("name") == 3
+    with pytest.raises(ConfigError, match="nam'"):
+        apply_code(parser, {"nam": 1})
+
+
+def test_a_copy_holds_code_of_the_program_and_overrides_of_the_user_which_go_before_it(tmp_path: Path) -> None:
+    code = {"network_def": {"_target_": "torch.nn.Identity", "n": "$1 + 1"}, "epochs": "$1 + 1", "seed": "$2 + 3"}
+    copy = copy_bundle(
+        find_bundle(DEFAULT_BUNDLE), tmp_path / "run", {"epochs": "@seed", "network_def#n": "$1"}, code=code
+    )
+    parser = ConfigParser(ConfigParser.load_config_file(str(copy / "configs" / "train.json")))
+    assert parser.get_parsed_content("seed") == 5
+    assert parser.get_parsed_content("epochs") == "@seed"
+    assert parser["network_def#_target_"] == "torch.nn.Identity"
+    assert parser.get_parsed_content("network_def#n") == "$1"

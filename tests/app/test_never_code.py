@@ -94,7 +94,7 @@ def test_an_evaluation_of_data_and_bundle_with_such_names(
 def test_a_trained_bundle_stays_without_code(patients: Path, here: Path) -> None:
     shutil.copytree(patients, here / "@data")
     (here / "plan.yaml").write_text('network_def#channels: [4, 8]\nnetwork_def#strides: [2]\nrates: {"@all": 1.0}\n')
-    settings = [*SMALL, f"cache_dir={CODE}", 'rates={"model":0.5}']
+    settings = [*SMALL, "device=cpu", f"cache_dir={CODE}", 'rates={"model":0.5}']
     options = [part for setting in settings for part in ("--set", setting)]
     _cmr("train", "--data", "@data", "-o", "%run", "--plan", "plan.yaml", *options)
     assert (here / CODE / "train").is_dir()  # the cache
