@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.app.choices import Choices
+from pipeline.app.images import read_own_images
 from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_results
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality import assess_quality
-from pipeline.read.cine import read_cine, read_label
+from pipeline.read.cine import read_label
 from pipeline.read.nifti import is_nifti, nifti_shape
 from pipeline.read.segmentation import read_segmentation
 from pipeline.write.nifti import write_label_map
@@ -34,7 +35,7 @@ def report_again(
         folder: of the case, as `cmr segment` leaves it.
         mask: corrected labels, which replace `segmentation.nii.gz`: a NIfTI of all phases, or a DICOM Segmentation,
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
-        images: where the images lie now; otherwise where they lay when the case was segmented.
+        images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
         choices: as for a segmentation; a pseudonym stays the one that the case has.
 
     Returns:
@@ -42,7 +43,7 @@ def report_again(
         which then no confidence is known.
 
     Raises:
-        InputError: no results there, no images any more, or a mask that cannot be read.
+        InputError: no results there, no images of this study any more, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
@@ -51,7 +52,7 @@ def report_again(
         raise InputError("results must be complete to be made again; segment the case anew", folder / MEASUREMENTS)
     if images is None and not source["files"]:
         raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
-    cine = read_cine(images if images is not None else source["files"], series_uid=source["series_uid"])
+    cine = read_own_images(folder, source, images)
     choices = replace(choices or Choices(), pseudonym=source["pseudonym"])
     if choices.identify and choices.pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")

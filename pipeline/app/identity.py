@@ -45,11 +45,13 @@ def pseudonym_of(patient_id: str, *, secret: str) -> str:
     >>> pseudonym_of("4711", secret="a") == pseudonym_of("4711", secret="a") != pseudonym_of("4711", secret="b")
     True
     """
-    return "P-" + hmac.new(secret.encode(), patient_id.encode(), hashlib.sha256).hexdigest()[:_LENGTH]
+    return "P-" + _keyed(patient_id, secret)[:_LENGTH]
 
 
 def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
     """The case under its patient's pseudonym, and a few digits of its study, and the pseudonym itself.
+
+    Its identity then tells the study from others as before, but neither UID nor patient can be found from it.
 
     Raises:
         ConfigError: no DICOM, or no PatientID to replace.
@@ -58,7 +60,8 @@ def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
         patient, study = _ids(file)
         if patient:
             pseudonym = pseudonym_of(patient, secret=secret)
-            return replace(case, name=f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"), pseudonym
+            name = f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"
+            return replace(case, name=name, identity=f"keyed {_keyed(case.identity, secret)}"), pseudonym
     raise ConfigError(f"a pseudonym stands for a DICOM PatientID, got none in {len(case.files)} file(s)")
 
 
@@ -76,6 +79,10 @@ def without_paths(sentence: str, files: Iterable[Path]) -> str:
     known |= {file.name for file in files if not file.name.isdigit()}
     longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
     return re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence) if known else sentence
+
+
+def _keyed(plain: str, secret: str) -> str:
+    return hmac.new(secret.encode(), plain.encode(), hashlib.sha256).hexdigest()
 
 
 def _ids(file: Path) -> tuple[str, str]:

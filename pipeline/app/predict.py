@@ -20,15 +20,16 @@ from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.choices import Choices
+from pipeline.app.folders import claim_folder, find_folder, owner_of
 from pipeline.app.identity import with_pseudonym, without_paths
 from pipeline.app.results import (
     MEASUREMENTS,
-    SOURCE,
     clear_results,
     labels_digest,
     software_versions,
     write_measurements,
     write_results,
+    write_source,
 )
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.versions import require
@@ -49,7 +50,7 @@ class CaseResult:
     """What became of one case.
 
     Attributes:
-        name: the case's name, also its folder below the output folder.
+        name: of its folder below the output folder: the case's, and some digits where another study has that.
         folder: where its files lie.
         measurements: the content of `measurements.json`; `None` when the case failed, or the bundle writes none.
         error: one sentence that says why the case failed; `None` when it did not.
@@ -145,27 +146,32 @@ class Segmenter:
         """
         case, pseudonym = self.under_its_name(case)
         choices = replace(self.choices, pseudonym=pseudonym)
-        folder = self.output_dir / case.name
-        path = folder / MEASUREMENTS
-        clear_results(folder)
-        path.unlink(missing_ok=True)  # of an earlier run, too: what is there afterwards belongs to this one
+        self._clear(case)
         files = [str(file) for file in case.files]
-        item = self.preprocessing({"image": files, "case": case.name})
+        item = self.preprocessing({"image": files})
         with torch.inference_mode():
             item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
-        labels = self.postprocessing(item)["pred"].numpy()
+        folder = claim_folder(self.output_dir, case)  # not sooner: a case that cannot be read leaves no folder
+        labels = self.postprocessing(item | {"case": folder.name})["pred"].numpy()
+        path = folder / MEASUREMENTS
         if not path.is_file():
-            return CaseResult(case.name, folder)
+            return CaseResult(folder.name, folder)
         measured = json.loads(path.read_text(encoding="utf-8"))
-        measured |= {"case": case.name, "corrected": False, **self.provenance}
+        measured |= {"case": folder.name, "corrected": False, **self.provenance}
         source = {"files": files if pseudonym is None else [], "series_uid": self.series_uid, "pseudonym": pseudonym}
-        record = json.dumps(source | {"labels_sha256": labels_digest(labels)}, indent=2)
-        (folder / SOURCE).write_text(record + "\n", encoding="utf-8")
+        write_source(folder, {"identity": case.identity, **source, "labels_sha256": labels_digest(labels)})
         if not choices.objects:
-            return CaseResult(case.name, folder, write_measurements(folder, measured))
+            return CaseResult(folder.name, folder, write_measurements(folder, measured))
         with _quiet_reader():  # it has told all when the bundle read the same files
             cine = read_cine(files, series_uid=self.series_uid)
-        return CaseResult(case.name, folder, write_results(folder, cine, labels, measured, choices))
+        return CaseResult(folder.name, folder, write_results(folder, cine, labels, measured, choices))
+
+    def _clear(self, case: Case) -> None:
+        """Remove what an earlier run left of this very study: what is there afterwards belongs to this run."""
+        folder = find_folder(self.output_dir, case)
+        if owner_of(folder) == case.identity:
+            clear_results(folder)
+            (folder / MEASUREMENTS).unlink(missing_ok=True)
 
 
 def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
@@ -184,18 +190,18 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
         try:
             yield segmenter.segment(case)
         except Exception as error:
-            name, sentence = _name_of_failed(segmenter, case), _sentence(error)
-            _log.error("%s: %s", name, sentence)
+            folder, sentence = _folder_of_failed(segmenter, case), _sentence(error)
+            _log.error("%s: %s", folder.name, sentence)
             kept = sentence if segmenter.secret is None else without_paths(sentence, case.files)
-            yield CaseResult(name, segmenter.output_dir / name, error=kept)
+            yield CaseResult(folder.name, folder, error=kept)
 
 
-def _name_of_failed(segmenter: Segmenter, case: Case) -> str:
-    """The case's name; where it should have been a pseudonym and none could be made, one that tells nothing."""
+def _folder_of_failed(segmenter: Segmenter, case: Case) -> Path:
+    """The case's folder; where it should have had a pseudonym and none could be made, one whose name tells nothing."""
     try:
-        return segmenter.under_its_name(case)[0].name
+        return find_folder(segmenter.output_dir, segmenter.under_its_name(case)[0])
     except PipelineError:
-        return "unnamed"
+        return segmenter.output_dir / "unnamed"
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.app.predict import Segmenter
-from pipeline.read.discover import find_cases
+from pipeline.core.errors import DatasetError, InputError
+from pipeline.read.discover import Case, find_cases
 from pipeline.train.pseudo import make_pseudo_case, write_pseudo_labels
 
 __all__ = ["label_studies"]
@@ -25,12 +29,33 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
         The path of the list, for `cmr train --set extra_data=...`.
 
     Raises:
-        InputError: a study cannot be read.
-        DatasetError: no volume in which any structure was found.
+        InputError: a study cannot be read, or shares its folder with another one.
+        DatasetError: no volume in which any structure was found, or `out` holds a data set of other images.
     """
-    cases = []
-    for case in find_cases(studies):
+    cases, found = [], find_cases(studies)
+    _refuse_shared_folders(found)
+    _refuse_other_images(out / "datalist.csv", found)
+    for case in found:
         probabilities, affine = segmenter.probabilities([str(file) for file in case.files])
         item = {"image": str(case.path), "patient": case.name}
         cases.append(make_pseudo_case(probabilities, item, affine=affine, threshold=threshold))
     return write_pseudo_labels(out, cases, keep=keep)
+
+
+def _refuse_shared_folders(cases: Sequence[Case]) -> None:
+    """A list names a study by its folder, so whoever trains on it would read another one's images with its labels."""
+    for case, other in itertools.permutations(cases, 2):
+        if case.kind == other.kind == "dicom" and other.path.is_relative_to(case.path):
+            raise InputError(
+                f"each study must have a folder of its own, this one of {case.name} also holds {other.name}", case.path
+            )
+
+
+def _refuse_other_images(table: Path, cases: Sequence[Case]) -> None:
+    """The list and the labels beside it would be lost, of other patients or drawn by hand."""
+    if not table.is_file():
+        return
+    with table.open(encoding="utf-8", newline="") as file:
+        listed = {row.get("image") for row in csv.DictReader(file)}
+    if not listed <= {str(case.path.resolve()) for case in cases}:
+        raise DatasetError("a data set of other images is here and would be lost; name another folder (`--out`)", table)

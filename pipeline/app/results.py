@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -22,18 +23,22 @@ __all__ = [
     "MEASUREMENTS",
     "SEGMENTATION",
     "SOURCE",
+    "WORKLIST",
     "clear_results",
     "labels_digest",
     "read_record",
     "software_versions",
     "write_measurements",
     "write_results",
+    "write_source",
 ]
 
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 SOURCE = "source.json"
-"""What `cmr report` needs of a case: where its images lie (paths not to be passed on), or its pseudonym."""
+"""Whose the folder is, and what `cmr report` needs: where the images lie (not to be passed on), or the pseudonym."""
+WORKLIST = "index.html"
+"""Beside the cases' folders."""
 _WRITTEN = ("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm", "report.html")
 
 
@@ -70,6 +75,14 @@ def write_measurements(folder: Path, measured: dict[str, Any]) -> dict[str, Any]
     text = json.dumps(measured, indent=2, allow_nan=False) + "\n"
     (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
     return measured
+
+
+def write_source(folder: Path, source: Mapping[str, Any]) -> None:
+    """Write a case's `source.json`, whole or not at all: without its `identity` the folder would be nobody's."""
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        written = Path(beside) / SOURCE
+        written.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+        written.replace(folder / SOURCE)
 
 
 def clear_results(folder: Path) -> None:

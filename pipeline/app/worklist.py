@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.app.predict import CaseResult
-from pipeline.app.results import MEASUREMENTS, read_record
+from pipeline.app.results import MEASUREMENTS, WORKLIST, read_record
 from pipeline.core.errors import InputError
 from pipeline.write.worklist import Study, write_worklist
 
@@ -23,11 +23,12 @@ def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
     Returns:
         The page.
     """
-    errors = {result.name: result.error for result in failed}
-    folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}")) if path.parent.name not in errors]
+    failed = list(failed)
+    names = {result.name for result in failed}
+    folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}")) if path.parent.name not in names]
     studies = [_study(folder) for folder in folders]
-    studies += [Study(name, error=error) for name, error in errors.items()]
-    return write_worklist(out / "index.html", studies)
+    studies += [Study(result.name, error=result.error) for result in failed]  # those called "unnamed" each by itself
+    return write_worklist(out / WORKLIST, studies)
 
 
 def _study(folder: Path) -> Study:

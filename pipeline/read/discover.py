@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,13 +14,14 @@ from typing import Literal
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom import files_under
-from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text
+from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
+from pipeline.read.sameness import identity_of_content, identity_of_study
 
 __all__ = ["Case", "find_cases"]
 
 _LOGGER = logging.getLogger(__name__)
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
-_STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID")
+_STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID", "PatientID")
 
 
 @dataclass(frozen=True)
@@ -32,35 +33,48 @@ class Case:
         path: the NIfTI file; for DICOM the folder that holds all of the study's files, or the one file asked for.
         kind: how to read it.
         files: the files, sorted; for DICOM those of this study, and any beside them that do not parse.
+        identity: what is the same for one study, wherever it lies and whatever it is called, and differs for any other;
+            see `read.sameness`.
     """
 
     name: str
     path: Path
     kind: Literal["dicom", "nifti"]
-    files: tuple[Path, ...] = ()
+    files: tuple[Path, ...]
+    identity: str
 
 
-def find_cases(path: str | Path) -> list[Case]:
+@dataclass(frozen=True)
+class _StudyFile:
+    path: Path
+    uid: str
+    patient: str
+    is_image: bool
+
+
+def find_cases(path: str | Path | Sequence[str | Path]) -> list[Case]:
     """Find what can be processed at a path: a DICOM file, a NIfTI file, or a folder of either, searched below.
 
-    Reads headers only. Files of other kinds are passed over. A DICOM file that does not parse stays with the studies
-    of its folder (or makes a case of its own), so that reading that case says what is wrong and the others go on.
+    Reads DICOM headers, and NIfTI files whole for their digest. Files of other kinds are passed over. A DICOM file that
+    does not parse stays with the studies of its folder (or makes a case of its own), so that reading that case says
+    what is wrong and the others go on. Images of two patients are two cases, though they state one study.
 
     Args:
-        path: file or folder.
+        path: file or folder, or several.
 
     Returns:
         Cases sorted by path, then study; names made unique by `_1`, `_2` ... where they would be the same.
 
     Raises:
-        UnreadableError: the path does not exist, or holds neither an MR image nor a NIfTI file.
+        UnreadableError: a path does not exist, or there is neither an MR image nor a NIfTI file.
     """
-    root = Path(path)
-    files = files_under(root)
-    nifti = [Case(_stem(file), file, "nifti", (file,)) for file in files if _is_nifti(file)]
+    roots = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
+    files = sorted({file for root in roots for file in files_under(root)})
+    nifti = [_nifti_case(file) for file in files if _is_nifti(file)]
     dicom = _dicom_cases([file for file in files if not _is_nifti(file)])
     if not nifti and not dicom:
-        raise UnreadableError(f"an MR image or a NIfTI file must be found, got none in {len(files)} file(s)", root)
+        place = roots[0] if len(roots) == 1 else None
+        raise UnreadableError(f"an MR image or a NIfTI file must be found, got none in {len(files)} file(s)", place)
     return _with_distinct_names(sorted([*nifti, *dicom], key=lambda case: (case.path, case.files)))
 
 
@@ -73,37 +87,56 @@ def _stem(path: Path) -> str:
     return path.name[: -len(suffix)] or path.name
 
 
+def _nifti_case(file: Path) -> Case:
+    return Case(_stem(file), file, "nifti", (file,), identity_of_content([file]))
+
+
 def _dicom_cases(files: Iterable[Path]) -> list[Case]:
-    studies: dict[str, list[Path]] = defaultdict(list)
-    with_images: set[str] = set()
+    studies: dict[str, list[_StudyFile]] = defaultdict(list)
     damaged: list[Path] = []
     with quiet_dicom():
         for path in files:
             try:
-                uid, is_image = _study_of(path)
+                file = _study_file(path)
             except UnreadableError as error:
                 _LOGGER.warning("%s", error)
                 damaged.append(path)
                 continue
-            if uid is not None:
-                studies[uid].append(path)
-                with_images |= {uid} if is_image else set()
-    groups = [studies[uid] for uid in sorted(with_images)]
-    groups += _placed(damaged, groups)
-    return [_case(tuple(sorted(group))) for group in groups]
+            if file is not None:
+                studies[file.uid].append(file)
+    groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
+    alone = _placed(damaged, list(groups.values()))
+    cases = [_case(sorted(group), identity) for identity, group in groups.items()]
+    return cases + [_case(sorted(group), identity_of_content(group)) for group in alone]
 
 
-def _study_of(path: Path) -> tuple[str | None, bool]:
-    """StudyInstanceUID and whether the file is an MR image; `(None, False)` for what belongs to no study."""
+def _study_file(path: Path) -> _StudyFile | None:
+    """What a file says of study and patient; `None` for what belongs to no study."""
     header = read_header(path, tags=_STUDY_TAGS)
     if header is None:
-        return None, False
+        return None
     kind = sop_class(header.elements)
     is_image = kind in CLASSIC_MR | ENHANCED_MR
     uid = text(header.elements, "StudyInstanceUID")
     if not kind or (is_image and uid is None):
         raise UnreadableError("a DICOM file must state its SOP class and study, got neither: is it cut short?", path)
-    return uid, is_image
+    return None if uid is None else _StudyFile(path, uid, "\\".join(words(header.elements, "PatientID")), is_image)
+
+
+def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[Path]]]:
+    """Identity and files of each patient with images: careless anonymisers give several patients one study's UID.
+
+    Files that name nobody are of the only patient who is named; where there are several, they stand by themselves.
+    """
+    files = list(files)
+    named = {file.patient for file in files if file.is_image and file.patient}
+    only = named.pop() if len(named) == 1 else ""
+    groups: dict[str, list[_StudyFile]] = defaultdict(list)
+    for file in files:
+        groups[file.patient or only].append(file)
+    for patient, group in sorted(groups.items()):
+        if any(file.is_image for file in group):
+            yield identity_of_study(uid, patient=patient), [file.path for file in group]
 
 
 def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:
@@ -117,9 +150,10 @@ def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[
     return list(alone.values())
 
 
-def _case(files: tuple[Path, ...]) -> Case:
+def _case(files: Sequence[Path], identity: str) -> Case:
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    return Case(folder.resolve().name or "study", folder if len(files) > 1 else files[0], "dicom", files)
+    path = folder if len(files) > 1 else files[0]
+    return Case(folder.resolve().name or "study", path, "dicom", tuple(files), identity)
 
 
 def _with_distinct_names(cases: Sequence[Case]) -> list[Case]:

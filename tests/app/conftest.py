@@ -78,6 +78,26 @@ def untrained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def namesakes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two patients' studies on one grid, in folders of one name, as archives unpack."""
+    root = tmp_path_factory.mktemp("archives")
+    phantom = make_cine(make_patient(11), n_phases=3, n_slices=4, size=40, pixel_mm=6.0, step_mm=20.0)
+    folders = [root / place / "Unknown Study" for place in ("first", "second")]
+    for folder in folders:
+        write_study(phantom, folder, extras=False)
+    restate(folders[1], StudyInstanceUID="1.2.3.4", PatientID="4711")
+    return folders
+
+
+def restate(folder: Path, **elements: str) -> None:
+    """Change elements of all DICOM files in a folder."""
+    for path in folder.iterdir():
+        header = pydicom.dcmread(path)
+        header.update(elements)
+        header.save_as(path)
+
+
+@pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a DICOM cine, a NIfTI cine, a static NIfTI volume, and a study with a phase missing."""
     folder = tmp_path_factory.mktemp("studies")
@@ -87,9 +107,6 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nifti(folder / "three.nii", phantom.image, n_phases=1)
     files = write_study(phantom, folder / "broken", extras=False)
     files[4].unlink()
-    for path in (folder / "broken").iterdir():  # a study of its own
-        header = pydicom.dcmread(path)
-        header.StudyInstanceUID = "1.2.3.4"
-        header.save_as(path)
+    restate(folder / "broken", StudyInstanceUID="1.2.3.4")  # a study of its own
     (folder / "notes.txt").write_text("not an image")
     return folder

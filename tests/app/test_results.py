@@ -19,7 +19,7 @@ from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.predict import CaseResult
-from pipeline.app.results import clear_results, write_measurements, write_results
+from pipeline.app.results import clear_results, write_measurements, write_results, write_source
 from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.measure.measurements import PhaseChoice, measure_cine
@@ -27,6 +27,7 @@ from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
+from pipeline.read.discover import find_cases
 from pipeline.read.segmentation import read_segmentation
 
 SCHEMA = json.loads((Path(pipeline.measure.__file__).parent / "schemas" / "measurements.schema.json").read_text())
@@ -273,6 +274,7 @@ def test_what_the_user_put_beside_the_results_stays(
 ) -> None:
     case = tmp_path / "study"
     case.mkdir()
+    write_source(case, {"identity": find_cases(images)[0].identity})
     for name in ("seg_ed_corrected.dcm", "notes.txt"):
         (case / name).write_text("mine")
     for name in ("report.html", "seg_phase_07.dcm"):

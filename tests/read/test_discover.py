@@ -76,6 +76,49 @@ def test_damaged_file_alone_is_a_case_that_fails_when_read(tmp_path, new_study):
     assert caught.value.path == damaged
 
 
+def test_patients_of_one_study_uid_are_cases_of_their_own(tmp_path, study):
+    for patient in ("A", "B"):
+        study.cine(2, 3, PatientID=patient)
+    study.cine(2, 4, PatientID=None)
+    study.image(0, 0, PatientID="C", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33")
+    cases = find_cases(tmp_path)
+    assert [case.name for case in cases] == ["study_1", "study_2", "study_3"]
+    assert sorted(len(case.files) for case in cases) == [6, 6, 8]
+    assert len({case.identity for case in cases}) == 3
+    assert [case.identity for case in find_cases(study.written[:6])] == [cases[0].identity]
+
+
+def test_files_that_name_nobody_are_of_the_only_patient(study):
+    study.cine(2, 2, PatientID="A")
+    study.cine(2, 1, PatientID="")
+    study.image(0, 0, PatientID="C", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33")  # not an image, and of no account
+    (case,) = find_cases(study.folder)
+    assert case.files == tuple(sorted(study.written[:6]))
+
+
+def test_a_study_is_the_same_wherever_it_lies_and_no_other_is(tmp_path, new_study):
+    for name, uid in (("a/study", "1.2.9"), ("b/study", "1.2.9"), ("c/study", "1.2.10")):
+        new_study(name).cine(2, 3, StudyInstanceUID=uid)
+    one, copy, other = (find_cases(tmp_path / place)[0] for place in "abc")
+    assert one.identity == copy.identity != other.identity
+    assert one.name == other.name
+
+
+def test_images_without_a_study_uid_are_told_by_their_content(tmp_path, new_study):
+    for place, patient in (("a", "A"), ("b", "B"), ("c", "A")):
+        new_study(f"{place}/study").cine(2, 3, StudyInstanceUID=None, PatientID=patient)
+    one, other, copy = (find_cases(tmp_path / place)[0] for place in "abc")
+    assert read_dicom_cine(one.files).n_slices == 3  # such a study gets results
+    assert one.identity == copy.identity != other.identity
+
+
+def test_nifti_files_are_told_by_their_content(tmp_path):
+    for name, content in (("a/x.nii", b"1"), ("b/x.nii", b"2"), ("y.nii", b"1")):
+        _touch(tmp_path / name).write_bytes(content)
+    one, other, copy = find_cases(tmp_path)
+    assert one.identity == copy.identity != other.identity
+
+
 def test_study_without_images_is_no_case(tmp_path, study):
     study.image(0, 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33")
     with pytest.raises(UnreadableError, match=r"none in 1 file\(s\)") as caught:
