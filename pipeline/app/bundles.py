@@ -28,6 +28,7 @@ __all__ = [
     "copy_bundle",
     "find_bundle",
     "named_network",
+    "open_workflow",
     "run_workflow",
 ]
 
@@ -157,6 +158,15 @@ def run_workflow(
     Raises:
         ConfigError: an override that does not exist, or is not data.
     """
+    workflow = open_workflow(root, config=config, run_id=run_id, overrides=overrides, code=code)
+    workflow.run()
+    workflow.finalize()
+
+
+def open_workflow(
+    root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any], code: Mapping[str, Any] | None = None
+) -> ConfigWorkflow:
+    """A bundle's workflow, ready to run, for those who look into it afterwards; arguments as for `run_workflow`."""
     workflow = ConfigWorkflow(
         config_file=str(root / "configs" / f"{config}.json"),
         meta_file=str(root / "configs" / "metadata.json"),
@@ -167,5 +177,4 @@ def run_workflow(
     apply_code(workflow.parser, code or {})
     apply_overrides(workflow.parser, {"bundle_root": str(root), **overrides})
     workflow.initialize()
-    workflow.run()
-    workflow.finalize()
+    return workflow

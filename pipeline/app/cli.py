@@ -104,8 +104,11 @@ def report(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
+    data: Annotated[
+        Path | None, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
+    ] = None,
+    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     network: Annotated[str | None, typer.Option(help="a name that `cmr networks` lists [the bundle's own]")] = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
@@ -116,10 +119,58 @@ def train(
     from pipeline.app.bundles import copy_bundle, find_bundle, named_network, run_workflow
     from pipeline.train.plan import read_plan
 
+    source = _training_source(data, pack)
     planned = read_plan(plan) if plan else {}
     chosen = named_network(network) if network else {}
     root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings), code=chosen)
-    run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(data), "resume": resume})
+    run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
+
+
+@app.command()
+def crossvalidate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the folds' bundles and of the evaluation")],
+    data: Annotated[Path | None, typer.Option(help="data set, as for train")] = None,
+    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    network: Annotated[str | None, typer.Option(help="a name that `cmr networks` lists [the bundle's own]")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="how many")] = 5,
+    minutes: Annotated[float | None, typer.Option(help="for all folds together; schedules end with the time")] = None,
+    settings: SetOption = None,
+) -> None:
+    """Train a network for each fold and score every patient by the one that never saw them; goes on if repeated."""
+    from pipeline.app.bundles import find_bundle, named_network
+    from pipeline.app.crossvalidation import Training, cross_validate
+    from pipeline.measure.scores import summarise
+
+    _log_to_stderr(quiet=False)
+    code = named_network(network) if network else {}
+    training = Training(find_bundle(bundle), _training_source(data, pack), _parse_settings(settings), code)
+    scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
+    for row in summarise(scores):
+        typer.echo(json.dumps(row))
+
+
+@app.command()
+def pack(
+    data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, as acdc.pack")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    settings: SetOption = None,
+    bits: Annotated[int, typer.Option(min=1, max=16, help="of an intensity: 8 a byte, 16 all but lossless")] = 8,
+) -> None:
+    """Prepare a data set once, as one small file: a training from it needs neither the images nor N4."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.packing import pack_dataset
+    from pipeline.train.plan import read_plan
+
+    _log_to_stderr(quiet=False)
+    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
+    typer.echo(
+        f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
+        f"{measured['megabytes']:.1f} MB; rounded to {bits} bits: {measured['rounding_rms']:.4f} (RMS)"
+    )
 
 
 @app.command()
@@ -251,6 +302,18 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[key] = text
     return parsed
+
+
+def _training_source(data: Path | None, pack: Path | None) -> Path:
+    """What to train on; what is no pack is refused before anything is written."""
+    from pipeline.read.packs import read_pack_header
+
+    if pack is not None and data is None:
+        read_pack_header(pack)
+        return pack
+    if data is None or pack is not None:
+        raise ConfigError("a training needs a data set (`--data`) or a pack (`--pack`), one of the two")
+    return data
 
 
 def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:

@@ -109,7 +109,7 @@ class Segmenter:
         self.preprocessing = parser.get_parsed_content("preprocessing")
         self.inferer = parser.get_parsed_content("inferer")
         self.postprocessing = parser.get_parsed_content("postprocessing")
-        self.to_own_grid = parser.get_parsed_content("restore_transforms#0")
+        self.to_own_grid = parser.get_parsed_content("invert_transforms#0")
         self.n_classes = int(parser.get_parsed_content("n_classes"))
         self.provenance = {
             "software": software_versions(),

@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
+from monai.utils import optional_import
 
 from pipeline.core.errors import ConfigError, GridError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+else:  # a training from a pack corrects nothing, and runs where it is not installed
+    sitk, _ = optional_import("SimpleITK")
 
 __all__ = ["N4Settings", "correct_cine", "estimate_log_field"]
 

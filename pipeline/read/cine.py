@@ -10,6 +10,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import map_labels
 from pipeline.read.nifti import is_nifti, read_nifti
+from pipeline.read.packs import is_pack
 from pipeline.read.series import read_dicom_cine
 
 __all__ = ["Source", "read_cine", "read_label"]
@@ -39,6 +40,8 @@ def read_cine(source: Source, *, series_uid: str | None = None) -> Cine:
         if len(paths) > 1:
             raise UnreadableError(f"an image must be one NIfTI file, got {len(paths)} files", paths[0])
         return read_nifti(paths[0])
+    if len(paths) == 1 and is_pack(paths[0]):
+        raise UnreadableError("a pack holds prepared slices to train on; give the images it was made from", paths[0])
     for path in paths:
         if not path.exists():
             raise UnreadableError("an image file or folder was expected here, but there is none", path)

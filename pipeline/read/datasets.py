@@ -13,10 +13,11 @@ from pipeline.read.datalists.cases import Case, Scheme, finish_cases
 from pipeline.read.datalists.decathlon import looks_like_msd, looks_like_nnunet, msd_cases, nnunet_cases
 from pipeline.read.datalists.sunnybrook import looks_like_sunnybrook, sunnybrook_cases
 from pipeline.read.datalists.tables import find_table, table_cases
+from pipeline.read.packs import is_pack, pack_cases
 
 __all__ = ["LAYOUTS", "Layout", "load_datalist"]
 
-Layout = Literal["auto", "table", "acdc", "sunnybrook", "nnunet", "msd"]
+Layout = Literal["auto", "table", "acdc", "sunnybrook", "nnunet", "msd", "pack"]
 
 LAYOUTS = {
     "table": "a .csv or .json list, or a folder with datalist.csv or datalist.json",
@@ -24,6 +25,7 @@ LAYOUTS = {
     "sunnybrook": "link.csv, dicom/ and contours/",
     "nnunet": "dataset.json, imagesTr/<case>_0000.nii.gz and labelsTr/<case>.nii.gz",
     "msd": "dataset.json with a list under `training`",
+    "pack": "a .pack file that `cmr pack` wrote",
 }
 """Layouts that are understood, and what each is recognised by."""
 
@@ -38,7 +40,7 @@ def load_datalist(
     """List the labelled cases of a data set.
 
     Args:
-        source: the data set's folder, or a list (.csv, .json).
+        source: the data set's folder, a list (.csv, .json), or a pack (.pack).
         layout: one of `LAYOUTS`, or "auto" to recognise it by what is there.
         scheme: label scheme of a table's rows that state none, and instead of the names in a `dataset.json`; ACDC and
             Sunnybrook have their own.
@@ -59,6 +61,8 @@ def load_datalist(
     if not source.exists():
         raise DatasetError("a data set's folder or list was expected here, but there is none", source)
     chosen = _recognise(source) if layout == "auto" else layout
+    if chosen == "pack":
+        return sorted(pack_cases(source), key=lambda case: (case["patient"], case["phase"]))
     folder = source if source.is_dir() else source.parent
     if chosen == "acdc":
         cases = acdc_cases(folder)
@@ -75,6 +79,8 @@ def load_datalist(
 
 def _recognise(source: Path) -> str:
     """Name the one layout that fits what is there."""
+    if is_pack(source):
+        return "pack"
     if source.is_file() and source.name != "dataset.json":
         return "table"
     folder = source if source.is_dir() else source.parent

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from monai.engines import PrepareBatch
+
+from pipeline.core.labels import UNLABELLED
 
 __all__ = ["PrepareAugmentedBatch", "PrepareFurther"]
 
@@ -18,10 +20,20 @@ class PrepareAugmentedBatch(PrepareBatch):
     Args:
         augment: takes and gives (image (N, 1, X, Y) float, label (N, 1, X, Y) integer); a whole batch at once costs
             a few milliseconds, so that the processor stays with the network.
+        classes: the network's class of each of our label values, by index; `None`: the values themselves. So one
+            prepared set serves networks that draw different structures.
     """
 
-    def __init__(self, augment: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]) -> None:
+    def __init__(
+        self,
+        augment: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+        *,
+        classes: Sequence[int] | None = None,
+    ) -> None:
         self.augment = augment
+        self._table = None if classes is None else torch.full((256,), UNLABELLED, dtype=torch.uint8)
+        if self._table is not None and classes is not None:
+            self._table[: len(classes)] = torch.tensor(classes, dtype=torch.uint8)
 
     def __call__(
         self,
@@ -33,7 +45,11 @@ class PrepareAugmentedBatch(PrepareBatch):
         """Return the augmented (image, label) on `device`; `kwargs` go to `Tensor.to`."""
         image = batchdata["image"].to(device=device, non_blocking=non_blocking, **kwargs)
         label = batchdata["label"].to(device=device, non_blocking=non_blocking)
-        return self.augment(image, label)
+        image, label = self.augment(image, label)
+        if self._table is None:
+            return image, label
+        self._table = self._table.to(label.device)
+        return image, self._table[label.long()]
 
 
 class PrepareFurther(PrepareBatch):

@@ -24,11 +24,12 @@ def _prepared_by(target: str) -> dict[str, Any]:
 
 _STACKS = {
     "train#dataset": {
-        "_target_": "pipeline.train.stacks.StackDataset",
+        "_target_": "pipeline.train.datasets.StackDataset",
         "data": "$@split[0]",
         "transform": "@train#preprocessing",
-        "cache_dir": "$@cache_dir + '/train'",
+        "cache_dir": "@cache_dir",
         "context": "@context",
+        "device": "@device",
         "depth": 8,
     },
     **_prepared_by("pipeline.train.stacks.PrepareStacks"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,55 +11,70 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
-from monai.handlers import CheckpointSaver
+from monai.engines import Evaluator
 
-from pipeline.core.errors import BundleError
+from pipeline.core.errors import BundleError, ConfigError
 from pipeline.train.digests import check_digest, state_digest
 
-__all__ = ["BestCheckpoint", "ResumePoint", "load_weights", "read_weights"]
+__all__ = ["KeptWeights", "ResumePoint", "load_weights", "read_weights", "save_whole"]
 
 _log = logging.getLogger(__name__)
 
 
-class BestCheckpoint(CheckpointSaver):
-    """MONAI's saver of the best model, with a state of its own, so that a resumed run keeps the best so far.
+class KeptWeights:
+    """Saves an evaluator's network: the best so far by its key metric, or the last.
 
     The file holds the bare state dict: `monai.bundle.load` leaves a network untrained, silently, where the weights
-    lie under a key that it is not told.
+    lie under a key that it is not told. It is replaced whole, so that a kill or a full disk leaves the one before.
 
     Args:
-        save_dir: folder of the file.
+        path: the file.
         network: the module whose weights are saved.
-        filename: name of the one file kept.
+        keep: "best", or "last": then no choice is made on the patients validated on, and what the network reaches on
+            them is an honest estimate.
         bundle_root: the bundle's folder; weights saved inside it are stated in its metadata by their SHA-256.
+
+    Raises:
+        ConfigError: neither best nor last.
     """
 
     def __init__(
-        self,
-        save_dir: str,
-        network: torch.nn.Module,
-        *,
-        filename: str = "model.pt",
-        bundle_root: str | None = None,
+        self, path: str, network: torch.nn.Module, *, keep: str = "best", bundle_root: str | None = None
     ) -> None:
-        super().__init__(
-            save_dir=save_dir,
-            save_dict={"model": network},
-            save_key_metric=True,
-            key_metric_filename=filename,
-        )
-        self._weights = Path(save_dir) / filename
+        if keep not in ("best", "last"):
+            raise ConfigError(f"`keep` must be best or last, got {keep!r}")
+        self.path = Path(path)
+        self.network = network
+        self.keep = keep
+        self.best: float | None = None
         self._root = None if bundle_root is None else Path(bundle_root)
 
-    def metrics_completed(self, engine: Engine) -> None:
-        """Save the weights if they are the best so far."""
-        super().metrics_completed(engine)
-        if self._root is not None and idist.get_rank() == 0 and self._weights.is_file():
-            state_digest(self._root, self._weights)
+    def attach(self, engine: Engine) -> None:
+        """Listen to an evaluator; attach behind its metrics."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Evaluator) -> None:
+        """Save the weights if they are to be kept; in a distributed run the first process alone writes.
+
+        A score of NaN, where nothing could be scored, is worse than any: but the first weights are always saved.
+        """
+        score = float(engine.state.metrics[engine.state.key_metric_name])
+        score = -math.inf if math.isnan(score) else score
+        is_better = self.best is None or score > self.best
+        self.best = score if self.best is None else max(score, self.best)
+        if idist.get_rank() > 0 or not (is_better or self.keep == "last"):
+            return
+        save_whole(self.network.state_dict(), self.path)
+        if self._root is not None:
+            state_digest(self._root, self.path)
 
     def state_dict(self) -> Mapping[str, Any]:
-        """The score of the best model so far; `load_state_dict`, inherited, takes it up again."""
-        return self._key_metric_checkpoint.state_dict() if self._key_metric_checkpoint else {}
+        """The score of the best weights so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up the score of an earlier run."""
+        self.best = state_dict["best"]
 
 
 class ResumePoint:
@@ -87,10 +103,7 @@ class ResumePoint:
         """Write all states; in a distributed run the first process alone writes."""
         if idist.get_rank() > 0:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        torch.save({name: item.state_dict() for name, item in self.objects.items()}, partial)
-        partial.replace(self.path)
+        save_whole({name: item.state_dict() for name, item in self.objects.items()}, self.path)
 
     def load(self, engine: Engine) -> None:
         """Restore all states; `max_epochs` stays as the present configuration has it.
@@ -107,6 +120,14 @@ class ResumePoint:
             item.load_state_dict(states[name])
         engine.state.max_epochs = max_epochs
         _log.info("resumed from %s after epoch %d", self.path, engine.state.epoch)
+
+
+def save_whole(states: Mapping[str, Any], path: Path) -> None:
+    """Save states so that the file is the old one or the new one, never a part; folders above it are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(dict(states), partial)
+    partial.replace(path)
 
 
 def load_weights(

@@ -1,125 +1,104 @@
-"""Data sets for training: prepared volumes cached on disk, handed out slice by slice."""
+"""What a training looks at, in the memory of the device it runs on: slices, or neighbouring slices of a stack.
+
+A batch is an index into tensors that are there already; nothing is loaded, collated or moved while a network trains.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 import ignite.distributed as idist
+import numpy as np
 import torch
-from monai.data import PersistentDataset
-from monai.data.utils import pickle_hashing
-from monai.utils import convert_to_tensor
+from monai.data.meta_tensor import MetaTensor
 from torch.utils.data import Dataset
 
-from pipeline.core.errors import DatasetError
+from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.core.labels import UNLABELLED
+from pipeline.core.prepared import PreparedStack
 from pipeline.train.context import neighbour_indices
+from pipeline.train.prepared import prepare_stacks
 
-_log = logging.getLogger(__name__)
+__all__ = ["Batches", "SliceDataset", "SliceMemory", "StackDataset", "VolumeDataset"]
 
-_VOLUMES_A_PROCESS = 8
-"""A process takes some seconds to start: as long as preparing about three volumes does."""
-
-__all__ = ["PreparedDataset", "SliceDataset", "content_key", "labelled_stacks"]
-
-
-def content_key(item: Mapping[str, Any]) -> bytes:
-    """Name of a prepared volume: a hash of its files' contents and of whatever else the item says.
-
-    Args:
-        item: paths (a file, a folder, or a list of files) under `image` and `label`; anything else is hashed as text.
-
-    Returns:
-        Hexadecimal digest, the same wherever the files lie.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(item):
-        digest.update(key.encode())
-        for file in _files(item[key]) if key in ("image", "label") else ():
-            digest.update(file.read_bytes())
-        if key not in ("image", "label"):
-            digest.update(repr(item[key]).encode())
-    return digest.hexdigest().encode()
+_OFFSET = 32768
+"""Stored intensities lie in int16, for no device indexes uint16: this is added when they are read."""
 
 
-class PreparedDataset(PersistentDataset):
-    """Volumes prepared once and kept on disk, under names made of the files' contents and the preparation's settings.
-
-    So N4 runs once a volume; a changed file or a changed setting is prepared anew, a file that moved is not.
+class SliceMemory:
+    """The slices of all stacks, one after the other, on one device.
 
     Args:
-        data: datalist of volumes.
-        transform: deterministic preparation.
-        cache_dir: folder of prepared volumes; `None` prepares anew each time.
-        n_processes: prepare many missing volumes at once by up to so many processes; `None`: one for each core.
+        stacks: prepared stacks of one in-plane size.
+        device: where the tensors lie.
+
+    Attributes:
+        first: (N,) index of each stack's first slice.
+        n_slices: (N,) slices of each stack.
+        labelled: (S,) whether anything is labelled in a slice.
+
+    Raises:
+        DatasetError: no labelled slice, or slices of several sizes.
     """
 
-    def __init__(
-        self,
-        data: Sequence[dict[str, Any]],
-        transform: Callable[[Any], Any],
-        *,
-        cache_dir: str | None = None,
-        n_processes: int | None = None,
-    ) -> None:
-        # The files are our own writing: metadata, which `Invertd` needs, do not load under `weights_only`.
-        super().__init__(
-            data=data,
-            transform=transform,
-            cache_dir=cache_dir,
-            hash_func=content_key,
-            hash_transform=pickle_hashing,
-            track_meta=True,
-            weights_only=False,
+    def __init__(self, stacks: Sequence[PreparedStack], *, device: torch.device | str = "cpu") -> None:
+        if not any(len(stack.labelled_slices) for stack in stacks):
+            raise DatasetError(f"training needs labelled slices, got none in {len(stacks)} stacks")
+        sizes = sorted({stack.stored.shape[1:] for stack in stacks})
+        if len(sizes) > 1:
+            raise DatasetError(f"training needs slices of one size, got {sizes[:4]}")
+        self.device = torch.device(device)
+        counts = [len(stack.stored) for stack in stacks]
+        self.n_slices = torch.tensor(counts, device=device)
+        self.first = self.n_slices.cumsum(0) - self.n_slices
+        is_wide = any(stack.stored.dtype == np.uint16 for stack in stacks)
+        stored = np.concatenate([stack.stored for stack in stacks])
+        self._offset = _OFFSET if is_wide else 0
+        self._stored = torch.from_numpy((stored ^ 0x8000).view(np.int16) if is_wide else stored).to(device)
+        self._label = torch.from_numpy(np.concatenate([stack.label for stack in stacks])).to(device)
+        self._low, self._step = (
+            torch.repeat_interleave(torch.tensor([getattr(stack, name) for stack in stacks]), torch.tensor(counts))
+            .float()
+            .to(device)
+            for name in ("low", "step")
         )
-        if cache_dir is not None and idist.get_world_size() == 1:  # else the processes of the training do it
-            self._prepare_missing(n_processes or os.cpu_count() or 1)
+        self.labelled = (self._label != UNLABELLED).flatten(1).any(1)
 
-    def _prepare_missing(self, n_processes: int) -> None:
-        """Fill the cache; a volume that cannot be prepared is left for whoever asks for it to report."""
-        missing = [index for index, item in enumerate(self.data) if not self._cached(item).is_file()]
-        n_processes = min(n_processes, len(missing) // _VOLUMES_A_PROCESS)
-        if n_processes < 2:
-            return
-        _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
-        # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
-        with ProcessPoolExecutor(n_processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-            list(pool.map(partial(_prepare, self), missing))
+    def image(self, places: torch.Tensor) -> torch.Tensor:
+        """Intensities of slices by index: (...) -> (..., X, Y) float32."""
+        scale, low = (values[places][..., None, None] for values in (self._step, self._low))
+        return (self._stored[places].float() + self._offset) * scale + low
 
-    def _cached(self, item: dict[str, Any]) -> Path:
-        """The file that `PersistentDataset` keeps an item in."""
-        return Path(str(self.cache_dir)) / f"{content_key(item).decode()}{self.transform_hash}.pt"
+    def label(self, places: torch.Tensor) -> torch.Tensor:
+        """Labels of slices by index: (...) -> (..., X, Y) uint8; a copy."""
+        return self._label[places]
 
 
-def _prepare(dataset: PreparedDataset, index: int) -> None:
-    try:
-        dataset[index]
-    except Exception as error:
-        _log.debug("volume %d is left for later: %r", index, error)
+class Batched(Protocol):
+    """What `Batches` draws from."""
+
+    memory: SliceMemory
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`image` and `label` of the samples (N,), channels second."""
 
 
 class SliceDataset(Dataset):
-    """The labelled 2D slices of a list of volumes.
-
-    Volumes are prepared once and cached by `PersistentDataset`; their slices are then held in memory (about 0.4 MB
-    a slice of 256 x 256 with its label), because a training passes over them many times in random order.
+    """The labelled slices of a list of cases, each with its neighbours as further channels.
 
     Args:
-        data: datalist of volumes, each a dict with paths under `image` and `label`.
-        transform: deterministic preparation; gives tensors (T, X, Y, Z) of one in-plane size under both keys.
-        cache_dir: folder of prepared volumes, see `PreparedDataset`.
-        context: neighbouring slices on each side that come with a slice as further channels.
+        data: data list, see `prepared.prepare_stacks`.
+        transform: deterministic preparation to one in-plane size, see there.
+        cache_dir: folder of what was prepared before.
+        context: neighbouring slices on each side that come with a slice.
+        device: where the slices lie.
 
     Raises:
-        DatasetError: no labelled slice is left.
+        DatasetError: no labelled slice, or slices of several sizes.
     """
 
     def __init__(
@@ -129,54 +108,157 @@ class SliceDataset(Dataset):
         *,
         cache_dir: str | None = None,
         context: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.volumes = PreparedDataset(data, transform, cache_dir=cache_dir)
-        self.context = context
-        self.slices = [one for index in range(len(self.volumes)) for one in _labelled_slices(self.volumes[index])]
-        if not self.slices:
-            raise DatasetError(f"training needs labelled slices, got none in {len(data)} volumes")
+        self.memory = SliceMemory(prepare_stacks(data, transform, cache_dir=cache_dir), device=device)
+        counts = self.memory.n_slices.tolist()
+        around = [
+            neighbour_indices(n, context).to(device) + first for n, first in zip(counts, self.memory.first, strict=True)
+        ]
+        self._neighbours = torch.cat(around)[self.memory.labelled]
+        self._places = self.memory.labelled.nonzero().flatten()
 
     def __len__(self) -> int:
         """Number of labelled slices."""
-        return len(self.slices)
+        return len(self._places)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         """`image` (1 + 2 * context, X, Y) float32 and `label` (1, X, Y) uint8 of one slice."""
-        stack, place, label = self.slices[index]
-        neighbours = neighbour_indices(len(stack), self.context)[place]
-        return {"image": stack[neighbours], "label": label}
+        return _one_of(self, index)
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`image` (N, 1 + 2 * context, X, Y) float32 and `label` (N, 1, X, Y) uint8."""
+        return {
+            "image": self.memory.image(self._neighbours[indices]),
+            "label": self.memory.label(self._places[indices]).unsqueeze(1),
+        }
 
 
-def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
-    paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+class StackDataset(Dataset):
+    """Neighbouring slices, a stack of each labelled phase, begun at a random slice at every access.
 
-
-def labelled_stacks(volume: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Image (Z, X, Y) float32 and label (Z, X, Y) uint8 of each phase in which something is labelled.
+    The random number comes from torch's default generator.
 
     Args:
-        volume: tensors (T, X, Y, Z) under `image` and `label`.
+        data: data list, see `prepared.prepare_stacks`.
+        transform: deterministic preparation to one in-plane size, see there.
+        cache_dir: folder of what was prepared before.
+        context: 0, for the network sees all neighbours anyway.
+        depth: slices of a stack. Where a phase has fewer, the last one is repeated, unlabelled.
+        device: where the slices lie.
+
+    Raises:
+        ConfigError: another context, or no slice.
+        DatasetError: no labelled slice, or slices of several sizes.
     """
-    images, labels = _stacks(volume["image"]).float(), _stacks(volume["label"]).to(torch.uint8)
-    return [(image, label) for image, label in zip(images, labels, strict=True) if _any_labelled(label)]
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable[[Any], Any],
+        *,
+        cache_dir: str | None = None,
+        context: int = 0,
+        depth: int = 8,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if context:
+            raise ConfigError(f"a network in 3D sees whole stacks: `context` must be 0, got {context}")
+        if depth < 1:
+            raise ConfigError(f"`depth` of a stack must be 1 slice or more, got {depth}")
+        self.memory = SliceMemory(prepare_stacks(data, transform, cache_dir=cache_dir), device=device)
+        self.depth = depth
+
+    def __len__(self) -> int:
+        """Number of phases that have a label."""
+        return len(self.memory.first)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """`image` (depth, X, Y) float32 and `label` (depth, X, Y) uint8."""
+        return _one_of(self, index)
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`image` (N, depth, X, Y) float32 and `label` (N, depth, X, Y) uint8."""
+        first, n_slices = self.memory.first[indices, None], self.memory.n_slices[indices, None]
+        n_starts = (n_slices - self.depth).clamp(min=0) + 1
+        start = (torch.rand(len(indices), 1, device=self.memory.device) * n_starts).long()
+        within = start + torch.arange(self.depth, device=self.memory.device)
+        places = first + torch.minimum(within, n_slices - 1)
+        label = self.memory.label(places).masked_fill((within >= n_slices)[..., None, None], UNLABELLED)
+        return {"image": self.memory.image(places), "label": label}
 
 
-def _labelled_slices(volume: dict[str, Any]) -> list[tuple[torch.Tensor, int, torch.Tensor]]:
-    """The stack (Z, X, Y) of each slice's phase, the slice's place in it, and its label (1, X, Y), where it has one."""
-    return [
-        (stack, place, label[place, None])
-        for stack, label in labelled_stacks(volume)
-        for place in range(len(stack))
-        if _any_labelled(label[place])
-    ]
+class Batches:
+    """Batches of a data set in random order, anew at each pass; what a trainer takes for a data loader.
+
+    The order comes from torch's default generator. In a distributed training every process takes its own part of one
+    common order.
+
+    Args:
+        dataset: `SliceDataset` or `StackDataset`.
+        batch_size: samples of a batch. The last, smaller batch of a pass is left out, for a batch of one would starve
+            batch normalisation; but where there are fewer samples than one batch, they make one.
+
+    Raises:
+        ConfigError: no sample in a batch.
+    """
+
+    def __init__(self, dataset: Batched, *, batch_size: int) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"`batch_size` must be at least 1, got {batch_size}")
+        self.dataset = dataset
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        """Number of batches in a pass."""
+        return max(1, len(self.dataset) // idist.get_world_size() // self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Draw an order, then give its batches."""
+        order = torch.randperm(len(self.dataset))
+        if idist.get_world_size() > 1:
+            common = cast(torch.Tensor, idist.broadcast(order.to(idist.device()), src=0)).cpu()
+            order = common[idist.get_rank() :: idist.get_world_size()]
+        for indices in order.to(self.dataset.memory.device).split(self.batch_size)[: len(self)]:
+            yield self.dataset.batch(indices)
 
 
-def _any_labelled(label: torch.Tensor) -> bool:
-    return bool((label != UNLABELLED).any())
+class VolumeDataset(Dataset):
+    """The labelled phases of a list of cases as volumes, to validate on as training sees them.
+
+    Args:
+        data: data list, see `prepared.prepare_stacks`.
+        transform: deterministic preparation, see there.
+        cache_dir: folder of what was prepared before.
+
+    Raises:
+        DatasetError: no labelled phase.
+    """
+
+    def __init__(
+        self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any], *, cache_dir: str | None = None
+    ) -> None:
+        self.stacks = prepare_stacks(data, transform, cache_dir=cache_dir)
+        if not self.stacks:
+            raise DatasetError(f"validation needs labelled phases, got none in {len(data)} cases")
+
+    def __len__(self) -> int:
+        """Number of labelled phases."""
+        return len(self.stacks)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        """`image` (1, X, Y, Z) float32 and `label` (1, X, Y, Z) uint8 as `MetaTensor`, `patient` and `phase`."""
+        stack = self.stacks[index]
+        affine = torch.diag(torch.tensor([*stack.spacing_mm, 1.0], dtype=torch.float64))
+        volumes = {
+            key: MetaTensor(torch.from_numpy(np.moveaxis(slices, 0, -1)[None].copy()), affine=affine)
+            for key, slices in (("image", stack.image), ("label", stack.label))
+        }
+        return volumes | {"patient": stack.patient, "phase": stack.phase}
 
 
-def _stacks(volume: torch.Tensor) -> torch.Tensor:
-    """(T, X, Y, Z) -> (T, Z, X, Y), without MONAI's metadata, which would be copied at every access."""
-    plain: torch.Tensor = convert_to_tensor(volume, track_meta=False)
-    return plain.permute(0, 3, 1, 2).contiguous()
+def _one_of(dataset: Batched, index: int) -> dict[str, torch.Tensor]:
+    if not 0 <= index < len(dataset):
+        raise IndexError(index)
+    indices = torch.tensor([index], device=dataset.memory.device)
+    return {key: value[0] for key, value in dataset.batch(indices).items()}

@@ -31,7 +31,9 @@ def state_digest(root: Path, weights: Path) -> None:
         return
     content = json.loads(metadata.read_text(encoding="utf-8"))
     content[WEIGHTS_DIGESTS] = content.get(WEIGHTS_DIGESTS, {}) | {name: file_digest(weights)}
-    metadata.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    partial = metadata.with_suffix(".partial")  # replaced whole: a bundle with half its metadata cannot be read
+    partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    partial.replace(metadata)
 
 
 def check_digest(root: Path, weights: Path) -> None:

@@ -15,12 +15,13 @@ import ignite.distributed as idist
 import monai
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import CallableEventWithFilter, Engine, Events
 from ignite.handlers import EarlyStopping
 from monai.engines import Evaluator
+from monai.utils import set_determinism
 
 import pipeline
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import ConfigError, PipelineError
 
 __all__ = [
     "Attached",
@@ -29,10 +30,31 @@ __all__ = [
     "MetricsRecord",
     "RunRecord",
     "StopOnNan",
+    "ValidateInTime",
+    "loss_of",
+    "seed_everything",
 ]
 
 _log = logging.getLogger(__name__)
 _NO_ENGINE = Engine(lambda _engine, _batch: None)  # Ignite's rule wants its trainer before there is one
+
+
+def seed_everything(seed: int, *, deterministic: bool = True) -> None:
+    """Seed all random generators, and choose how cuDNN chooses its kernels.
+
+    Args:
+        seed: the run's seed.
+        deterministic: the same bits each time; otherwise cuDNN tries its kernels and takes the fastest.
+    """
+    set_determinism(seed=seed)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def loss_of(output: Mapping[str, Any]) -> torch.Tensor:
+    """The loss in what MONAI's trainer gives for a batch."""
+    loss: torch.Tensor = output["loss"]
+    return loss.detach()
 
 
 class EpochSeed:
@@ -108,6 +130,33 @@ class EarlyStop:
         return float(self.validator.state.metrics[self.validator.state.key_metric_name])
 
 
+class ValidateInTime:
+    """Validates at every so many epochs, and after the last one, whatever ends the training.
+
+    MONAI's `ValidationHandler` leaves the weights of a training that ends in between unvalidated, and so unsaved.
+
+    Args:
+        validator: the evaluator.
+        interval: epochs between validations.
+    """
+
+    def __init__(self, validator: Evaluator, *, interval: int = 1) -> None:
+        if interval < 1:
+            raise ConfigError(f"`val_interval` must be at least 1 epoch, got {interval}")
+        self.validator = validator
+        self.interval = interval
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to a trainer."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Validate, if it is time."""
+        is_last = bool(engine.should_terminate) or engine.state.epoch == engine.state.max_epochs
+        if is_last or engine.state.epoch % self.interval == 0:
+            self.validator.run(engine.state.epoch)
+
+
 class MetricsRecord:
     """Writes an evaluator's metrics as JSON when it has finished.
 
@@ -133,11 +182,21 @@ class MetricsRecord:
 
 
 class StopOnNan:
-    """Ends a training whose loss is no longer finite, loudly, before it spoils a checkpoint."""
+    """Ends a training whose loss is no longer finite, loudly, before it spoils a checkpoint.
+
+    Attach before what validates and saves.
+
+    Args:
+        every: iterations between looks, beside one at each epoch's end; a GPU has to wait for each.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        self.every = every
 
     def attach(self, engine: Engine) -> None:
         """Listen to a trainer."""
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        regular: CallableEventWithFilter = Events.ITERATION_COMPLETED(every=self.every)
+        engine.add_event_handler(regular | Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Check the last loss.
@@ -145,8 +204,7 @@ class StopOnNan:
         Raises:
             PipelineError: it is NaN or infinite.
         """
-        output = cast(list[dict[str, Any]], engine.state.output)  # decollated: the batch's loss stands in each item
-        loss = float(output[0]["loss"])
+        loss = float(loss_of(cast(Mapping[str, Any], engine.state.output)))
         if not math.isfinite(loss):
             raise PipelineError(
                 f"the loss is {loss} at iteration {engine.state.iteration}: lower `learning_rate`, or look for "

@@ -26,6 +26,7 @@ __all__ = [
     "cpu_is_fast_at_bfloat16",
     "heart_piece",
     "rotate",
+    "scales_gradients",
 ]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -50,8 +51,8 @@ def cpu_is_fast_at_bfloat16() -> bool:
 def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextManager[Any]:
     """Mixed precision where it pays.
 
-    CPU: bfloat16 where native, else float32. CUDA: bfloat16 where the GPU has it, else float16 (MONAI's engines
-    add the gradient scaler through their own `amp`). Other devices: float32.
+    CPU: bfloat16 where native, else float32. CUDA: bfloat16 where the GPU has it, else float16 (see
+    `scales_gradients`). Other devices: float32.
     """
     if device.type == "cpu":
         return torch.autocast("cpu", torch.bfloat16, enabled=enabled and cpu_is_fast_at_bfloat16())
@@ -59,6 +60,11 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return torch.autocast("cuda", dtype, enabled=enabled)
     return torch.autocast("cpu", enabled=False)
+
+
+def scales_gradients(device: torch.device, *, amp: bool) -> bool:
+    """Whether MONAI's engines must scale gradients: on CUDA in float16, whose range is short; bfloat16 needs none."""
+    return amp and device.type == "cuda" and not torch.cuda.is_bf16_supported()
 
 
 class AutocastInferer(SimpleInferer):

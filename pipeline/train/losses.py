@@ -39,10 +39,7 @@ class LabelledLoss(nn.Module, ABC):
             labels: (N, 1, X, Y) integers 0 to C - 1, or `UNLABELLED`. A batch without a labelled pixel gives 0.
         """
         target = labels[:, 0].long()
-        labelled = target != UNLABELLED
-        if not labelled.any():
-            return logits.sum() * 0.0
-        return self.compute(logits, target, labelled)
+        return self.compute(logits, target, target != UNLABELLED)
 
     @abstractmethod
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
@@ -52,9 +49,10 @@ class LabelledLoss(nn.Module, ABC):
 class CrossEntropy(LabelledLoss):
     """Cross-entropy, the mean over labelled pixels."""
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        return functional.cross_entropy(logits, target, ignore_index=UNLABELLED)
+        total = functional.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="sum")
+        return total / labelled.sum().clamp(min=1)  # not asked whether there are any: a GPU would have to wait
 
 
 class DiceCrossEntropy(CrossEntropy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 from torch.optim import Optimizer
@@ -63,6 +64,7 @@ def make_schedule(
     n_constant: int = 0,
     power: float = 0.9,
     every: int = 1,
+    time_used: Callable[[], float] | None = None,
 ) -> LambdaLR:
     """A scheduler to step once an iteration.
 
@@ -74,6 +76,8 @@ def make_schedule(
         n_constant: iterations at the base rate between warm-up and decay; with the warm-up below `n_iterations`.
         power: exponent of `poly`.
         every: iterations from one step of the decay to the next, at least 1.
+        time_used: fraction of a time limit that is used, 0 to 1, as `time_limit.TimeLimit.fraction`: the schedule is
+            then as far as iterations or time are, whichever is further, and so ends with the time.
 
     Raises:
         ConfigError: unknown shape, a warm-up as long as the training, or steps of no iteration.
@@ -88,4 +92,7 @@ def make_schedule(
     if every < 1:
         raise ConfigError(f"`every` must be at least 1 iteration, got {every}")
     settings = {"n_iterations": n_iterations, "n_warmup": n_warmup, "n_constant": n_constant, "every": every}
-    return LambdaLR(optimizer, partial(lr_factor, shape=shape, power=power, **settings))
+    factor: Callable[[int], float] = partial(lr_factor, shape=shape, power=power, **settings)
+    if time_used is None:
+        return LambdaLR(optimizer, factor)
+    return LambdaLR(optimizer, lambda iteration: factor(max(iteration, int(time_used() * n_iterations))))

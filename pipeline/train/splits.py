@@ -135,19 +135,22 @@ def choose_cases(datalist: Sequence[Case], cases: str | Path = "all") -> list[Ca
 
 
 def _groups(datalist: Iterable[Case]) -> list[frozenset[str]]:
-    """All patients, those who share an image in one group; sorted."""
+    """All patients, those who share an image in one group; sorted. A pack's cases name their `twins` themselves."""
     images = {(case["patient"], str(case["image"])): case for case in datalist}
     patients = sorted({case["patient"] for case in images.values()})
     index = {patient: number for number, patient in enumerate(patients)}
     owners, prints, links = [], [], []
     seen: dict[str, int] = {}
     for case in images.values():
+        if "twins" in case:
+            links += [(index[case["patient"]], index[twin]) for twin in case["twins"] if twin in index]
+            continue
         array = read_cine(case["image"]).array
         owner = index[case["patient"]]
         links += [(owner, seen.setdefault(digest, owner)) for digest in _digests(array)]
         owners.append(owner)
         prints.append(_fingerprint(array))
-    vectors = np.array(prints).reshape(len(prints), -1)
+    vectors = np.array(prints).reshape(len(prints), int(np.prod(FINGERPRINT_SHAPE)))
     alike = np.argwhere(vectors @ vectors.T >= SAME_IMAGE)
     links += [(owners[a], owners[b]) for a, b in alike.tolist()]
     rows, columns = np.array(links or [(0, 0)]).T

@@ -9,8 +9,8 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
 
-from pipeline.core.errors import BundleError
-from pipeline.train.checkpoints import BestCheckpoint, ResumePoint, load_weights
+from pipeline.core.errors import BundleError, ConfigError
+from pipeline.train.checkpoints import KeptWeights, ResumePoint, load_weights
 
 
 def _engine() -> Engine:
@@ -26,26 +26,54 @@ def _engine() -> Engine:
     )
 
 
-def test_best_checkpoint_keeps_the_best_across_a_resume(tmp_path: Path) -> None:
+def _validate(keeper: KeptWeights, weight: float, score: float) -> float:
+    torch.nn.init.constant_(keeper.network.weight, weight)
+    engine = _engine()
+    engine.state.key_metric_name = "dice_mean"
+    engine.state.metrics = {"dice_mean": score}
+    keeper(engine)
+    return torch.load(keeper.path, weights_only=True)["weight"].item()
+
+
+def test_the_best_weights_are_kept_across_a_resume(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1, bias=False)
-
-    def validate(saver: BestCheckpoint, weight: float, score: float) -> float:
-        torch.nn.init.constant_(network.weight, weight)
-        engine = _engine()
-        engine.state.key_metric_name = "dice_mean"
-        engine.state.metrics = {"dice_mean": score}
-        saver.metrics_completed(engine)
-        return torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item()
-
-    saver = BestCheckpoint(str(tmp_path), network)
-    assert validate(saver, 1.0, 0.5) == 1.0
-    assert validate(saver, 2.0, 0.7) == 2.0
-    assert validate(saver, 3.0, 0.6) == 2.0
-    torch.save(saver.state_dict(), tmp_path / "state.pt")
-    resumed = BestCheckpoint(str(tmp_path), network)
+    keeper = KeptWeights(str(tmp_path / "model.pt"), network)
+    assert _validate(keeper, 1.0, 0.5) == 1.0
+    assert _validate(keeper, 2.0, 0.7) == 2.0
+    assert _validate(keeper, 3.0, 0.6) == 2.0
+    torch.save(keeper.state_dict(), tmp_path / "state.pt")
+    resumed = KeptWeights(str(tmp_path / "model.pt"), network)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert validate(resumed, 4.0, 0.65) == 2.0
-    assert validate(resumed, 5.0, 0.8) == 5.0
+    assert _validate(resumed, 4.0, 0.65) == 2.0
+    assert _validate(resumed, 5.0, 0.8) == 5.0
+
+
+def test_the_first_weights_are_saved_even_if_nothing_could_be_scored(tmp_path: Path) -> None:
+    keeper = KeptWeights(str(tmp_path / "model.pt"), torch.nn.Linear(1, 1, bias=False))
+    assert _validate(keeper, 1.0, float("nan")) == 1.0
+    assert _validate(keeper, 2.0, float("nan")) == 1.0
+    assert _validate(keeper, 3.0, 0.1) == 3.0
+
+
+def test_the_last_weights_are_kept_on_request(tmp_path: Path) -> None:
+    keeper = KeptWeights(str(tmp_path / "model.pt"), torch.nn.Linear(1, 1, bias=False), keep="last")
+    assert [_validate(keeper, weight, 1 / weight) for weight in (1.0, 2.0)] == [1.0, 2.0]
+    with pytest.raises(ConfigError, match="best or last"):
+        KeptWeights("model.pt", torch.nn.Linear(1, 1), keep="first")
+
+
+def test_weights_that_cannot_be_saved_leave_the_ones_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = KeptWeights(str(tmp_path / "model.pt"), torch.nn.Linear(1, 1, bias=False))
+    _validate(keeper, 1.0, 0.5)
+
+    def fill_up(_states: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        _validate(keeper, 2.0, 0.9)
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item() == 1.0
 
 
 def test_resume_point_restores_and_keeps_the_new_max_epochs(tmp_path: Path) -> None:

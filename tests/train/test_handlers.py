@@ -10,8 +10,16 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 
-from pipeline.core.errors import PipelineError
-from pipeline.train.handlers import EarlyStop, EpochSeed, MetricsRecord, RunRecord, StopOnNan
+from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.train.handlers import (
+    EarlyStop,
+    EpochSeed,
+    MetricsRecord,
+    RunRecord,
+    StopOnNan,
+    ValidateInTime,
+    seed_everything,
+)
 
 
 def test_early_stop_counts_validations_and_keeps_its_state() -> None:
@@ -47,12 +55,44 @@ def test_epoch_seed_depends_on_the_epoch_alone() -> None:
     assert len(set(everything)) == 8
 
 
-def test_loss_that_is_not_finite_ends_the_run() -> None:
-    engine = Engine(lambda _engine, batch: [{"loss": torch.tensor(batch)}])
-    StopOnNan().attach(engine)
-    engine.run([1.0])
-    with pytest.raises(PipelineError, match="learning_rate"):
-        engine.run([float("nan")])
+def test_loss_that_is_not_finite_ends_the_run_at_the_next_look() -> None:
+    def train(losses: list[float]) -> None:
+        engine = Engine(lambda _engine, batch: {"loss": torch.tensor(batch)})
+        StopOnNan(every=3).attach(engine)
+        engine.run(losses)
+
+    train([1.0] * 5)
+    with pytest.raises(PipelineError, match="iteration 3: lower `learning_rate`"):
+        train([1.0, float("nan"), float("nan"), 1.0])
+    with pytest.raises(PipelineError, match="iteration 1: lower `learning_rate`"):
+        train([float("inf")])  # at the epoch's end, before anything is saved
+
+
+@pytest.mark.parametrize(("last_epoch", "validated"), [(4, [2, 4]), (5, [2, 4, 5]), (1, [1])])
+def test_the_last_epoch_is_validated_whatever_ends_the_training(last_epoch: int, validated: list[int]) -> None:
+    seen: list[int] = []
+    validator = SimpleNamespace(run=seen.append)
+    for max_epochs, stop_at in ((last_epoch, None), (9, last_epoch)):
+        trainer = Engine(lambda _engine, _batch: None)
+        trainer.add_event_handler(
+            Events.EPOCH_COMPLETED, lambda e, stop=stop_at: e.terminate() if e.state.epoch == stop else None
+        )
+        ValidateInTime(validator, interval=2).attach(trainer)
+        trainer.run([0], max_epochs=max_epochs)
+        assert seen == validated
+        seen.clear()
+    with pytest.raises(ConfigError, match="val_interval"):
+        ValidateInTime(validator, interval=0)
+
+
+def test_seeds_repeat_and_cudnn_is_told() -> None:
+    seed_everything(5, deterministic=False)
+    first = torch.rand(1)
+    assert torch.backends.cudnn.benchmark
+    seed_everything(5)
+    assert torch.equal(first, torch.rand(1))
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_records(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks in 3D: stacks to learn from, their third axis, and whole cines."""
+"""Networks in 3D: their third axis, and whole cines."""
 
 from __future__ import annotations
 
@@ -7,53 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core.errors import ConfigError, DatasetError
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.errors import ConfigError
 from pipeline.train.inferers import CineInferer
-from pipeline.train.stacks import PrepareStacks, StackDataset, StackInferer
-
-
-def _volume(n_phases: int, n_slices: int) -> dict[str, torch.Tensor]:
-    """Every pixel of slice z has the value z, in the image and in the label."""
-    slices = torch.arange(n_slices).view(1, 1, 1, -1).expand(n_phases, 5, 4, n_slices)
-    return {"image": slices.float(), "label": slices.clone()}
-
-
-def _stacks(volumes: list[dict[str, torch.Tensor]], **settings: int) -> StackDataset:
-    return StackDataset([{"index": index} for index in range(len(volumes))], lambda i: volumes[i["index"]], **settings)
-
-
-def test_stacks_begin_anywhere_and_their_labels_follow() -> None:
-    torch.manual_seed(0)
-    dataset = _stacks([_volume(2, 6), _volume(1, 7)], depth=4)
-    assert len(dataset) == 3
-    begun = set()
-    for _ in range(60):
-        stack = dataset[2]
-        assert stack["image"].shape == stack["label"].shape == (4, 5, 4)
-        assert (stack["image"].dtype, stack["label"].dtype) == (torch.float32, torch.uint8)
-        torch.testing.assert_close(stack["image"], stack["label"].float())
-        first = int(stack["label"][0, 0, 0])
-        assert stack["label"][:, 0, 0].tolist() == [first, first + 1, first + 2, first + 3]
-        begun.add(first)
-    assert begun == {0, 1, 2, 3}
-
-
-def test_missing_slices_repeat_the_last_one_unlabelled() -> None:
-    dataset = _stacks([_volume(1, 2)], depth=4)
-    stack = dataset[0]
-    assert stack["image"][:, 0, 0].tolist() == [0, 1, 1, 1]
-    assert stack["label"][:, 0, 0].tolist() == [0, 1, UNLABELLED, UNLABELLED]
-    assert dataset[0]["label"][1, 0, 0] == 1  # the volume itself was not written into
-
-
-def test_a_phase_without_a_label_is_left_out() -> None:
-    volume = _volume(3, 5)
-    volume["label"][1] = UNLABELLED
-    assert len(_stacks([volume])) == 2
-    volume["label"][:] = UNLABELLED
-    with pytest.raises(DatasetError, match="labelled slices"):
-        _stacks([volume])
+from pipeline.train.stacks import PrepareStacks, StackInferer
 
 
 def test_the_third_axis_comes_after_augmentation() -> None:
@@ -117,10 +73,6 @@ def test_the_heart_is_looked_for_and_logits_are_refined_as_in_2d() -> None:
     assert seen[-2:] == [(4, 1, 64, 64)] * 2
 
 
-def test_refusals() -> None:
+def test_a_context_is_refused() -> None:
     with pytest.raises(ConfigError, match="`context` must be 0"):
         StackInferer((16, 16), context=1)
-    with pytest.raises(ConfigError, match="`context` must be 0"):
-        _stacks([_volume(1, 3)], context=1)
-    with pytest.raises(ConfigError, match="1 slice or more"):
-        _stacks([_volume(1, 3)], depth=0)

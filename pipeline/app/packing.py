@@ -1,0 +1,68 @@
+"""A data set to a pack: prepared once, as a bundle's training would, and trained from anywhere."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from pipeline.app.bundles import apply_overrides
+from pipeline.prepare.description import describe
+from pipeline.read.datasets import load_datalist
+from pipeline.train.prepared import prepare_cases
+from pipeline.train.splits import find_twins
+from pipeline.write.packs import write_pack
+
+__all__ = ["pack_dataset"]
+
+_OF_THE_FILES = ("image", "label", "patient", "phase", "spacing", "scheme")
+"""What a data list says of a case that a pack says itself, or that is of no use without the files."""
+
+
+def pack_dataset(
+    root: Path, data: Path, out: Path, *, overrides: Mapping[str, Any] | None = None, bits: int = 8
+) -> dict[str, float]:
+    """Prepare a data set as a bundle's training would, and write it as a pack.
+
+    Args:
+        root: the bundle's folder.
+        data: the data set.
+        out: the pack to write; should end in .pack.
+        overrides: id -> value, settings of the bundle that the preparation depends on.
+        bits: of an intensity, see `write.packs.write_pack`.
+
+    Returns:
+        What `write_pack` measured, with `n_patients` and `n_slices`.
+
+    Raises:
+        ConfigError: a setting that does not exist, or a number of bits that cannot be.
+        InputError: the data set cannot be read.
+    """
+    parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
+    apply_overrides(parser, {"bundle_root": str(root), **(overrides or {})})
+    transform = parser.get_parsed_content("train#preprocessing")
+    cases = load_datalist(data)
+    twins = {patient: sorted(group - {patient}) for group in find_twins(cases) for patient in group}
+    with tempfile.TemporaryDirectory() as cache:  # so that several processes prepare at once
+        prepared = prepare_cases(cases, transform, cache_dir=cache)
+    facts = [_facts(case) | {"twins": twins.get(case["patient"], [])} for case in cases]
+    pairs = [(stack, known) for stacks, known in zip(prepared, facts, strict=True) for stack in stacks]
+    measured = write_pack(
+        out, [stack for stack, _ in pairs], [known for _, known in pairs], preparation=describe(transform), bits=bits
+    )
+    counts = {
+        "n_patients": len({stack.patient for stack, _ in pairs}),
+        "n_slices": sum(len(stack.stored) for stack, _ in pairs),
+    }
+    return counts | measured
+
+
+def _facts(case: Mapping[str, Any]) -> dict[str, Any]:
+    """What else a data list tells of a case, as far as JSON can say it."""
+    facts = {key: value for key, value in case.items() if key not in _OF_THE_FILES}
+    known: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+    return known

@@ -1,0 +1,63 @@
+"""Every patient is scored by a network that never saw them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app.bundles import find_bundle
+from pipeline.app.cli import app
+from pipeline.app.crossvalidation import Training, cross_validate
+from pipeline.phantom.dataset import write_dataset
+
+SETTINGS = {
+    "network_def#channels": [4, 8],
+    "network_def#strides": [2],
+    "batch_size": 4,
+    "window": [32, 32],
+    "spacing_mm": [8.0, 8.0, -1],
+    "n4": False,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("folds") / "data"
+    write_dataset(folder, n_patients=4, n_phases=2, n_slices=4, size=32, pixel_mm=8.0, step_mm=20.0)
+    return folder
+
+
+@pytest.mark.slow
+def test_folds_cover_all_patients_once_and_are_not_trained_twice(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    training = Training(find_bundle("ventricles_mr_segmentation_unet"), data, SETTINGS | {"epochs": 1})
+    scores = cross_validate(training, out, n_folds=2)
+    volumes = {(score.patient, score.volume) for score in scores}
+    assert len(scores) == 3 * len(volumes) == 3 * 4 * 2
+    for fold in (0, 1):
+        split = json.loads((out / f"fold{fold}" / "eval" / "run.json").read_text())["split"]
+        predictions = np.load(out / f"fold{fold}" / "eval" / "predictions.npz")
+        assert {name.rsplit("_", 1)[0] for name in predictions} == set(split["validation"])
+        assert not set(split["validation"]) & set(split["train"])
+        assert {labels.shape for labels in predictions.values()} == {(4, 40, 40)}
+    assert (out / "evaluation.html").is_file()
+    weights = out / "fold0" / "models" / "model.pt"
+    before = weights.stat().st_mtime_ns
+    assert cross_validate(training, out, n_folds=2) == scores
+    assert weights.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_time_ends_it_with_weights_and_scores_of_every_fold(data: Path, tmp_path: Path) -> None:
+    settings = SETTINGS | {"epochs": 100000, "patience": 100000}
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    arguments = ["crossvalidate", "--data", data, "-o", tmp_path, "--folds", 2, "--minutes", 0.2, *options]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.exception
+    assert '"structure": "left_ventricle"' in result.output
+    for fold in (0, 1):
+        assert (tmp_path / f"fold{fold}" / "models" / "model.pt").is_file()

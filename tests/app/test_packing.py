@@ -1,0 +1,84 @@
+"""A pack stands for the data set that it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from pipeline.app.bundles import find_bundle
+from pipeline.app.cli import app
+from pipeline.app.packing import pack_dataset
+from pipeline.core.errors import ConfigError, DatasetError, own_error
+from pipeline.phantom.dataset import write_dataset
+from pipeline.read.datasets import load_datalist
+from pipeline.train.splits import split_patients
+
+SETTINGS = {"spacing_mm": [8.0, 8.0, -1], "window": [32, 32]}
+TRAINING = {"network_def#channels": [4, 8], "network_def#strides": [2], "batch_size": 4, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packing") / "data"
+    write_dataset(folder, n_patients=4, n_phases=2, n_slices=4, size=32, pixel_mm=8.0, step_mm=20.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pack(data: Path) -> Path:
+    pack_dataset(find_bundle("ventricles_mr_segmentation_unet"), data, data / "a.pack", overrides=SETTINGS, bits=16)
+    return data / "a.pack"
+
+
+def options(settings: dict) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_split_is_that_of_the_data_set(data: Path, pack: Path) -> None:
+    parts = [[{case["patient"] for case in part} for part in split_patients(load_datalist(p))] for p in (data, pack)]
+    assert parts[0] == parts[1]
+
+
+@pytest.mark.slow
+def test_a_training_from_a_pack_gives_the_weights_of_one_from_the_images(
+    data: Path, pack: Path, tmp_path: Path
+) -> None:
+    settings = options(SETTINGS | TRAINING)
+    run("train", "--data", data, "--out", tmp_path / "images", *settings)
+    run("train", "--pack", pack, "--out", tmp_path / "pack", *settings)
+    one, other = (torch.load(tmp_path / name / "models" / "model.pt", weights_only=True) for name in ("images", "pack"))
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_packing_by_command_says_what_it_cost(data: Path, tmp_path: Path) -> None:
+    said = run("pack", data, tmp_path / "b.pack", "--bits", 6, *options(SETTINGS))
+    assert "4 patients, 8 stacks, 32 slices" in said
+    assert "rounded to 6 bits: 0.0" in said
+
+
+def test_a_training_takes_data_or_a_pack(data: Path, pack: Path, tmp_path: Path) -> None:
+    for arguments in ((), ("--data", data, "--pack", pack)):
+        with pytest.raises(ConfigError, match="one of the two"):
+            run("train", "--out", tmp_path / "run", *arguments)
+    (tmp_path / "no.pack").write_text("nothing")
+    with pytest.raises(DatasetError, match="cmr pack"):
+        run("train", "--pack", tmp_path / "no.pack", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_preparation_is_refused(pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        run("train", "--pack", pack, "--out", tmp_path / "run", *options(SETTINGS | TRAINING | {"n4": "false"}))
+    assert "as the training asks" in str(own_error(caught.value))
