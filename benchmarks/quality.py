@@ -12,23 +12,23 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from pipeline.app.predict import Segmenter
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Flag
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.overlap import volume_overlap
-from pipeline.measure.quality import Flag, assess_quality
+from pipeline.measure.quality import assess_quality
 from pipeline.measure.surface import surface_distances
-from pipeline.read.cine import read_label
+from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datasets import load_datalist
 from pipeline.restore.cleanup import remove_impossible
 from pipeline.restore.confidence import expected_dice
@@ -116,7 +116,7 @@ def flag_volumes(volumes: Iterable[Volume], *, confident: bool) -> dict[str, lis
         labels, grid = np.stack([volume.labels for volume in both]), both[0].grid
         columns = np.stack([volume.expected for volume in both], axis=1).tolist()
         confidence = {s.name: column for s, column in zip(STRUCTURES, columns, strict=True)} if confident else None
-        quality = assess_quality(labels, grid, measure_cine(labels, grid), confidence=confidence)
+        quality = assess_quality(labels, grid, replace(measure_cine(labels, grid), confidence=confidence))
         for phase, volume in enumerate(both):
             flags[volume.name] = [flag for flag in quality.flags if flag.phase in (None, phase)]
     return flags
@@ -190,12 +190,9 @@ def cleanup_table(before: Sequence[Volume], after: Sequence[Volume]) -> str:
 
 def _segment(segmenter: Segmenter, image: str) -> tuple[np.ndarray, np.ndarray]:
     """Labels (X, Y, Z) on the file's grid and the expected Dice of each structure."""
-    item = segmenter.preprocessing({"image": image})
-    with torch.inference_mode():
-        logits = segmenter.inferer(item["image"][None].to(segmenter.device), segmenter.network)[0].cpu()
-        expected = expected_dice(logits.as_tensor(), n_classes=segmenter.n_classes)[0]
-        item["pred"] = logits
-        labels = decide_labels(segmenter.to_own_grid(item)["pred"].as_tensor(), n_classes=segmenter.n_classes)[0]
+    item = segmenter.predict(read_cine(image))
+    expected = expected_dice(item["pred"].as_tensor(), n_classes=segmenter.n_classes)[0]
+    labels = decide_labels(segmenter.to_own_grid(item)["pred"].as_tensor(), n_classes=segmenter.n_classes)[0]
     return labels.numpy(), expected.numpy()
 
 

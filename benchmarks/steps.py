@@ -96,7 +96,7 @@ def step_rows(bundle: str, study: Path) -> list[dict[str, object]]:
         for transform in segmenter.preprocessing.transforms:
             item = timed(type(transform).__name__, transform, item)
         item = timed("network", network, item)
-        for transform in segmenter.postprocessing.transforms:
+        for transform in segmenter.to_labels.transforms:
             item = timed(type(transform).__name__, transform, item)
     return rows
 

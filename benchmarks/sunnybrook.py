@@ -42,8 +42,8 @@ def main(bundle: str, folder: Path, out: Path) -> None:
                 f"{result.name} phase {phase:2d}, {drawn.sum():2d} slices: endocardial Dice {dice:.3f}, "
                 f"volume {ml[0]:.1f} ml, contours {ml[1]:.1f} ml ({100 * (ml[0] / ml[1] - 1):+.1f} %)"
             )
-        left = (result.measurements or {})["left_ventricle"]
-        print(f"{result.name}: EDV {left['edv_ml']:.1f} ml, ESV {left['esv_ml']:.1f} ml, EF {left['ef_percent']:.1f} %")
+        left = result.measurements.left
+        print(f"{result.name}: EDV {left.edv_ml:.1f} ml, ESV {left.esv_ml:.1f} ml, EF {left.ef_percent:.1f} %")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,9 @@ class Choices:
         all_phases: a DICOM segmentation of every phase.
         objects: DICOM segmentations, structured report and HTML report at all.
         identify: print the patient's name, ID and birth date in the report.
-        pseudonym: stands for the patient in DICOM objects; `None` leaves the source's own.
     """
 
     phases: PhaseChoice = field(default_factory=PhaseChoice)
     all_phases: bool = False
     objects: bool = True
     identify: bool = False
-    pseudonym: str | None = None

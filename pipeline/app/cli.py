@@ -92,13 +92,12 @@ def report(
     """Measure a case again, after its mask was corrected or its phases chosen otherwise, and write all that follows."""
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
-    from pipeline.app.predict import CaseResult
-    from pipeline.app.summary import case_line
+    from pipeline.app.summary import measured_line
 
     _log_to_stderr(quiet=False)
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    measured = report_again(folder, mask=mask, images=images, choices=choices)
-    typer.echo(case_line(CaseResult(measured["case"], folder, measured)))
+    case = report_again(folder, mask=mask, images=images, choices=choices)
+    typer.echo(measured_line(case.name, case.measurements, folder))
     _worklist(folder.resolve().parent, [])
 
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.app.choices import Choices
+from pipeline.app.folders import rewrite
 from pipeline.app.images import read_own_images
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_results
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_case
+from pipeline.core.case import Case, Provenance
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
-from pipeline.measure.measurements import measure_cine
-from pipeline.measure.quality import assess_quality
+from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Measurements
+from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
-from pipeline.read.nifti import is_nifti, nifti_shape
+from pipeline.read.nifti import is_nifti
 from pipeline.read.segmentation import read_segmentation
-from pipeline.write.nifti import write_label_map
 
 __all__ = ["report_again"]
-
-_OF_THE_RUN = ("case", "software", "bundle", "settings")
-"""Entries of the measurements that tell of the segmentation, which stay."""
 
 
 def report_again(
     folder: Path, *, mask: Path | None = None, images: Path | None = None, choices: Choices | None = None
-) -> dict[str, Any]:
+) -> Case:
     """Measure a case's label map anew, and write everything that follows from it.
 
     Args:
@@ -39,37 +37,45 @@ def report_again(
         choices: as for a segmentation; a pseudonym stays the one that the case has.
 
     Returns:
-        The measurements object as written; `corrected` tells whether the labels are no longer the network's own, of
-        which then no confidence is known.
+        The case as written; `corrected` tells whether the labels are no longer the network's own, of which then no
+        confidence is known.
 
     Raises:
         InputError: no results there, no images of this study any more, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
-    before, source = read_record(folder / MEASUREMENTS), read_record(folder / SOURCE)
-    if not set(_OF_THE_RUN) <= set(before):
-        raise InputError("results must be complete to be made again; segment the case anew", folder / MEASUREMENTS)
+    choices, record, source = choices or Choices(), read_record(folder / MEASUREMENTS), read_record(folder / SOURCE)
     if images is None and not source["files"]:
         raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
-    cine = read_own_images(folder, source, images)
-    choices = replace(choices or Choices(), pseudonym=source["pseudonym"])
-    if choices.identify and choices.pseudonym is not None:
+    if choices.identify and source["pseudonym"] is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
+    provenance, before = _of_the_run(record, folder / MEASUREMENTS)
+    cine = read_own_images(folder, source, images)
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
         labels = _corrected(labels, cine, mask)
-        n_axes = len(nifti_shape(str(path)))
-        write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, n_axes=n_axes)
-    corrected = bool(before.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
-    measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=choices.phases)
-    measured["notes"] = [*cine.notes, *measured["notes"]]
-    measured["confidence"] = None if corrected else before.get("confidence")
-    quality = assess_quality(labels, cine.grid, measured, confidence=measured["confidence"])
-    measured |= {"quality": asdict(quality), "corrected": corrected}
-    measured |= {key: before[key] for key in _OF_THE_RUN}
-    return write_results(folder, cine, labels, measured, choices)
+    corrected = bool(record.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
+    measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
+
+    def fill(new: Path) -> Case:
+        case = Case(new.name, cine, labels, measured, provenance, corrected, source["pseudonym"])
+        return write_case(new, case, choices)
+
+    return rewrite(folder, fill)
+
+
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None]:
+    """What drew the labels, and how sure it was of them, (T, structures)."""
+    try:
+        provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError("results must be complete to be made again; segment the case anew", path) from error
+    if measured.confidence is None:
+        return provenance, None
+    columns = [measured.confidence[structure.name] for structure in STRUCTURES]
+    return provenance, np.array(columns, dtype=float).T  # `None` becomes NaN
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

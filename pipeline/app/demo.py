@@ -13,6 +13,7 @@ from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
 from pipeline.app.predict import CaseResult, Segmenter, segment_path
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Measurements
 from pipeline.measure.aha import level_of
 from pipeline.measure.overlap import volume_overlap
 from pipeline.phantom.dataset import write_dataset
@@ -77,17 +78,19 @@ def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> st
     ]
     dice = dict(zip(STRUCTURES, np.nanmean(scores, axis=0), strict=True))
     measured, truth = result.measurements, study.truth
-    ed, es = measured["ed_phase"], measured["es_phase"]
+    if measured.left is None or measured.right is None or measured.ed_phase is None or measured.es_phase is None:
+        raise PipelineError(f"{result.name} has no function: a phantom must be read as a cine")
+    ed, es = measured.ed_phase, measured.es_phase
     picture = out / f"{result.name}.png"
     title = f"{result.name}, synthetic"
     write_overlay(picture, np.asarray(study.image.array), labels, phases={"ED": ed, "ES": es}, title=title)
-    left, volumes = measured["left_ventricle"], truth.volumes_ml["left_ventricle"]
+    left, volumes = measured.left, truth.volumes_ml["left_ventricle"]
     rows = [
-        ("LV EDV, ml", left["edv_ml"], volumes[truth.ed_phase]),
-        ("LV ESV, ml", left["esv_ml"], volumes[truth.es_phase]),
-        ("LV EF, %", left["ef_percent"], truth.ef_percent),
-        ("RV EF, %", measured["right_ventricle"]["ef_percent"], truth.right_ef_percent),
-        ("LV mass, g", measured["myocardial_mass_g"], truth.myocardial_mass_g),
+        ("LV EDV, ml", left.edv_ml, volumes[truth.ed_phase]),
+        ("LV ESV, ml", left.esv_ml, volumes[truth.es_phase]),
+        ("LV EF, %", left.ef_percent, truth.ef_percent),
+        ("RV EF, %", measured.right.ef_percent, truth.right_ef_percent),
+        ("LV mass, g", measured.myocardial_mass_g, truth.myocardial_mass_g),
         ("wall ED, mm", _mid_wall_mm(measured, "ed_mm"), _true_mid_wall_mm(truth.wall_mm[0])),
         ("wall ES, mm", _mid_wall_mm(measured, "es_mm"), _true_mid_wall_mm(truth.wall_mm[1])),
     ]
@@ -97,9 +100,10 @@ def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> st
     return "\n".join(lines)
 
 
-def _mid_wall_mm(measured: Mapping[str, Any], key: str) -> float:
+def _mid_wall_mm(measured: Measurements, key: str) -> float:
     """Mean thickness of the wall over the six segments of the middle third; NaN where none was measured."""
-    values = [segment[key] for segment in measured["wall"]["segments"][6:12] if segment[key] is not None]
+    segments = () if measured.wall is None else measured.wall.segments[6:12]
+    values = [getattr(segment, key) for segment in segments if getattr(segment, key) is not None]
     return float(np.mean(values)) if values else float("nan")
 
 

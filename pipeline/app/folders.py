@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from pipeline.app.results import SOURCE, WORKLIST, read_record, write_source
+from pipeline.app.results import SOURCE, WORKLIST, is_result, read_record, write_source
 from pipeline.core.errors import InputError, PipelineError
-from pipeline.read.discover import Case
+from pipeline.read.discover import CaseFiles
 
-__all__ = ["claim_folder", "claimed", "find_folder", "owner_of"]
+__all__ = ["claim_folder", "claimed", "find_folder", "owner_of", "rewrite", "write_whole"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _DIGITS = (6, 16, 64)
@@ -26,7 +30,7 @@ _DIGITS = (6, 16, 64)
 _NO_FOLDERS = frozenset({"", ".", "..", WORKLIST})
 
 
-def claim_folder(out: Path, case: Case) -> Path:
+def claim_folder(out: Path, case: CaseFiles) -> Path:
     """Make a case's folder and bind it to the case's study, before anything is written there.
 
     That is `OUT/<name>`, or, where this is of another study or not of ours at all, `OUT/<name>-<digits>`; the same
@@ -47,7 +51,7 @@ def claim_folder(out: Path, case: Case) -> Path:
     return folder
 
 
-def find_folder(out: Path, case: Case) -> Path:
+def find_folder(out: Path, case: CaseFiles) -> Path:
     """The folder that a case has, or would get if it were claimed now; nothing is made.
 
     Raises:
@@ -64,7 +68,40 @@ def find_folder(out: Path, case: Case) -> Path:
     return folder
 
 
-def claimed(cases: Iterable[Case], output_dir: str | Path) -> list[Case]:
+def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
+    """Write all files of a case into a new folder beside its own, and put that in the old one's place.
+
+    So what is in a case's folder belongs together, also where writing it again fails in the middle. Files that are not
+    ours are taken along.
+
+    Args:
+        out: folder of the cases' folders; made where missing.
+        case: whose folder it is; claimed first, see `claim_folder`.
+        fill: writes the files into the folder it is given, which bears the name of the case's.
+
+    Returns:
+        What `fill` gives.
+    """
+    return rewrite(claim_folder(out, case), fill)
+
+
+def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
+    """Write all files of a case anew, see `write_whole`; `folder` is the case's own."""
+    folder = folder.resolve()
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as beside:
+        new = Path(beside) / folder.name  # a folder within, for the outer one's permissions are the user's alone
+        new.mkdir()
+        if (folder / SOURCE).is_file():
+            shutil.copyfile(folder / SOURCE, new / SOURCE)
+        filled = fill(new)
+        for path in (path for path in folder.iterdir() if not is_result(path.name)):
+            _bring(path, new / path.name)
+        folder.rename(Path(beside) / ".old")
+        new.rename(folder)
+    return filled
+
+
+def claimed(cases: Iterable[CaseFiles], output_dir: str | Path) -> list[CaseFiles]:
     """Cases under the names of their folders, each claimed: for configurations, whose transforms write by name."""
     return [replace(case, name=claim_folder(Path(output_dir), case).name) for case in cases]
 
@@ -75,6 +112,21 @@ def owner_of(folder: Path) -> str | None:
         return str(read_record(folder / SOURCE)["identity"])
     except (PipelineError, OSError, KeyError):
         return None
+
+
+def _bring(path: Path, place: Path) -> None:
+    """Copy a file or folder of the user's; as a hard link where the disk has them."""
+    try:
+        if path.is_dir():
+            shutil.copytree(path, place, symlinks=True, copy_function=os.link)
+        else:
+            os.link(path, place, follow_symlinks=False)
+    except (OSError, shutil.Error):
+        shutil.rmtree(place, ignore_errors=True)
+        if path.is_dir():
+            shutil.copytree(path, place, symlinks=True)
+        else:
+            shutil.copy2(path, place, follow_symlinks=False)
 
 
 def _is_free(folder: Path) -> bool:

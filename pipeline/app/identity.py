@@ -14,7 +14,7 @@ import pydicom
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.discover import Case
+from pipeline.read.discover import CaseFiles
 from pipeline.read.headers import read_header, text
 
 __all__ = ["identity_of", "pseudonym_of", "with_pseudonym", "without_paths"]
@@ -48,7 +48,7 @@ def pseudonym_of(patient_id: str, *, secret: str) -> str:
     return "P-" + _keyed(patient_id, secret)[:_LENGTH]
 
 
-def with_pseudonym(case: Case, *, secret: str) -> tuple[Case, str]:
+def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
     """The case under its patient's pseudonym, and a few digits of its study, and the pseudonym itself.
 
     Its identity then tells the study from others as before, but neither UID nor patient can be found from it.

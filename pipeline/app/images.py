@@ -11,7 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.cine import read_cine
-from pipeline.read.discover import Case, find_cases
+from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.read.headers import read_header, text
 from pipeline.read.sameness import states_study
 
@@ -49,7 +49,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
     return read_cine(own[0].files, series_uid=source["series_uid"])
 
 
-def _by_objects(cases: list[Case], folder: Path) -> list[Case]:
+def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:
     """Those of the study that the case's DICOM objects state; all DICOM cases where there are no objects."""
     stated = next((uid for name in _OBJECTS if (uid := _study_uid(folder / name))), None)
     return [case for case in cases if case.kind == "dicom" and (stated is None or states_study(case.identity, stated))]

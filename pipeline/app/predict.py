@@ -1,7 +1,4 @@
-"""Segments studies with a bundle: its own inference configuration, one case at a time, so that a bad one ends alone.
-
-The bundle writes the label map and measures it; `app.results` adds what belongs to the study: DICOM objects, a report.
-"""
+"""Segments studies with a bundle, one at a time, so that a bad one ends alone: read, segment, measure, write."""
 
 from __future__ import annotations
 
@@ -9,40 +6,50 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
+from monai.transforms import Compose
 
 from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.choices import Choices
-from pipeline.app.folders import claim_folder, find_folder, owner_of
+from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import with_pseudonym, without_paths
-from pipeline.app.results import (
-    MEASUREMENTS,
-    clear_results,
-    labels_digest,
-    software_versions,
-    write_measurements,
-    write_results,
-    write_source,
-)
+from pipeline.app.results import labels_digest, software_versions, write_case, write_labels, write_source
+from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, PipelineError, own_error
+from pipeline.core.images import Cine
+from pipeline.core.measurements import Measurements
 from pipeline.core.versions import require
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.read.cine import read_cine
-from pipeline.read.discover import Case, find_cases
+from pipeline.measure.study import measure_study
+from pipeline.read.cine import Source, read_cine
+from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.train.checkpoints import load_weights
 
-__all__ = ["CaseResult", "Segmenter", "segment_path"]
+__all__ = ["CaseResult", "Segmentation", "Segmenter", "segment_path"]
 
 _log = logging.getLogger(__name__)
 _SETTINGS = ("spacing_mm", "n4", "normalisation", "window", "turns_deg", "focus", "crf", "clean_up", "keep_largest")
 """Entries of the configuration that results depend on, recorded with them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a network says of a cine.
+
+    Attributes:
+        labels: (T, X, Y, Z) uint8 on the cine's own grid.
+        confidence: (T, structures) expected Dice, NaN where a structure is absent; `None` where the bundle estimates
+            none.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,15 @@ class CaseResult:
     Attributes:
         name: of its folder below the output folder: the case's, and some digits where another study has that.
         folder: where its files lie.
-        measurements: the content of `measurements.json`; `None` when the case failed, or the bundle writes none.
+        measurements: what was measured; `None` when the case failed, or the bundle measures nothing.
+        record: the content of `measurements.json`, likewise.
         error: one sentence that says why the case failed; `None` when it did not.
     """
 
     name: str
     folder: Path
-    measurements: dict[str, Any] | None = None
+    measurements: Measurements | None = None
+    record: dict[str, Any] | None = None
     error: str | None = None
 
 
@@ -67,7 +76,7 @@ class Segmenter:
 
     Args:
         bundle: name or folder of the bundle.
-        output_dir: receives a folder a case: `segmentation.nii.gz`, `measurements.json` and what `app.results` adds.
+        output_dir: receives a folder a case with what `app.results.write_case` writes.
         device: torch device; `None` takes what the bundle chooses.
         series_uid: read this series instead of the one that looks like the short-axis stack.
         choices: what the user asks for beyond that.
@@ -108,29 +117,45 @@ class Segmenter:
         self.network = parser.get_parsed_content("network").eval()
         self.preprocessing = parser.get_parsed_content("preprocessing")
         self.inferer = parser.get_parsed_content("inferer")
-        self.postprocessing = parser.get_parsed_content("postprocessing")
+        self.to_labels = Compose(
+            [
+                *parser.get_parsed_content("confidence_transforms"),
+                *parser.get_parsed_content("restore_transforms"),
+            ]
+        )
         self.to_own_grid = parser.get_parsed_content("invert_transforms#0")
         self.n_classes = int(parser.get_parsed_content("n_classes"))
-        self.provenance = {
-            "software": software_versions(),
-            "bundle": _bundle_record(root, Path(weights)),
-            "settings": {key: parser[key] for key in _SETTINGS if key in parser},
-        }
+        self.measures = bool(parser.get_parsed_content("measures"))
+        self.provenance = Provenance(
+            software=software_versions(),
+            bundle=_bundle_record(root, Path(weights)),
+            settings={key: parser[key] for key in _SETTINGS if key in parser},
+        )
 
-    def probabilities(self, source: list[str] | str) -> tuple[np.ndarray, np.ndarray]:
-        """What the network takes each voxel for, on the file's own grid.
+    def segment(self, cine: Cine) -> Segmentation:
+        """Segment a cine in memory."""
+        item = self.to_labels(self.predict(cine))
+        return Segmentation(item["pred"].numpy(), item.get("confidence"))
+
+    def probabilities(self, source: Cine | Source) -> tuple[np.ndarray, np.ndarray]:
+        """What the network takes each voxel for, on the cine's own grid.
 
         Returns:
             (T, C, X, Y, Z) float32, sums over C are 1; and the affine (4, 4), voxel index to RAS+ mm.
         """
-        item = self.preprocessing({"image": source})
-        with torch.inference_mode():
-            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
-        logits = self.to_own_grid(item)["pred"]
+        cine = source if isinstance(source, Cine) else read_cine(source, series_uid=self.series_uid)
+        logits = self.to_own_grid(self.predict(cine))["pred"]
         classes = logits.as_tensor().unflatten(0, (-1, self.n_classes)).softmax(dim=1)
         return classes.numpy(), logits.affine.cpu().numpy()
 
-    def under_its_name(self, case: Case) -> tuple[Case, str | None]:
+    def predict(self, cine: Cine) -> dict[str, Any]:
+        """Run the network: the prepared image under `image`, and the logits (T*C, X, Y, Z) on its grid under `pred`."""
+        item: dict[str, Any] = self.preprocessing({"image": cine})
+        with torch.inference_mode():
+            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
+        return item
+
+    def under_its_name(self, case: CaseFiles) -> tuple[CaseFiles, str | None]:
         """The case as its results are to be called, and the patient's pseudonym where there is to be one.
 
         Raises:
@@ -138,40 +163,38 @@ class Segmenter:
         """
         return (case, None) if self.secret is None else with_pseudonym(case, secret=self.secret)
 
-    def segment(self, case: Case) -> CaseResult:
-        """Segment and measure one case, and write its files.
+    def run(self, files: CaseFiles) -> CaseResult:
+        """Read, segment and measure one case, and write its files; nothing is written before all is computed.
 
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
-        case, pseudonym = self.under_its_name(case)
-        choices = replace(self.choices, pseudonym=pseudonym)
-        self._clear(case)
-        files = [str(file) for file in case.files]
-        item = self.preprocessing({"image": files})
-        with torch.inference_mode():
-            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
-        folder = claim_folder(self.output_dir, case)  # not sooner: a case that cannot be read leaves no folder
-        labels = self.postprocessing(item | {"case": folder.name})["pred"].numpy()
-        path = folder / MEASUREMENTS
-        if not path.is_file():
-            return CaseResult(folder.name, folder)
-        measured = json.loads(path.read_text(encoding="utf-8"))
-        measured |= {"case": folder.name, "corrected": False, **self.provenance}
-        source = {"files": files if pseudonym is None else [], "series_uid": self.series_uid, "pseudonym": pseudonym}
-        write_source(folder, {"identity": case.identity, **source, "labels_sha256": labels_digest(labels)})
-        if not choices.objects:
-            return CaseResult(folder.name, folder, write_measurements(folder, measured))
-        with _quiet_reader():  # it has told all when the bundle read the same files
-            cine = read_cine(files, series_uid=self.series_uid)
-        return CaseResult(folder.name, folder, write_results(folder, cine, labels, measured, choices))
+        files, pseudonym = self.under_its_name(files)
+        cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        found = self.segment(cine)
+        source = {
+            "identity": files.identity,
+            "files": [str(file) for file in files.files] if pseudonym is None else [],
+            "series_uid": self.series_uid,
+            "pseudonym": pseudonym,
+            "labels_sha256": labels_digest(found.labels),
+        }
+        measured = self._measure(cine, found) if self.measures else None
 
-    def _clear(self, case: Case) -> None:
-        """Remove what an earlier run left of this very study: what is there afterwards belongs to this run."""
-        folder = find_folder(self.output_dir, case)
-        if owner_of(folder) == case.identity:
-            clear_results(folder)
-            (folder / MEASUREMENTS).unlink(missing_ok=True)
+        def fill(folder: Path) -> CaseResult:
+            write_source(folder, source)
+            place = self.output_dir / folder.name
+            if measured is None:
+                write_labels(folder, cine, found.labels)
+                return CaseResult(folder.name, place)
+            case = Case(folder.name, cine, found.labels, measured, self.provenance, pseudonym=pseudonym)
+            written = write_case(folder, case, self.choices)
+            return CaseResult(case.name, place, written.measurements, written.to_json())
+
+        return write_whole(self.output_dir, files, fill)
+
+    def _measure(self, cine: Cine, found: Segmentation) -> Measurements:
+        return measure_study(cine, found.labels, confidence=found.confidence, choice=self.choices.phases)
 
 
 def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
@@ -188,7 +211,7 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
     """
     for case in find_cases(path):
         try:
-            yield segmenter.segment(case)
+            yield segmenter.run(case)
         except Exception as error:
             folder, sentence = _folder_of_failed(segmenter, case), _sentence(error)
             _log.error("%s: %s", folder.name, sentence)
@@ -196,23 +219,12 @@ def segment_path(segmenter: Segmenter, path: Path) -> Iterator[CaseResult]:
             yield CaseResult(folder.name, folder, error=kept)
 
 
-def _folder_of_failed(segmenter: Segmenter, case: Case) -> Path:
+def _folder_of_failed(segmenter: Segmenter, case: CaseFiles) -> Path:
     """The case's folder; where it should have had a pseudonym and none could be made, one whose name tells nothing."""
     try:
         return find_folder(segmenter.output_dir, segmenter.under_its_name(case)[0])
     except PipelineError:
         return segmenter.output_dir / "unnamed"
-
-
-@contextmanager
-def _quiet_reader() -> Iterator[None]:
-    logger = logging.getLogger("pipeline.read")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _given_phases(choice: PhaseChoice) -> dict[str, Any]:
@@ -222,11 +234,11 @@ def _given_phases(choice: PhaseChoice) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None} | given_method
 
 
-def _bundle_record(root: Path, weights: Path) -> dict[str, str | None]:
+def _bundle_record(root: Path, weights: Path) -> BundleRecord:
     """Name and version of a bundle, and the digest of its weights where they are one file."""
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
-    return {"name": root.resolve().name, "version": str(metadata["version"]), "weights_sha256": digest}
+    return BundleRecord(root.resolve().name, str(metadata["version"]), digest)
 
 
 def _sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.app.predict import Segmenter
 from pipeline.core.errors import DatasetError, InputError
-from pipeline.read.discover import Case, find_cases
+from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.train.pseudo import make_pseudo_case, write_pseudo_labels
 
 __all__ = ["label_studies"]
@@ -42,7 +42,7 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
     return write_pseudo_labels(out, cases, keep=keep)
 
 
-def _refuse_shared_folders(cases: Sequence[Case]) -> None:
+def _refuse_shared_folders(cases: Sequence[CaseFiles]) -> None:
     """A list names a study by its folder, so whoever trains on it would read another one's images with its labels."""
     for case, other in itertools.permutations(cases, 2):
         if case.kind == other.kind == "dicom" and other.path.is_relative_to(case.path):
@@ -51,7 +51,7 @@ def _refuse_shared_folders(cases: Sequence[Case]) -> None:
             )
 
 
-def _refuse_other_images(table: Path, cases: Sequence[Case]) -> None:
+def _refuse_other_images(table: Path, cases: Sequence[CaseFiles]) -> None:
     """The list and the labels beside it would be lost, of other patients or drawn by hand."""
     if not table.is_file():
         return

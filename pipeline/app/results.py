@@ -1,4 +1,4 @@
-"""All that is written of a case beside its label map: measurements, DICOM objects (`app.objects`) and the report."""
+"""All that is written of a case: label map, measurements, DICOM objects (`app.objects`) and the report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,22 @@ import numpy as np
 import pipeline
 from pipeline.app.choices import Choices
 from pipeline.app.identity import identity_of
+from pipeline.core.case import Case
 from pipeline.core.errors import InputError, UnreadableError
 from pipeline.core.images import Cine
+from pipeline.write.nifti import write_label_map
 
 __all__ = [
     "MEASUREMENTS",
     "SEGMENTATION",
     "SOURCE",
     "WORKLIST",
-    "clear_results",
+    "is_result",
     "labels_digest",
     "read_record",
     "software_versions",
-    "write_measurements",
-    "write_results",
+    "write_case",
+    "write_labels",
     "write_source",
 ]
 
@@ -39,42 +43,43 @@ SOURCE = "source.json"
 """Whose the folder is, and what `cmr report` needs: where the images lie (not to be passed on), or the pseudonym."""
 WORKLIST = "index.html"
 """Beside the cases' folders."""
-_WRITTEN = ("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm", "report.html")
+_WRITTEN = (
+    *(SEGMENTATION, MEASUREMENTS, SOURCE, "report.html"),
+    *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
+)
 
 
-def write_results(
-    folder: Path, cine: Cine, labels: np.ndarray, measured: Mapping[str, Any], choices: Choices
-) -> dict[str, Any]:
-    """Write a case's measurements, DICOM segmentations and structured report where the source is DICOM, and its report.
-
-    What an earlier run left of these files is removed first, so that all belong together.
+def write_case(folder: Path, case: Case, choices: Choices) -> Case:
+    """Write a case's label map and measurements, and where asked for its DICOM objects and its report.
 
     Args:
-        folder: of the case; it exists.
-        cine: the images.
-        labels: (T, X, Y, Z) uint8 on the cine's grid.
-        measured: the measurements object, with `case`, `bundle`, `software` and `settings`.
+        folder: of the case; it exists, and holds none of these files yet.
+        case: the case.
         choices: what the user asks for.
 
     Returns:
-        The measurements object as written: notes on what the DICOM objects repaired are added.
+        The case as written: notes on what the DICOM objects repaired are added.
     """
-    from pipeline.app.objects import write_objects  # not always needed, and highdicom is slow to load
-    from pipeline.write.report import write_report
+    write_labels(folder, case.cine, case.labels)
+    if choices.objects:
+        from pipeline.app.objects import write_objects  # not always needed, and highdicom is slow to load
 
-    clear_results(folder)
-    notes = write_objects(folder, cine, labels, measured, choices)
-    complete = write_measurements(folder, dict(measured) | {"notes": [*measured["notes"], *notes]})
-    identity = identity_of(cine) if choices.identify else None
-    write_report(folder / "report.html", cine, labels, complete, identity=identity)
-    return complete
-
-
-def write_measurements(folder: Path, measured: dict[str, Any]) -> dict[str, Any]:
-    """Write a case's measurements alone, and return them."""
-    text = json.dumps(measured, indent=2, allow_nan=False) + "\n"
+        notes = (*case.measurements.notes, *write_objects(folder, case, choices))
+        case = replace(case, measurements=replace(case.measurements, notes=notes))
+    text = json.dumps(case.to_json(), indent=2, allow_nan=False) + "\n"
     (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
-    return measured
+    if choices.objects:
+        from pipeline.write.report import write_report
+
+        identity = identity_of(case.cine) if choices.identify else None
+        write_report(folder / "report.html", case, identity=identity)
+    return case
+
+
+def write_labels(folder: Path, cine: Cine, labels: np.ndarray) -> None:
+    """Write a label map on its cine's grid, with as many axes as the cine's file has."""
+    path = folder / SEGMENTATION
+    write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, n_axes=cine.n_axes)
 
 
 def write_source(folder: Path, source: Mapping[str, Any]) -> None:
@@ -85,11 +90,9 @@ def write_source(folder: Path, source: Mapping[str, Any]) -> None:
         written.replace(folder / SOURCE)
 
 
-def clear_results(folder: Path) -> None:
-    """Remove DICOM objects and the report of an earlier run, which would be taken for this one's; nothing else."""
-    for pattern in _WRITTEN:
-        for old in folder.glob(pattern):
-            old.unlink()
+def is_result(name: str) -> bool:
+    """Whether a file of this name in a case's folder is ours; all others are the user's."""
+    return any(fnmatch(name, pattern) for pattern in _WRITTEN)
 
 
 def read_record(path: Path) -> dict[str, Any]:

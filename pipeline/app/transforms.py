@@ -1,25 +1,77 @@
-"""MONAI wrapper: a case's DICOM Segmentations, for bundles that are run by MONAI's own commands."""
+"""MONAI wrapper: what a bundle writes of a case when it is run by MONAI's own commands."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import SaveImaged
 
+from pipeline.app.results import MEASUREMENTS, write_labels
 from pipeline.core.errors import ConfigError
-from pipeline.core.labels import LV
-from pipeline.measure.function import volumes_ml
+from pipeline.core.geometry import Grid
+from pipeline.core.images import Cine, StudyFacts
+from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.measure.phases import find_phases
+from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_cine
 from pipeline.write.dicom_seg import Algorithm, write_segmentations
 
-__all__ = ["SegmentationSaveImaged"]
+__all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
+
+
+class CaseSaveImaged(SaveImaged):
+    """Writes `<output_dir>/<case>/segmentation.nii.gz`, and `measurements.json` where the bundle measures.
+
+    A MONAI `SaveImaged`, so tools that look for one find one.
+
+    Args:
+        keys: label maps (T, X, Y, Z) as `MetaTensor`, with the metadata that `CineLoadImaged` gives.
+        output_dir: folder of the cases' folders.
+        measures: whether the labels are ventricles to be measured.
+        case_key: name of the case.
+        confidence_key: expected Dice, (T, structures), as `EstimateConfidenced` leaves it; it may be absent.
+        choice: phases given by the user, and the formula of the body surface.
+        kwargs: `SaveImaged`'s other arguments, of no effect here.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        output_dir: str = "./",
+        *,
+        measures: bool = True,
+        case_key: str = "case",
+        confidence_key: str = "confidence",
+        choice: PhaseChoice | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(keys, output_dir=output_dir, **kwargs)
+        self.output_dir = Path(output_dir)
+        self.measures = measures
+        self.case_key = case_key
+        self.confidence_key = confidence_key
+        self.choice = choice
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the files; the data pass through unchanged."""
+        folder = self.output_dir / str(data[self.case_key])
+        for key in self.key_iterator(data):
+            labels = data[key].as_tensor().cpu().numpy()
+            cine = cine_of(data[key])
+            write_labels(folder, cine, labels)
+            if self.measures:
+                confidence = data.get(self.confidence_key)
+                measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
+                text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"
+                (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
+        return dict(data)
 
 
 class SegmentationSaveImaged(SaveImaged):
@@ -29,10 +81,9 @@ class SegmentationSaveImaged(SaveImaged):
 
     Args:
         keys: label maps (T, X, Y, Z) as `MetaTensor`, on the grid of DICOM images that `CineLoadImaged` read.
-        output_dir: folder of the cases' folders.
+        output_dir: folder of the cases' folders; `measurements.json` is there already, and says what ED and ES are.
         bundle_root: the bundle's folder, whose name and version the objects state.
         case_key: name of the case.
-        choice: phases given by the user.
         kwargs: `SaveImaged`'s other arguments, of no effect here.
     """
 
@@ -50,7 +101,7 @@ class SegmentationSaveImaged(SaveImaged):
         self.output_dir = Path(output_dir)
         self.bundle_root = Path(bundle_root)
         self.case_key = case_key
-        self.choice = choice or PhaseChoice()
+        self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write the segmentations; the data pass through unchanged.
@@ -64,8 +115,7 @@ class SegmentationSaveImaged(SaveImaged):
             if not files:
                 raise ConfigError(f"DICOM Segmentations need DICOM images, {data[self.case_key]} is of another format")
             cine, labels = read_cine(files), label.as_tensor().cpu().numpy()
-            found = find_phases(volumes_ml(labels, cine.grid)[LV.name], ed=self.choice.ed, es=self.choice.es)
-            named = {"single": 0} if found.es is None else {"ed": found.ed, "es": found.es}
+            named = _named_phases(measure_study(cine, labels, choice=self.choice))
             phases = {name: phase for name, phase in named.items() if labels[phase].any()}
             folder = self.output_dir / str(data[self.case_key])
             write_segmentations(folder, cine, labels, phases=phases, algorithm=self._algorithm())
@@ -74,3 +124,34 @@ class SegmentationSaveImaged(SaveImaged):
     def _algorithm(self) -> Algorithm:
         metadata = json.loads((self.bundle_root / "configs" / "metadata.json").read_text(encoding="utf-8"))
         return Algorithm(self.bundle_root.resolve().name, str(metadata["version"]))
+
+
+def cine_of(label: MetaTensor) -> Cine:
+    """Grid, times, facts and notes of the cine that a label map is of, from its metadata; the pixels are not there.
+
+    Args:
+        label: (T, X, Y, Z), with the metadata that `CineLoadImaged` gives; what is missing there counts as unknown.
+    """
+    x, y, z = label.shape[1:]
+    times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
+    notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
+    rate, height, weight = (_known(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
+    return Cine(
+        np.broadcast_to(np.float32(0), tuple(label.shape)),
+        Grid((x, y, z), label.affine.cpu().numpy()),
+        times_ms=times_ms or None,
+        facts=StudyFacts(heart_rate_bpm=rate, height_m=height, weight_kg=weight),
+        notes=notes,
+        stored_axes=None if label.meta.get("n_axes") is None else int(label.meta["n_axes"]),
+    )
+
+
+def _known(value: Any) -> float | None:
+    """A number of the metadata; NaN there means that the header is silent."""
+    return None if value is None or math.isnan(float(value)) else float(value)
+
+
+def _named_phases(measured: Measurements) -> dict[str, int]:
+    if measured.ed_phase is None or measured.es_phase is None:
+        return {"single": 0}
+    return {"ed": measured.ed_phase, "es": measured.es_phase}

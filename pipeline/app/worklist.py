@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.app.predict import CaseResult
 from pipeline.app.results import MEASUREMENTS, WORKLIST, read_record
 from pipeline.core.errors import InputError
+from pipeline.core.measurements import Measurements
 from pipeline.write.worklist import Study, write_worklist
 
 __all__ = ["update_worklist"]
@@ -32,9 +33,12 @@ def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
 
 
 def _study(folder: Path) -> Study:
+    path = folder / MEASUREMENTS
     try:
-        measured = read_record(folder / MEASUREMENTS)
+        measured = Measurements.from_json(read_record(path))
     except InputError as error:
         return Study(folder.name, error=str(error))
+    except (KeyError, TypeError, AttributeError):
+        return Study(folder.name, error=f"results must be complete to be listed; segment the case anew [{path}]")
     report = folder / "report.html"
     return Study(folder.name, f"{folder.name}/{report.name}" if report.is_file() else None, measured)

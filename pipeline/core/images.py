@@ -59,6 +59,7 @@ class Cine:
         sources: `sources[t][z]` is the DICOM frame of phase t, slice z; `None` for other formats.
         facts: what the header says beside the pixels.
         notes: one sentence for each thing the reader repaired, dropped or left out.
+        stored_axes: axes of the file, 3 or 4, which an answer on its grid has too; `None` for DICOM, which has none.
 
     Raises:
         GridError: the parts do not fit each other.
@@ -70,6 +71,7 @@ class Cine:
     sources: tuple[tuple[SourceFrame, ...], ...] | None = None
     facts: StudyFacts = field(default_factory=StudyFacts)
     notes: tuple[str, ...] = ()
+    stored_axes: int | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:
@@ -90,6 +92,11 @@ class Cine:
     def n_phases(self) -> int:
         """Number of phases T; 1 for a static volume."""
         return int(self.array.shape[0])
+
+    @property
+    def n_axes(self) -> int:
+        """Axes that a label map of this cine has: the file's own, else 3 for a static volume and 4 for a cine."""
+        return self.stored_axes or (3 if self.n_phases == 1 else 4)
 
     @property
     def n_slices(self) -> int:

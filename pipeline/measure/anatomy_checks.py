@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
-from pipeline.measure.flags import Flag, Heart, Severity, name_slices
+from pipeline.core.measurements import Flag, Severity
+from pipeline.measure.flags import Heart, name_slices
 
 __all__ = [
     "ANATOMY_RULES",

@@ -1,4 +1,4 @@
-"""What a quality rule looks at, a heart at one phase, and what it says, a flag.
+"""What a quality rule looks at: a heart at one phase.
 
 Phases and slices count from 0 in the fields of a flag, from 1 in its sentence, as people count.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -15,33 +14,7 @@ from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import LV, MYO, STRUCTURES
 
-__all__ = ["Flag", "Heart", "Severity", "name_slices"]
-
-Severity = Literal["review", "fail"]
-"""Look before use; do not use."""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One thing about a segmentation that a person should see.
-
-    Attributes:
-        rule: its name, see docs/quality.md.
-        severity: "review", or "fail" where the numbers are wrong whatever the cause.
-        message: one sentence.
-        phase: 0-based; `None` where it is about the whole beat.
-        slice: 0-based, the worst or first of those concerned; `None` where it is about none in particular.
-        value: what was measured; `None` where nothing is.
-        threshold: what it was compared with.
-    """
-
-    rule: str
-    severity: Severity
-    message: str
-    phase: int | None = None
-    slice: int | None = None
-    value: float | None = None
-    threshold: float | None = None
+__all__ = ["Heart", "name_slices"]
 
 
 @dataclass(frozen=True, eq=False)

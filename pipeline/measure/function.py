@@ -7,7 +7,6 @@ of one, taken from the affine. Papillary muscles lie in the cavity, as the label
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,12 +14,12 @@ import numpy as np
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Function
 from pipeline.measure.volume_curve import Rates
 
 __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
     "BsaMethod",
-    "Function",
     "body_surface_m2",
     "ventricular_function",
     "volumes_ml",
@@ -29,29 +28,6 @@ __all__ = [
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 
 BsaMethod = Literal["mosteller", "dubois"]
-
-
-@dataclass(frozen=True)
-class Function:
-    """Function of one ventricle.
-
-    Attributes:
-        edv_ml: volume at end-diastole.
-        esv_ml: volume at end-systole.
-        sv_ml: stroke volume, EDV - ESV.
-        ef_percent: ejection fraction, 100 SV / EDV; `None` where EDV is 0.
-        co_l_per_min: cardiac output, SV x heart rate; `None` without a heart rate.
-        peak_ejection_rate_ml_per_s: steepest fall of the volume curve, positive; `None` where it cannot be told.
-        peak_filling_rate_ml_per_s: steepest rise, likewise.
-    """
-
-    edv_ml: float
-    esv_ml: float
-    sv_ml: float
-    ef_percent: float | None
-    co_l_per_min: float | None = None
-    peak_ejection_rate_ml_per_s: float | None = None
-    peak_filling_rate_ml_per_s: float | None = None
 
 
 def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
-from pipeline.measure.flags import Flag, Severity
+from pipeline.core.measurements import Flag, Measurements, Severity
 from pipeline.measure.volume_curve import find_spikes, make_beat
 
 __all__ = [
@@ -26,8 +25,6 @@ __all__ = [
     "check_volume_jumps",
     "check_volumes",
 ]
-
-Measured = Mapping[str, Any]
 
 EDV_ML = (40.0, 450.0)
 """End-diastolic volume of either ventricle. Small women have about 60 to 80 ml, large athletes up to 300 ml, the most
@@ -63,12 +60,13 @@ over the volumes that the shipped U-Net was trained on, to two digits; below the
 missed the heart."""
 
 
-def check_volumes(measured: Measured) -> Flag | None:
+def check_volumes(measured: Measurements) -> Flag | None:
     """`volume_limits`, review: an end-diastolic volume or a mass that hardly any adult has, see `EDV_ML`, `MASS_G`."""
-    if "ed_phase" not in measured:
+    if measured.left is None or measured.right is None or measured.myocardial_mass_g is None:
         return None
-    numbers = [(f"{_words(s.name)}'s EDV", measured[s.name]["edv_ml"], EDV_ML, "ml") for s in (LV, RV)]
-    numbers.append(("myocardial mass", measured["myocardial_mass_g"], MASS_G, "g"))
+    sides = ((LV, measured.left), (RV, measured.right))
+    numbers = [(f"{_words(s.name)}'s EDV", function.edv_ml, EDV_ML, "ml") for s, function in sides]
+    numbers.append(("myocardial mass", measured.myocardial_mass_g, MASS_G, "g"))
     outside = [one for one in numbers if one[1] > 0 and not _within(one[1], one[2])]
     if not outside:
         return None
@@ -78,14 +76,14 @@ def check_volumes(measured: Measured) -> Flag | None:
     ]
     _, value, limits, _ = outside[0]
     sentence = _sentence(" and ".join(parts))
-    return Flag("volume_limits", "review", sentence, measured["ed_phase"], None, value, _crossed(value, limits))
+    return Flag("volume_limits", "review", sentence, measured.ed_phase, None, value, _crossed(value, limits))
 
 
-def check_ejection(measured: Measured) -> Flag | None:
+def check_ejection(measured: Measurements) -> Flag | None:
     """`ejection_limits`: an ejection fraction outside `EF_PERCENT` (review), or none above 0 (fail)."""
-    if "es_phase" not in measured:
+    if measured.left is None or measured.right is None:
         return None
-    found = [(s, measured[s.name]["ef_percent"]) for s in (LV, RV)]
+    found = ((LV, measured.left.ef_percent), (RV, measured.right.ef_percent))
     outside = [(s, ef) for s, ef in found if ef is not None and not _within(ef, EF_PERCENT)]
     if not outside:
         return None
@@ -94,14 +92,14 @@ def check_ejection(measured: Measured) -> Flag | None:
     value = worst if worst < EF_PERCENT[0] else max(ef for _, ef in outside)
     sentence = f"{_sentence(' and '.join(parts))[:-1]}, outside {EF_PERCENT[0]:.0f} to {EF_PERCENT[1]:.0f}."
     severity: Severity = "fail" if worst <= 0 else "review"
-    return Flag("ejection_limits", severity, sentence, measured["es_phase"], None, value, _crossed(value, EF_PERCENT))
+    return Flag("ejection_limits", severity, sentence, measured.es_phase, None, value, _crossed(value, EF_PERCENT))
 
 
-def check_stroke_volumes(measured: Measured) -> Flag | None:
+def check_stroke_volumes(measured: Measurements) -> Flag | None:
     """`stroke_volumes`, review: the ventricles' stroke volumes differ, see `STROKE_SHARE`."""
-    if "es_phase" not in measured:
+    if measured.left is None or measured.right is None:
         return None
-    left, right = (measured[s.name]["sv_ml"] for s in (LV, RV))
+    left, right = measured.left.sv_ml, measured.right.sv_ml
     larger, differing = max(left, right), abs(left - right)
     if larger <= 0 or differing <= STROKE_ML or differing <= STROKE_SHARE * larger:
         return None
@@ -112,23 +110,23 @@ def check_stroke_volumes(measured: Measured) -> Flag | None:
     return Flag("stroke_volumes", "review", sentence, value=differing / larger, threshold=STROKE_SHARE)
 
 
-def check_mass_change(measured: Measured) -> Flag | None:
+def check_mass_change(measured: Measurements) -> Flag | None:
     """`mass_change`, review: the myocardium's volume differs between ED and ES, see `MASS_RATIO`."""
-    if "es_phase" not in measured:
+    if measured.ed_phase is None or measured.es_phase is None:
         return None
-    at_ed, at_es = (measured["volumes_ml"][MYO.name][measured[key]] for key in ("ed_phase", "es_phase"))
+    at_ed, at_es = (measured.volumes_ml[MYO.name][phase] for phase in (measured.ed_phase, measured.es_phase))
     if at_ed <= 0 or _within(at_es / at_ed, MASS_RATIO):
         return None
     ratio = at_es / at_ed
     sentence = f"The myocardium has {at_ed:.0f} ml at ED and {at_es:.0f} ml at ES, though muscle keeps its volume."
-    return Flag("mass_change", "review", sentence, measured["es_phase"], None, ratio, _crossed(ratio, MASS_RATIO))
+    return Flag("mass_change", "review", sentence, measured.es_phase, None, ratio, _crossed(ratio, MASS_RATIO))
 
 
-def check_volume_jumps(measured: Measured) -> Flag | None:
+def check_volume_jumps(measured: Measurements) -> Flag | None:
     """`volume_jump`, review: single phases whose volume sticks out of the beat, see `volume_curve.find_spikes`."""
-    if measured["kind"] != "cine":
+    if measured.kind != "cine":
         return None
-    volumes = {s: np.asarray(measured["volumes_ml"][s.name], dtype=float) for s in STRUCTURES}
+    volumes = {s: np.asarray(measured.volumes_ml[s.name], dtype=float) for s in STRUCTURES}
     sticking = {s: find_spikes(volumes[s].tolist()) for s in (LV, RV)}
     wall = volumes[MYO]
     middle = np.median([np.roll(wall, 1), wall, np.roll(wall, -1)], axis=0)
@@ -143,17 +141,16 @@ def check_volume_jumps(measured: Measured) -> Flag | None:
     return Flag("volume_jump", "review", sentence, phase=phases[0], value=float(len(phases)))
 
 
-def check_end_systole(measured: Measured) -> Flag | None:
+def check_end_systole(measured: Measurements) -> Flag | None:
     """`end_systole_time`, review: ES is too early or too late after ED, see `ES_TURN`."""
-    if measured["kind"] != "cine":
+    if measured.kind != "cine" or measured.ed_phase is None or measured.es_phase is None:
         return None
-    rate = measured.get("heart_rate_bpm")
-    turns = make_beat(measured["n_phases"], times_ms=measured["times_ms"], heart_rate_bpm=rate).turns
-    turn = float((turns[measured["es_phase"]] - turns[measured["ed_phase"]]) % 1.0)
+    beat = make_beat(measured.n_phases, times_ms=measured.times_ms, heart_rate_bpm=measured.heart_rate_bpm)
+    turn = float((beat.turns[measured.es_phase] - beat.turns[measured.ed_phase]) % 1.0)
     if _within(turn, ES_TURN):
         return None
     sentence = f"ES comes {turn:.0%} of a beat after ED, where {ES_TURN[0]:.0%} to {ES_TURN[1]:.0%} is usual."
-    return Flag("end_systole_time", "review", sentence, measured["es_phase"], None, turn, _crossed(turn, ES_TURN))
+    return Flag("end_systole_time", "review", sentence, measured.es_phase, None, turn, _crossed(turn, ES_TURN))
 
 
 def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: int) -> Flag | None:

@@ -1,10 +1,9 @@
-"""All measurements of one case as one JSON-ready object, units in the names."""
+"""All measurements of one label map as one value, units in the names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -12,10 +11,10 @@ from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.labels import LV, MYO, RV
+from pipeline.core.measurements import Function, Measurements
 from pipeline.measure.function import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     BsaMethod,
-    Function,
     body_surface_m2,
     ventricular_function,
     volumes_ml,
@@ -32,10 +31,7 @@ from pipeline.measure.volume_curve import (
 )
 from pipeline.measure.wall import measure_wall
 
-__all__ = ["SCHEMA_VERSION", "PhaseChoice", "measure_cine"]
-
-SCHEMA_VERSION = "1.0"
-"""Of the object that `measure_cine` gives, see schemas/measurements.schema.json."""
+__all__ = ["PhaseChoice", "measure_cine"]
 
 CONVENTIONS = (
     "volume is area times the distance of slice centres, gaps included, from the image's own affine",
@@ -75,7 +71,7 @@ def measure_cine(
     times_ms: Sequence[float] | None = None,
     facts: StudyFacts | None = None,
     choice: PhaseChoice | None = None,
-) -> dict[str, Any]:
+) -> Measurements:
     """Measure a label map.
 
     Args:
@@ -86,9 +82,9 @@ def measure_cine(
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
-        The object that docs/measurements.md describes, as far as it comes from the label map: volumes of every phase
-        always; `ed_phase`, `es_phase` (0-based), ventricular function, mass and wall from two phases on. What cannot be
-        told is `None`: EF without a cavity, output without a heart rate; indices are left out without a body size.
+        What comes from the label map alone: volumes of every phase always; ED, ES, ventricular function, mass and wall
+        from two phases on. What cannot be told is `None`: EF without a cavity, output without a heart rate; without a
+        body size nothing is indexed.
 
     Raises:
         GridError: a label map that is not (T, X, Y, Z) on the grid, or times that are not T or do not rise.
@@ -104,17 +100,25 @@ def measure_cine(
     if phases.es is None:
         return measured
     rate = facts.heart_rate_bpm
-    functions = {side.name: _function(volumes[side.name], phases, beat, rate) for side in (LV, RV)}
+    left, right = (_function(volumes[side.name], phases, beat, rate) for side in (LV, RV))
     mass_g = volumes[MYO.name][phases.ed] * MYOCARDIAL_DENSITY_G_PER_ML
-    measured |= {"ed_phase": phases.ed, "es_phase": phases.es, "ed_from": phases.ed_from, "es_from": phases.es_from}
-    measured |= {"heart_rate_bpm": rate, "myocardial_mass_g": round(mass_g, 3)}
-    measured |= {name: _rounded(asdict(function)) for name, function in functions.items()}
-    measured["wall"] = asdict(measure_wall(labels, grid, ed=phases.ed, es=phases.es))
-    if facts.height_m and facts.weight_kg:
-        bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
-        measured |= {"bsa_m2": round(bsa, 3), "bsa_method": choice.bsa_method}
-        measured["indexed"] = _indexed(functions, mass_g, bsa)
-    return measured
+    measured = replace(
+        measured,
+        ed_phase=phases.ed,
+        es_phase=phases.es,
+        ed_from=phases.ed_from,
+        es_from=phases.es_from,
+        heart_rate_bpm=rate,
+        myocardial_mass_g=round(mass_g, 3),
+        left=_rounded(left),
+        right=_rounded(right),
+        wall=measure_wall(labels, grid, ed=phases.ed, es=phases.es),
+    )
+    if not (facts.height_m and facts.weight_kg):
+        return measured
+    bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
+    indexed = _indexed({LV.name: left, RV.name: right}, mass_g, bsa)
+    return replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
 
 
 def _of_every_phase(
@@ -123,25 +127,23 @@ def _of_every_phase(
     times_ms: Sequence[float] | None,
     volumes: Mapping[str, Sequence[float]],
     phases: Phases,
-) -> dict[str, Any]:
+) -> Measurements:
     """What every case has, whatever its number of phases."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "disclaimer": "Not for diagnosis.",
-        "conventions": list(CONVENTIONS),
-        "kind": phases.kind,
-        "n_phases": int(labels.shape[0]),
-        "n_slices": int(labels.shape[3]),
-        "spacing_mm": [round(mm, 4) for mm in grid.spacing_mm],
-        "times_ms": None if times_ms is None else [float(time) for time in times_ms],
-        "volumes_ml": {name: [round(ml, 3) for ml in per_phase] for name, per_phase in volumes.items()},
-        "lv_curve_ml": None if phases.curve_ml is None else [round(ml, 3) for ml in phases.curve_ml],
-        "wall": None,
-        "notes": [
+    x, y, z = (round(mm, 4) for mm in grid.spacing_mm)
+    return Measurements(
+        kind=phases.kind,
+        n_phases=int(labels.shape[0]),
+        n_slices=int(labels.shape[3]),
+        spacing_mm=(x, y, z),
+        times_ms=None if times_ms is None else tuple(float(time) for time in times_ms),
+        volumes_ml={name: tuple(round(ml, 3) for ml in per_phase) for name, per_phase in volumes.items()},
+        lv_curve_ml=None if phases.curve_ml is None else tuple(round(ml, 3) for ml in phases.curve_ml),
+        notes=tuple(
             f"phase {phase + 1} was passed over for ED and ES: its left-ventricular volume sticks out of the beat"
             for phase in phases.passed_over
-        ],
-    }
+        ),
+        conventions=CONVENTIONS,
+    )
 
 
 def _function(cavity_ml: Sequence[float], phases: Phases, beat: Beat, rate: float | None) -> Function:
@@ -160,5 +162,6 @@ def _indexed(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) ->
     return {f"{key}_per_m2": round(value / bsa_m2, 3) for key, value in values.items() if value is not None}
 
 
-def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {key: None if value is None else round(value, 3) for key, value in values.items()}
+def _rounded(function: Function) -> Function:
+    values: dict[str, float | None] = asdict(function)
+    return replace(function, **{key: round(value, 3) for key, value in values.items() if value is not None})

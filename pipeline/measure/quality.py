@@ -5,45 +5,20 @@ docs/quality.md lists the rules, their thresholds and reasons, and how often eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import numpy as np
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
+from pipeline.core.measurements import Flag, Measurements, Quality, Verdict
 from pipeline.measure.anatomy_checks import ANATOMY_RULES
-from pipeline.measure.flags import Flag, Heart
+from pipeline.measure.flags import Heart
 from pipeline.measure.function_checks import FUNCTION_RULES, check_confidence
 from pipeline.measure.stack_checks import STACK_END_RULES, STACK_RULES
 
-__all__ = ["Flag", "Quality", "Verdict", "assess_quality"]
-
-Verdict = Literal["pass", "review", "fail"]
+__all__ = ["assess_quality"]
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What the rules say of a case; `dataclasses.asdict` makes it JSON-ready.
-
-    Attributes:
-        verdict: "fail" where any flag is, "review" where there are others, "pass" without flags. A pass says that no
-            rule found anything, not that the segmentation is right.
-        flags: at most one a rule and phase, failures first.
-    """
-
-    verdict: Verdict
-    flags: tuple[Flag, ...]
-
-
-def assess_quality(
-    labels: np.ndarray,
-    grid: Grid,
-    measured: Mapping[str, Any],
-    *,
-    confidence: Mapping[str, Sequence[float | None]] | None = None,
-) -> Quality:
+def assess_quality(labels: np.ndarray, grid: Grid, measured: Measurements) -> Quality:
     """Apply every rule.
 
     Shape, stack and confidence are judged at ED and ES, or at the first phase where the measurements have neither; the
@@ -52,9 +27,8 @@ def assess_quality(
     Args:
         labels: (T, X, Y, Z) uint8 label map.
         grid: where the voxels lie.
-        measured: of the same label map, see `measurements.measure_cine`.
-        confidence: structure's name -> expected Dice at each of the T phases, `None` where absent, see
-            `restore.confidence`; without it, that rule is left out.
+        measured: of the same label map, see `measurements.measure_cine`; without its `confidence`, see
+            `restore.confidence`, the rule on that is left out.
 
     Returns:
         Verdict and flags. An empty label map fails.
@@ -63,19 +37,20 @@ def assess_quality(
         GridError: labels that are not (T, X, Y, Z) on this grid, or not of the phases measured.
 
     >>> empty = np.zeros((1, 4, 4, 3), np.uint8)
-    >>> assess_quality(empty, Grid((4, 4, 3), np.eye(4)), {"n_phases": 1, "kind": "single_phase"}).flags[0].rule
+    >>> nothing = Measurements("single_phase", n_phases=1, n_slices=3, spacing_mm=(1.0, 1.0, 1.0), volumes_ml={})
+    >>> assess_quality(empty, Grid((4, 4, 3), np.eye(4)), nothing).flags[0].rule
     'missing_structure'
     """
-    if labels.ndim != 4 or labels.shape != (measured["n_phases"], *grid.shape):
-        raise GridError(f"`labels` must be {(measured['n_phases'], *grid.shape)} as measured, got {labels.shape}")
-    ed, es = measured.get("ed_phase", 0), measured.get("es_phase")
+    if labels.ndim != 4 or labels.shape != (measured.n_phases, *grid.shape):
+        raise GridError(f"`labels` must be {(measured.n_phases, *grid.shape)} as measured, got {labels.shape}")
+    ed, es = measured.ed_phase or 0, measured.es_phase
     phases = [ed] if es is None or es == ed else [ed, es]
     flags: list[Flag | None] = []
     for phase in phases:
         heart = _crop(Heart(labels[phase], grid, phase))
         rules = (*ANATOMY_RULES, *STACK_RULES, *(STACK_END_RULES if phase == ed else ()))
         flags += [rule(heart) for rule in rules]
-        flags.append(None if confidence is None else check_confidence(confidence, phase))
+        flags.append(None if measured.confidence is None else check_confidence(measured.confidence, phase))
     flags += [rule(measured) for rule in FUNCTION_RULES]
     found = sorted((flag for flag in flags if flag), key=lambda flag: flag.severity != "fail")
     verdict: Verdict = "pass" if not found else "fail" if found[0].severity == "fail" else "review"

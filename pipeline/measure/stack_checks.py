@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.labels import LV, MYO, RV
-from pipeline.measure.flags import Flag, Heart, name_slices
+from pipeline.core.measurements import Flag
+from pipeline.measure.flags import Heart, name_slices
 
 __all__ = [
     "STACK_END_RULES",

@@ -7,48 +7,20 @@ plane; towards the apex, where the wall turns into that plane, it is more than t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps
 from pipeline.core.labels import LV, MYO
+from pipeline.core.measurements import Segment, Wall
 from pipeline.measure.aha import APEX, SEGMENTS, level_of, segment_of
 from pipeline.measure.rings import N_RAYS, Ring, chords_mm, frame_from_apex, septal_arc, trace_ring
 
-__all__ = ["MIN_SLICES", "Segment", "Wall", "measure_wall"]
+__all__ = ["MIN_SLICES", "measure_wall"]
 
 _CLEARLY = 0.2
 """Of the largest area: a ventricle that narrows by more has told which end is its apex."""
 MIN_SLICES = 3
 """Slices with left cavity at end-diastole below which there are no thirds."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment's wall.
-
-    Attributes:
-        segment: number, 1 to 17.
-        name: as in `aha.SEGMENTS`.
-        ed_mm: mean thickness at end-diastole; `None` where not measured.
-        es_mm: at end-systole, likewise.
-        thickening_percent: 100 (ES - ED) / ED; `None` where either is not measured, or there is no wall at ED.
-    """
-
-    segment: int
-    name: str
-    ed_mm: float | None = None
-    es_mm: float | None = None
-    thickening_percent: float | None = None
-
-
-@dataclass(frozen=True)
-class Wall:
-    """All 17 segments in order, and a sentence for each thing left out or doubtful."""
-
-    segments: tuple[Segment, ...]
-    notes: tuple[str, ...]
 
 
 def measure_wall(labels: np.ndarray, grid: Grid, *, ed: int, es: int) -> Wall:

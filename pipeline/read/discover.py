@@ -17,7 +17,7 @@ from pipeline.read.dicom import files_under
 from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
 from pipeline.read.sameness import identity_of_content, identity_of_study
 
-__all__ = ["Case", "find_cases"]
+__all__ = ["CaseFiles", "find_cases"]
 
 _LOGGER = logging.getLogger(__name__)
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
@@ -25,7 +25,7 @@ _STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID", "PatientID")
 
 
 @dataclass(frozen=True)
-class Case:
+class CaseFiles:
     """One thing to process.
 
     Attributes:
@@ -52,7 +52,7 @@ class _StudyFile:
     is_image: bool
 
 
-def find_cases(path: str | Path | Sequence[str | Path]) -> list[Case]:
+def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     """Find what can be processed at a path: a DICOM file, a NIfTI file, or a folder of either, searched below.
 
     Reads DICOM headers, and NIfTI files whole for their digest. Files of other kinds are passed over. A DICOM file that
@@ -87,11 +87,11 @@ def _stem(path: Path) -> str:
     return path.name[: -len(suffix)] or path.name
 
 
-def _nifti_case(file: Path) -> Case:
-    return Case(_stem(file), file, "nifti", (file,), identity_of_content([file]))
+def _nifti_case(file: Path) -> CaseFiles:
+    return CaseFiles(_stem(file), file, "nifti", (file,), identity_of_content([file]))
 
 
-def _dicom_cases(files: Iterable[Path]) -> list[Case]:
+def _dicom_cases(files: Iterable[Path]) -> list[CaseFiles]:
     studies: dict[str, list[_StudyFile]] = defaultdict(list)
     damaged: list[Path] = []
     with quiet_dicom():
@@ -150,16 +150,16 @@ def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[
     return list(alone.values())
 
 
-def _case(files: Sequence[Path], identity: str) -> Case:
+def _case(files: Sequence[Path], identity: str) -> CaseFiles:
     folder = Path(os.path.commonpath([file.parent for file in files]))
     path = folder if len(files) > 1 else files[0]
-    return Case(folder.resolve().name or "study", path, "dicom", tuple(files), identity)
+    return CaseFiles(folder.resolve().name or "study", path, "dicom", tuple(files), identity)
 
 
-def _with_distinct_names(cases: Sequence[Case]) -> list[Case]:
+def _with_distinct_names(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
     counts = Counter(case.name for case in cases)
     taken = {name for name, count in counts.items() if count == 1}
-    named: list[Case] = []
+    named: list[CaseFiles] = []
     for case in cases:
         name = case.name
         if counts[name] > 1:

@@ -54,9 +54,8 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
     _require_real(header, path)
     array = _phases_first(_pixels(path, header))
     times_ms, time_notes = phase_times_ms(header, n_phases=array.shape[0])
-    return Cine(
-        array=array, grid=Grid((shape[0], shape[1], shape[2]), affine), times_ms=times_ms, notes=notes + time_notes
-    )
+    grid = Grid((shape[0], shape[1], shape[2]), affine)
+    return Cine(array, grid, times_ms=times_ms, notes=notes + time_notes, stored_axes=len(shape))
 
 
 def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid:

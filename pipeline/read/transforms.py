@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.labels import map_labels
 from pipeline.read.cine import Source, read_cine
-from pipeline.read.nifti import is_nifti, nifti_shape
 
 __all__ = ["CineLoadImaged", "CineReader", "MapLabelsd"]
 
@@ -40,34 +39,26 @@ class CineReader(ImageReader):
         """Whether the name may be an image of ours: DICOM files carry any name, so it always may."""
         return True
 
-    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> tuple[Cine, int]:  # noqa: ARG002, likewise
-        """Read a source; `kwargs` are MONAI's and unused.
-
-        Returns:
-            The cine, and the number of axes of the file that an answer on its grid should have: 3 or 4.
-        """
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Cine:  # noqa: ARG002, likewise
+        """Read a source; `kwargs` are MONAI's and unused."""
         source: Source = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
-        cine = read_cine(source, series_uid=self.series_uid)
-        if isinstance(source, str) and is_nifti(source):
-            return cine, len(nifti_shape(source))
-        return cine, 3 if cine.n_phases == 1 else 4
+        return read_cine(source, series_uid=self.series_uid)
 
-    def get_data(self, img: tuple[Cine, int]) -> tuple[np.ndarray, dict[str, Any]]:
+    def get_data(self, img: Cine) -> tuple[np.ndarray, dict[str, Any]]:
         """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
 
         `times_ms` is empty where unknown, a number is NaN; `notes`, and `source_files` where they are DICOM, are joined
         by line breaks.
         """
-        cine, n_axes = img
+        cine, facts = img, img.facts
         affine = torch.tensor(cine.grid.affine)
-        facts = cine.facts
         meta: dict[str, Any] = {
             MetaKeys.AFFINE.value: affine,
             MetaKeys.ORIGINAL_AFFINE.value: affine.clone(),
             MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0,
             MetaKeys.SPATIAL_SHAPE.value: torch.tensor(cine.grid.shape),
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
-            "n_axes": n_axes,
+            "n_axes": cine.n_axes,
             "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
             "notes": "\n".join(cine.notes),
             "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
@@ -81,9 +72,9 @@ class CineReader(ImageReader):
 class CineLoadImaged(LoadImaged):
     """Load DICOM (folder, file, list of files) or NIfTI as a `MetaTensor` (T, X, Y, Z), time as channel.
 
-    A MONAI `LoadImaged` in all else: same arguments, so MONAI Label finds one; and the name holds `LoadImage`, by
-    which MONAI Deploy knows what its own reading replaces. Metadata are told in
-    `CineReader.get_data`; `affine` is RAS+ mm. Errors are ours and are not covered up by trying other readers.
+    A `Cine` that is read already is taken as it is. A MONAI `LoadImaged` in all else: same arguments, so MONAI Label
+    finds one; and the name holds `LoadImage`, by which MONAI Deploy knows what its own reading replaces. Metadata are
+    told in `CineReader.get_data`; `affine` is RAS+ mm. Errors are ours and are not covered up by trying other readers.
 
     Args:
         keys: of the sources.
@@ -104,10 +95,17 @@ class CineLoadImaged(LoadImaged):
 
     def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
         """Replace the source under each key by its image; `reader` at call time is MONAI's and wins."""
-        loaded: dict[Hashable, Any] = super().__call__(
-            data, reader if reader is not None else CineReader(self.series_uid)
-        )
+        reader = reader if reader is not None else CineReader(self.series_uid)
+        read = {key: _as_tensor(data[key]) for key in self.key_iterator(data) if isinstance(data[key], Cine)}
+        if read:
+            return {**data, **read}
+        loaded: dict[Hashable, Any] = super().__call__(data, reader)
         return loaded
+
+
+def _as_tensor(cine: Cine) -> MetaTensor:
+    array, meta = CineReader().get_data(cine)
+    return cast(MetaTensor, MetaTensor.ensure_torch_and_prune_meta(array.astype(np.float32), meta))
 
 
 class MapLabelsd(MapTransform):

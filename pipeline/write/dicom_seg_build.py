@@ -14,6 +14,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 import pipeline
+from pipeline.core.case import Case
 from pipeline.core.labels import STRUCTURES
 from pipeline.write.dicom_codes import structure_code
 from pipeline.write.dicom_headers import FrameHeader, SourceHeaders
@@ -23,6 +24,7 @@ __all__ = [
     "PHASE_NAMES",
     "Algorithm",
     "SegmentationSeries",
+    "algorithm_of",
     "build_segmentation",
 ]
 
@@ -51,6 +53,12 @@ class Algorithm:
     version: str
     weights_sha256: str | None = None
     corrected: bool = False
+
+
+def algorithm_of(case: Case) -> Algorithm:
+    """What drew a case's labels."""
+    bundle = case.provenance.bundle
+    return Algorithm(bundle.name, bundle.version, bundle.weights_sha256, case.corrected)
 
 
 @dataclass(frozen=True)

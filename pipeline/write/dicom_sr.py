@@ -20,12 +20,12 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import pipeline
+from pipeline.core.case import Case
 from pipeline.core.errors import ConfigError, UnreadableError
-from pipeline.core.images import Cine
+from pipeline.core.measurements import DISCLAIMER, Measurements
 from pipeline.core.quiet import quiet_dicom
-from pipeline.write.dicom_codes import CYCLE_POINTS
 from pipeline.write.dicom_headers import SourceHeaders, source_headers
-from pipeline.write.dicom_seg_build import MANUFACTURER, Algorithm
+from pipeline.write.dicom_seg_build import MANUFACTURER, algorithm_of
 from pipeline.write.dicom_sr_groups import function_groups, volume_groups
 
 __all__ = ["write_measurement_report"]
@@ -35,22 +35,14 @@ REPORT_SERIES = 2000
 
 
 def write_measurement_report(
-    path: str | Path,
-    cine: Cine,
-    measured: Mapping[str, Any],
-    *,
-    segmentations: Mapping[str, Path],
-    algorithm: Algorithm,
-    headers: SourceHeaders | None = None,
+    path: str | Path, case: Case, *, segmentations: Mapping[str, Path], headers: SourceHeaders | None = None
 ) -> Path:
     """Write measurements as a structured report in the source's study, unverified and preliminary.
 
     Args:
         path: the file; it appears once it reads back with the same values, or not at all. Folders are made.
-        cine: from DICOM.
-        measured: the measurements object, see docs/measurements.md; what is `None` or absent there is left out.
+        case: of DICOM images; what is not measured is left out.
         segmentations: name -> file, as `dicom_seg.write_segmentations` gives them: "ed" and "es", or "single".
-        algorithm: what drew the labels.
         headers: of the cine's sources, where already read; with the pseudonym of the segmentations, if they have one.
 
     Returns:
@@ -64,7 +56,7 @@ def write_measurement_report(
     path = Path(path)
     if not segmentations:
         raise ConfigError("a measurement report refers to segmentations, got none")
-    headers = headers or source_headers(cine)
+    headers, measured, algorithm = headers or source_headers(case.cine), case.measurements, algorithm_of(case)
     with quiet_dicom():
         read = {name: dcmread(file, stop_before_pixels=True) for name, file in segmentations.items()}
         phases = {name: _phase_of(segmentation, headers, name, measured) for name, segmentation in read.items()}
@@ -83,7 +75,7 @@ def write_measurement_report(
     return path
 
 
-def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured: Mapping[str, Any]) -> int:
+def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured: Measurements) -> int:
     """Phase of the images that a segmentation refers to, which must be the one measured under its name."""
     source = segmentation.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
     wanted = (str(source.ReferencedSOPInstanceUID), source.get("ReferencedFrameNumber"))
@@ -92,17 +84,16 @@ def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured
         for t, row in enumerate(headers.frames)
         if any((frame.sop_instance_uid, frame.frame_number) == wanted for frame in row)
     ]
-    expected = measured.get(f"{name}_phase", found[0] if found else None) if name in CYCLE_POINTS else None
+    expected = {"ed": measured.ed_phase, "es": measured.es_phase}.get(name)
     if not found or expected not in (None, found[0]):
         raise ConfigError(f"the segmentation {name!r} must be of phase {expected}, its images are of {found or 'none'}")
     return found[0]
 
 
-def _comments(measured: Mapping[str, Any]) -> list[str]:
+def _comments(measured: Measurements) -> list[str]:
     """What a reader of the report must know, the disclaimer first."""
-    verdict = (measured.get("quality") or {}).get("verdict")
-    quality = [] if verdict is None else [f"Quality checks: {verdict}."]
-    return [measured.get("disclaimer", "Not for diagnosis."), *quality, *measured.get("conventions", ())]
+    quality = [] if measured.quality is None else [f"Quality checks: {measured.quality.verdict}."]
+    return [DISCLAIMER, *quality, *measured.conventions]
 
 
 def _evidence(headers: SourceHeaders, phases: Iterable[int]) -> list[Dataset]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import highdicom as hd
 from pydicom.dataset import Dataset
@@ -12,6 +12,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, Structure
+from pipeline.core.measurements import Measurements
 from pipeline.write.dicom_codes import (
     BSA_METHODS,
     CYCLE_POINT,
@@ -29,7 +30,7 @@ __all__ = ["function_groups", "volume_groups"]
 
 
 def volume_groups(
-    segmentation: Dataset, name: str, phase: int, measured: Mapping[str, Any], algorithm: Algorithm
+    segmentation: Dataset, name: str, phase: int, measured: Measurements, algorithm: Algorithm
 ) -> Iterator[hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
     """Make a group for each structure that a phase shows: its volume, its segment, and when it is.
 
@@ -37,14 +38,14 @@ def volume_groups(
         segmentation: header of the segmentation object.
         name: of the phase, "ed", "es" or another.
         phase: 0-based.
-        measured: the measurements object.
+        measured: what was measured.
         algorithm: what drew the labels.
     """
     when = PHASE_NAMES.get(name, f"phase {phase} from 0")
     for structure, reference in _segments(segmentation):
         volume = hd.sr.Measurement(
             name=codes.SCT.Volume,
-            value=float(measured["volumes_ml"][structure.name][phase]),
+            value=float(measured.volumes_ml[structure.name][phase]),
             unit=ML,
             method=codes.DCM.SumOfSegmentedVoxelMethodForVolume,
         )
@@ -91,27 +92,28 @@ def _reference(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -
     )
 
 
-def function_groups(measured: Mapping[str, Any]) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
+def function_groups(measured: Measurements) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     """Make groups of what is derived: each ventricle's function, the mass, and the body; none where nothing is known.
 
     Args:
-        measured: the measurements object; what is `None` or absent there is left out, and so is a structure of 0 ml at
-            end-diastole, which was not found rather than empty.
+        measured: what was measured; what is `None` there is left out, and so is a structure of 0 ml at end-diastole,
+            which was not found rather than empty.
     """
-    indexed = measured.get("indexed") or {}
+    indexed = measured.indexed
     for side in (LV, RV):
-        values = dict(measured.get(side.name) or {})
-        if not values.get("edv_ml"):
+        function = measured.function(side.name)
+        if function is None or not function.edv_ml:
             continue
+        values: dict[str, float | None] = asdict(function)
         values |= {key: indexed.get(f"{side.name}_{key}") for key in FUNCTION_CODES[side.name] if key not in values}
         numbers = [_number(code, values.get(key), unit) for key, (code, unit) in FUNCTION_CODES[side.name].items()]
         yield from _group(f"{side.short}, function", numbers, side)
-    mass = _number(codes.LN.LeftVentricleMass, measured.get("myocardial_mass_g") or None, GRAM)
+    mass = _number(codes.LN.LeftVentricleMass, measured.myocardial_mass_g or None, GRAM)
     yield from _group(f"{MYO.short}, mass at end diastole", [mass], MYO)
-    method = BSA_METHODS.get(measured.get("bsa_method", ""))
+    method = BSA_METHODS.get(measured.bsa_method or "")
     body = [
-        _number(codes.LN.BSA, measured.get("bsa_m2"), M2, method),
-        _number(codes.LN.HeartRate, measured.get("heart_rate_bpm"), PER_MINUTE),
+        _number(codes.LN.BSA, measured.bsa_m2, M2, method),
+        _number(codes.LN.HeartRate, measured.heart_rate_bpm, PER_MINUTE),
     ]
     yield from _group("Body surface and heart rate", body)
 

@@ -1,7 +1,7 @@
-"""What a report says in words and figures: facts, numbers and flags, taken from a measurements object.
+"""What a report says in words and figures: facts, numbers and flags, taken from the measurements.
 
-Whatever is not in the object is left out or stands as unknown: nothing is computed here, and nothing made up. Phases
-and slices count from 0 in the object and from 1 in what people read.
+Whatever is not measured is left out or stands as unknown: nothing is computed here, and nothing made up. Phases and
+slices count from 0 in the measurements and from 1 in what people read.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.labels import LV, RV, STRUCTURES
+from pipeline.core.measurements import Flag, Measurements
 
 __all__ = [
     "Confidence",
-    "Flag",
+    "FlagRow",
     "Headline",
     "NumberRow",
     "confidences",
@@ -72,7 +73,7 @@ class NumberRow:
 
 
 @dataclass(frozen=True)
-class Flag:
+class FlagRow:
     """A quality flag as shown; `place` in words, empty where it concerns the whole study."""
 
     severity: str
@@ -94,96 +95,81 @@ class Confidence:
     lowest_phase: int | None
 
 
-def verdict(measured: Mapping[str, Any]) -> str:
-    """One of "pass", "review", "fail"; "not assessed" where no rule was applied.
-
-    >>> verdict({"quality": {"verdict": "review", "flags": []}}), verdict({})
-    ('review', 'not assessed')
-    """
-    return str((measured.get("quality") or {}).get("verdict", "not assessed"))
+def verdict(measured: Measurements) -> str:
+    """One of "pass", "review", "fail"; "not assessed" where no rule was applied."""
+    return "not assessed" if measured.quality is None else measured.quality.verdict
 
 
-def phase_marks(measured: Mapping[str, Any]) -> dict[str, int]:
-    """ED and ES -> phase (0-based), those that are known.
-
-    >>> phase_marks({"ed_phase": 0, "es_phase": 7}), phase_marks({})
-    ({'ED': 0, 'ES': 7}, {})
-    """
-    found = {"ED": measured.get("ed_phase"), "ES": measured.get("es_phase")}
-    return {name: int(phase) for name, phase in found.items() if phase is not None}
+def phase_marks(measured: Measurements) -> dict[str, int]:
+    """ED and ES -> phase (0-based), those that are known."""
+    found = {"ED": measured.ed_phase, "ES": measured.es_phase}
+    return {name: phase for name, phase in found.items() if phase is not None}
 
 
-def headlines(measured: Mapping[str, Any]) -> list[Headline]:
+def headlines(measured: Measurements) -> list[Headline]:
     """The numbers looked for first; none where function was not measured."""
-    if LV.name not in measured and RV.name not in measured:
+    left, right = measured.left, measured.right
+    if left is None or right is None:
         return []
-    left, right = measured.get(LV.name) or {}, measured.get(RV.name) or {}
     return [
-        Headline("LV EF", left.get("ef_percent"), "%"),
-        Headline("LV EDV", left.get("edv_ml"), "ml"),
-        Headline("LV ESV", left.get("esv_ml"), "ml"),
-        Headline("LV mass", measured.get("myocardial_mass_g"), "g"),
-        Headline("RV EF", right.get("ef_percent"), "%"),
-        Headline("RV EDV", right.get("edv_ml"), "ml"),
-        Headline("RV ESV", right.get("esv_ml"), "ml"),
+        Headline("LV EF", left.ef_percent, "%"),
+        Headline("LV EDV", left.edv_ml, "ml"),
+        Headline("LV ESV", left.esv_ml, "ml"),
+        Headline("LV mass", measured.myocardial_mass_g, "g"),
+        Headline("RV EF", right.ef_percent, "%"),
+        Headline("RV EDV", right.edv_ml, "ml"),
+        Headline("RV ESV", right.esv_ml, "ml"),
     ]
 
 
-def number_rows(measured: Mapping[str, Any]) -> list[NumberRow]:
-    """Function of both ventricles and the mass; none where function was not measured.
-
-    >>> row = number_rows({"left_ventricle": {"edv_ml": 150.0}, "indexed": {"left_ventricle_edv_ml_per_m2": 75.0}})[0]
-    >>> row.left, row.right, row.left_indexed
-    (150.0, None, 75.0)
-    """
-    if LV.name not in measured and RV.name not in measured:
+def number_rows(measured: Measurements) -> list[NumberRow]:
+    """Function of both ventricles and the mass; none where function was not measured."""
+    left, right, indexed = measured.left, measured.right, measured.indexed
+    if left is None or right is None:
         return []
-    left, right = measured.get(LV.name) or {}, measured.get(RV.name) or {}
-    indexed = measured.get("indexed") or {}
 
     def of(side: str, key: str) -> float | None:
         return indexed.get(f"{side}_{key}_per_m2")
 
     rows = [
-        NumberRow(name, unit, digits, left.get(key), right.get(key), of(LV.name, key), of(RV.name, key))
+        NumberRow(name, unit, digits, getattr(left, key), getattr(right, key), of(LV.name, key), of(RV.name, key))
         for name, key, unit, digits in _ROWS
     ]
-    mass = measured.get("myocardial_mass_g")
-    return [
-        *rows,
-        NumberRow("Myocardial mass at ED", "g", 1, mass, None, indexed.get("myocardial_mass_g_per_m2"), None),
-    ]
+    mass, per_m2 = measured.myocardial_mass_g, indexed.get("myocardial_mass_g_per_m2")
+    return [*rows, NumberRow("Myocardial mass at ED", "g", 1, mass, None, per_m2, None)]
 
 
-def study_facts(measured: Mapping[str, Any], *, manufacturer: str | None = None) -> list[tuple[str, str]]:
+def study_facts(
+    measured: Measurements, *, manufacturer: str | None = None, corrected: bool = False
+) -> list[tuple[str, str]]:
     """What was scanned and measured, as (term, text); what is not known is left out."""
     facts = [("Input", _input(measured)), ("Scanner", manufacturer)]
-    spacing = measured.get("spacing_mm")
-    facts.append(("Voxels", None if spacing is None else " x ".join(f"{mm:.2f}" for mm in spacing) + " mm"))
-    for name, key in (("End-diastole", "ed"), ("End-systole", "es")):
-        phase, source = measured.get(f"{key}_phase"), measured.get(f"{key}_from")
+    facts.append(("Voxels", " x ".join(f"{mm:.2f}" for mm in measured.spacing_mm) + " mm"))
+    for name, phase, source in (
+        ("End-diastole", measured.ed_phase, measured.ed_from),
+        ("End-systole", measured.es_phase, measured.es_from),
+    ):
         text = None if phase is None else f"phase {phase + 1}{_time(measured, phase)}"
         facts.append((name, f"{text}, {_SOURCES.get(source, source)}" if text and source else text))
-    rate, bsa = measured.get("heart_rate_bpm"), measured.get("bsa_m2")
+    rate, bsa, method = measured.heart_rate_bpm, measured.bsa_m2, measured.bsa_method
     facts.append(("Heart rate", None if rate is None else f"{rate:.0f} /min"))
-    method = measured.get("bsa_method")
     facts.append(("Body surface", None if bsa is None else f"{bsa:.2f} m² ({_BSA.get(str(method), method)})"))
-    facts.append(("Label map", "corrected by hand" if measured.get("corrected") else None))
+    facts.append(("Label map", "corrected by hand" if corrected else None))
     return [(name, text) for name, text in facts if text]
 
 
-def flags(measured: Mapping[str, Any]) -> list[Flag]:
+def flags(measured: Measurements) -> list[FlagRow]:
     """Quality flags, the gravest first, else in their own order."""
-    found = (measured.get("quality") or {}).get("flags") or []
-    return sorted((_flag(flag) for flag in found), key=lambda flag: flag.severity != "fail")
+    found = () if measured.quality is None else measured.quality.flags
+    return sorted((_flag_row(flag) for flag in found), key=lambda flag: flag.severity != "fail")
 
 
-def confidences(measured: Mapping[str, Any]) -> list[Confidence]:
+def confidences(measured: Measurements) -> list[Confidence]:
     """Expected Dice of each structure at ED and ES, or at the one phase; none where it was not estimated."""
     shown = list(phase_marks(measured).values()) or [0]
     rows = []
     for structure in STRUCTURES:
-        values: Sequence[float | None] = (measured.get("confidence") or {}).get(structure.name) or ()
+        values: Sequence[float | None] = (measured.confidence or {}).get(structure.name) or ()
         known = [(value, phase) for phase, value in enumerate(values) if value is not None]
         if values:
             lowest, phase = min(known) if known else (None, None)
@@ -212,27 +198,26 @@ def _plain(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _input(measured: Mapping[str, Any]) -> str:
-    counts = [("phase", measured.get("n_phases")), ("slice", measured.get("n_slices"))]
-    words = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts if n is not None]
-    kind = _KINDS.get(str(measured.get("kind")), "")
-    return ": ".join(part for part in (kind, ", ".join(words)) if part)
+def _input(measured: Measurements) -> str:
+    counts = [("phase", measured.n_phases), ("slice", measured.n_slices)]
+    words = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts)
+    kind = _KINDS.get(measured.kind, "")
+    return f"{kind}: {words}" if kind else words
 
 
-def _time(measured: Mapping[str, Any], phase: int) -> str:
-    times = measured.get("times_ms")
-    return "" if times is None else f" ({times[phase]:.0f} ms)"
+def _time(measured: Measurements, phase: int) -> str:
+    return "" if measured.times_ms is None else f" ({measured.times_ms[phase]:.0f} ms)"
 
 
-def _flag(flag: Mapping[str, Any]) -> Flag:
-    places = [(name, flag.get(name)) for name in ("phase", "slice")]
-    details = [(name, flag.get(name)) for name in ("value", "threshold")]
-    return Flag(
-        severity=str(flag.get("severity", "review")),
-        rule=str(flag.get("rule", "")),
-        message=str(flag.get("message", "")),
+def _flag_row(flag: Flag) -> FlagRow:
+    places = [("phase", flag.phase), ("slice", flag.slice)]
+    details = [("value", flag.value), ("threshold", flag.threshold)]
+    return FlagRow(
+        severity=flag.severity,
+        rule=flag.rule,
+        message=flag.message,
         place=", ".join(f"{name} {n + 1}" for name, n in places if n is not None),
         detail=", ".join(f"{name} {number:.3g}" for name, number in details if number is not None),
-        phase=flag.get("phase"),
-        slice_index=flag.get("slice"),
+        phase=flag.phase,
+        slice_index=flag.slice,
     )

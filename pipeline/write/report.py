@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.case import Case
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, RV, STRUCTURES
+from pipeline.core.measurements import Measurements
 from pipeline.write import bullseye, findings
 from pipeline.write.charts import VolumeChart, volume_chart
 from pipeline.write.pages import write_page
@@ -30,52 +32,33 @@ FILES: Mapping[str, str] = {
 
 _PHASE_NAMES = {"ED": "End-diastole", "ES": "End-systole"}
 
-_SEGMENT_KEYS = ("segment", "name", "ed_mm", "es_mm", "thickening_percent")
-
 _BEAT_MS = 1000.0
 """How long the player takes for a beat whose length is not known."""
 
 
-def write_report(
-    path: Path,
-    cine: Cine,
-    labels: np.ndarray,
-    measured: Mapping[str, Any],
-    *,
-    identity: Mapping[str, str] | None = None,
-) -> Path:
-    """Write the report of a study as one HTML file that needs no other and no network.
+def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None = None) -> Path:
+    """Write the report of a case as one HTML file that needs no other and no network.
 
-    It names nobody unless `identity` is given; the case's name is shown as it stands in `measured`, else that of the
-    folder. Write it last: it links to the files of `FILES` that lie beside it.
+    It names nobody unless `identity` is given. Write it last: it links to the files of `FILES` that lie beside it.
 
     Args:
         path: HTML to write; folders above are made.
-        cine: the images.
-        labels: (T, X, Y, Z) label map on the cine's grid.
-        measured: the measurements object; a key that is missing leaves its section out, or says why it is empty.
+        case: the case.
         identity: what to print of the patient, as {"name": ..., "id": ..., "birth_date": ...}.
 
     Returns:
         `path`.
-
-    Raises:
-        GridError: the label map is not on the cine's grid.
-        ConfigError: the measurements are of another number of phases or slices.
     """
-    for key, count in (("n_phases", cine.n_phases), ("n_slices", cine.n_slices)):
-        if measured.get(key, count) != count:
-            raise ConfigError(f"`measured` must be of this cine with {key} = {count}, got {measured[key]}")
-    pictures = draw_study(cine, labels)
-    case = str(measured.get("case") or path.absolute().parent.name)
+    cine, measured = case.cine, case.measurements
+    pictures = draw_study(cine, case.labels)
     content = {
-        "case": case,
+        "case": case.name,
         "identity": dict(identity or {}),
         "verdict": findings.verdict(measured),
-        "facts": findings.study_facts(measured, manufacturer=cine.facts.manufacturer),
+        "facts": findings.study_facts(measured, manufacturer=cine.facts.manufacturer, corrected=case.corrected),
         "headlines": findings.headlines(measured),
         "numbers": findings.number_rows(measured),
-        "has_indices": bool(measured.get("indexed")),
+        "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
         "flags": findings.flags(measured),
         "shown_phases": _shown_phases(measured),
@@ -83,25 +66,25 @@ def write_report(
         "pictures": pictures,
         "player": _player(cine, measured, pictures),
         "chart": _chart(cine, measured),
-        "volumes": measured.get("volumes_ml") or {},
+        "volumes": measured.volumes_ml,
         "times_ms": cine.times_ms,
         "wall": _wall(measured),
-        "notes": list(measured.get("notes") or ()),
-        "conventions": list(measured.get("conventions") or ()),
-        "provenance": _provenance(measured),
+        "notes": measured.notes,
+        "conventions": measured.conventions,
+        "provenance": _provenance(case),
         "files": _files(path.parent, cine.n_phases),
     }
     return write_page(path, "report.html", content)
 
 
-def _shown_phases(measured: Mapping[str, Any]) -> list[tuple[int, str]]:
+def _shown_phases(measured: Measurements) -> list[tuple[int, str]]:
     """Phases shown slice by slice: (phase, title)."""
     marks = findings.phase_marks(measured)
     named = [(phase, f"{_PHASE_NAMES[name]}, phase {phase + 1}") for name, phase in marks.items()]
     return named or [(0, "Phase 1")]
 
 
-def _player(cine: Cine, measured: Mapping[str, Any], pictures: StudyPictures) -> dict[str, Any]:
+def _player(cine: Cine, measured: Measurements, pictures: StudyPictures) -> dict[str, Any]:
     """What the player's script needs beside the pictures."""
     marks = findings.phase_marks(measured)
     return {
@@ -127,23 +110,20 @@ def _step_ms(cine: Cine) -> float:
     return (60_000.0 / rate if rate else _BEAT_MS) / cine.n_phases
 
 
-def _chart(cine: Cine, measured: Mapping[str, Any]) -> VolumeChart | None:
+def _chart(cine: Cine, measured: Measurements) -> VolumeChart | None:
     """Volumes of both ventricles over the phases; `None` where there is no curve to speak of."""
-    volumes = measured.get("volumes_ml") or {}
-    shown = {name: volumes[name] for name in (LV.name, RV.name) if name in volumes}
+    shown = {name: measured.volumes_ml[name] for name in (LV.name, RV.name) if name in measured.volumes_ml}
     if cine.n_phases < 3 or not shown:
         return None
-    return volume_chart(
-        shown, times_ms=cine.times_ms, curve_ml=measured.get("lv_curve_ml"), marks=findings.phase_marks(measured)
-    )
+    marks = findings.phase_marks(measured)
+    return volume_chart(shown, times_ms=cine.times_ms, curve_ml=measured.lv_curve_ml, marks=marks)
 
 
-def _wall(measured: Mapping[str, Any]) -> dict[str, Any] | None:
+def _wall(measured: Measurements) -> dict[str, Any] | None:
     """Bull's eyes, their table and notes; `None` where the wall was not measured."""
-    wall = measured.get("wall")
-    if not wall:
+    if measured.wall is None:
         return None
-    segments = [{key: row.get(key) for key in _SEGMENT_KEYS} for row in wall.get("segments") or ()]
+    segments = [asdict(segment) for segment in measured.wall.segments]
     drawings = (
         ("Thickness at ED", "ed_mm", bullseye.THICKNESS, "mm"),
         ("Thickness at ES", "es_mm", bullseye.THICKNESS, "mm"),
@@ -153,13 +133,14 @@ def _wall(measured: Mapping[str, Any]) -> dict[str, Any] | None:
         {"title": title, "unit": unit, "shades": shades, "sectors": bullseye.sectors(segments, key, shades, unit=unit)}
         for title, key, shades, unit in drawings
     ]
-    return {"plots": plots, "segments": segments, "notes": list(wall.get("notes") or ()), "size": bullseye.SIZE}
+    return {"plots": plots, "segments": segments, "notes": measured.wall.notes, "size": bullseye.SIZE}
 
 
-def _provenance(measured: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(heading, rows) of what made the results, as far as it is known."""
+def _provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(heading, rows) of what made the results."""
+    made_by = case.provenance.to_json()
     parts = (("Model", "bundle"), ("Settings", "settings"), ("Software", "software"))
-    return [(heading, findings.flatten(measured[key])) for heading, key in parts if measured.get(key)]
+    return [(heading, findings.flatten(made_by[key])) for heading, key in parts if made_by[key]]
 
 
 def _files(folder: Path, n_phases: int) -> list[tuple[str, str]]:

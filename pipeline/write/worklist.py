@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.labels import LV, RV
+from pipeline.core.measurements import Measurements
 from pipeline.write import findings
 from pipeline.write.pages import write_page
 
@@ -25,13 +26,13 @@ class Study:
     Attributes:
         case: its name.
         report: address of its report, relative to the list; `None` where there is none.
-        measured: its measurements object; `None` where it could not be processed.
+        measured: what was measured of it; `None` where it could not be processed.
         error: the sentence that says why it could not; `None` where it could.
     """
 
     case: str
     report: str | None = None
-    measured: Mapping[str, Any] | None = None
+    measured: Measurements | None = None
     error: str | None = None
 
     @property
@@ -40,14 +41,14 @@ class Study:
         return "not processed" if self.measured is None else findings.verdict(self.measured)
 
     @property
-    def flags(self) -> list[findings.Flag]:
+    def flags(self) -> list[findings.FlagRow]:
         """Quality flags, the gravest first."""
-        return findings.flags(self.measured or {})
+        return [] if self.measured is None else findings.flags(self.measured)
 
     @property
     def lowest_confidence(self) -> float | None:
         """Lowest expected Dice of any structure in any phase; `None` where it was not estimated."""
-        rows = findings.confidences(self.measured or {})
+        rows = [] if self.measured is None else findings.confidences(self.measured)
         return min((row.lowest for row in rows if row.lowest is not None), default=None)
 
 
@@ -57,7 +58,10 @@ def worst_first(studies: Iterable[Study]) -> list[Study]:
     Those not processed come first, then fail, review, not assessed, pass; among equals those with more flags, then
     those of lower confidence, then by name.
 
-    >>> ok, poor = ({"quality": {"verdict": verdict, "flags": []}} for verdict in ("pass", "fail"))
+    >>> from dataclasses import replace
+    >>> from pipeline.core.measurements import Quality
+    >>> nothing = Measurements("single_phase", 1, 3, (1.0, 1.0, 8.0), {})
+    >>> ok, poor = (replace(nothing, quality=Quality(verdict)) for verdict in ("pass", "fail"))
     >>> studies = Study("a", measured=ok), Study("b", error="no"), Study("c", measured=poor)
     >>> [study.case for study in worst_first(studies)]
     ['b', 'c', 'a']
@@ -92,16 +96,15 @@ def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
 
 def _row(study: Study, place: int) -> dict[str, Any]:
     """What the template shows of a study; `place` is its rank, by which the verdict's column sorts."""
-    measured = study.measured or {}
-    keys = ("edv_ml", "esv_ml", "ef_percent")
-    flags = study.flags
+    measured, flags = study.measured, study.flags
+    sides = [None if measured is None else measured.function(side.name) for side in (LV, RV)]
     return {
         "case": study.case,
         "report": study.report,
         "verdict": study.verdict,
         "place": place,
-        "numbers": [(measured.get(side.name) or {}).get(key) for side in (LV, RV) for key in keys],
-        "mass_g": measured.get("myocardial_mass_g"),
+        "numbers": [getattr(side, key, None) for side in sides for key in ("edv_ml", "esv_ml", "ef_percent")],
+        "mass_g": None if measured is None else measured.myocardial_mass_g,
         "confidence": study.lowest_confidence,
         "n_flags": None if study.measured is None or study.verdict == "not assessed" else len(flags),
         "reasons": [flag.message for flag in flags[:_REASONS]],

@@ -103,7 +103,7 @@ def test_a_full_disk_is_called_by_its_name(
     def full(path: Path, *_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("pipeline.write.transforms.write_label_map", full)  # within a transform: MONAI wraps the error
+    monkeypatch.setattr("pipeline.app.results.write_label_map", full)  # within a transform: MONAI wraps the error
     options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
     code, _, err = _segment(str(studies / "two.nii.gz"), *options)
     assert code == 1

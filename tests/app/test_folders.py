@@ -25,7 +25,7 @@ from pipeline.app.folders import claim_folder, claimed, find_folder, owner_of
 from pipeline.app.predict import CaseResult
 from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import InputError
-from pipeline.read.discover import Case, find_cases
+from pipeline.read.discover import CaseFiles, find_cases
 
 from .conftest import restate
 
@@ -164,8 +164,8 @@ def test_failed_cases_without_a_name_are_listed_each(tmp_path: Path) -> None:
     assert all(reason in page.read_text() for reason in reasons)
 
 
-def _case(identity: str, name: str = "x") -> Case:
-    return Case(name, Path("there"), "nifti", (Path("there"),), identity)
+def _case(identity: str, name: str = "x") -> CaseFiles:
+    return CaseFiles(name, Path("there"), "nifti", (Path("there"),), identity)
 
 
 def test_a_free_folder_is_taken_and_bound(tmp_path: Path) -> None:
@@ -264,10 +264,10 @@ _CLAIM_ALL = """
 import sys
 from pathlib import Path
 from pipeline.app.folders import claim_folder
-from pipeline.read.discover import Case
+from pipeline.read.discover import CaseFiles
 print("ready", flush=True)
 for name in sys.stdin:
-    case = Case(name.strip(), Path("there"), "nifti", (), sys.argv[2])
+    case = CaseFiles(name.strip(), Path("there"), "nifti", (), sys.argv[2])
     print(claim_folder(Path(sys.argv[1]), case).name, flush=True)
 """
 

@@ -37,8 +37,8 @@ def test_images_of_another_study_are_refused(
     with pytest.raises(InputError, match="of the study that was segmented"):
         report_again(case, images=namesakes[1])
     assert _contents(case) == before
-    measured = report_again(case, images=namesakes[0].parents[1])  # both lie there, and the right one is found
-    assert measured["volumes_ml"] == json.loads(before["measurements.json"])["volumes_ml"]
+    again = report_again(case, images=namesakes[0].parents[1])  # both lie there, and the right one is found
+    assert again.to_json()["volumes_ml"] == json.loads(before["measurements.json"])["volumes_ml"]
 
 
 def test_another_patient_of_the_study_s_uid_is_refused(
@@ -61,7 +61,7 @@ def test_a_place_that_now_holds_another_study_is_refused(
     shutil.copytree(namesakes[1], place)
     with pytest.raises(InputError, match="of the study that was segmented"):
         report_again(case)
-    assert report_again(case, images=namesakes[0])["case"] == "incoming"
+    assert report_again(case, images=namesakes[0]).name == "incoming"
 
 
 def test_a_nifti_of_other_content_is_refused(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_nifti_of_other_content_is_refused(untrained_bundle: Path, studies: Pa
     nib.save(nib.Nifti1Image(pixels, image.affine, image.header), scan)
     with pytest.raises(InputError, match="of the study that was segmented"):
         report_again(case)
-    assert report_again(case, images=studies / "three.nii")["case"] == "scan"
+    assert report_again(case, images=studies / "three.nii").name == "scan"
 
 
 def test_under_a_pseudonym_without_objects_one_study_must_be_named(
@@ -83,4 +83,4 @@ def test_under_a_pseudonym_without_objects_one_study_must_be_named(
     case = _segment(namesakes[0], tmp_path / "out", untrained_bundle, "--no-objects", "--pseudonym", "a secret")
     with pytest.raises(InputError, match="images of one study must be named"):
         report_again(case, images=namesakes[0].parents[1])
-    assert report_again(case, images=namesakes[0])["corrected"] is False
+    assert report_again(case, images=namesakes[0]).corrected is False

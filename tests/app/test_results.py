@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -15,14 +16,20 @@ from highdicom.sr import srread
 from typer.testing import CliRunner
 
 import pipeline.measure
+import pipeline.read.series
 from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
-from pipeline.app.predict import CaseResult
-from pipeline.app.results import clear_results, write_measurements, write_results, write_source
+from pipeline.app.folders import rewrite
+from pipeline.app.predict import CaseResult, Segmenter, segment_path
+from pipeline.app.results import write_case, write_source
 from pipeline.app.worklist import update_worklist
+from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, GridError, InputError
-from pipeline.measure.measurements import PhaseChoice, measure_cine
+from pipeline.core.images import Cine
+from pipeline.core.measurements import Quality
+from pipeline.measure.measurements import PhaseChoice
+from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -31,7 +38,6 @@ from pipeline.read.discover import find_cases
 from pipeline.read.segmentation import read_segmentation
 
 SCHEMA = json.loads((Path(pipeline.measure.__file__).parent / "schemas" / "measurements.schema.json").read_text())
-BUNDLE = {"name": "some_bundle", "version": "1.2.3", "weights_sha256": None}
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +52,23 @@ def images(phantom: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def _measured(phantom: PhantomStudy) -> dict:
-    labels = phantom.label
-    measured = measure_cine(labels.array, labels.grid, times_ms=labels.times_ms, facts=labels.facts)
-    quality = {"verdict": "pass", "flags": []}
-    record = {"case": "case", "bundle": BUNDLE, "software": {}, "settings": {}, "corrected": False}
-    return measured | record | {"quality": quality, "confidence": None}
+def make_case(phantom: PhantomStudy, cine: Cine, labels: np.ndarray | None = None, **more: str) -> Case:
+    """The phantom's true labels as somebody's result; other labels keep what was measured of those."""
+    measured = replace(measure_study(cine, phantom.label.array), quality=Quality("pass"))
+    made_by = Provenance({}, BundleRecord("some_bundle", "1.2.3"), {})
+    return Case("case", cine, phantom.label.array if labels is None else labels, measured, made_by, **more)
+
+
+def write(folder: Path, case: Case, choices: Choices | None = None) -> dict:
+    return write_case(folder, case, choices or Choices()).to_json()
 
 
 def test_a_dicom_case_has_everything(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
     cine, labels = read_cine(images), phantom.label.array
-    written = write_results(tmp_path, cine, labels, _measured(phantom), Choices())
+    written = write(tmp_path, make_case(phantom, cine))
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"measurements.json", "seg_ed.dcm", "seg_es.dcm", "sr.dcm", "report.html"}
+    objects = {"seg_ed.dcm", "seg_es.dcm", "sr.dcm"}
+    assert names == {"segmentation.nii.gz", "measurements.json", "report.html"} | objects
     jsonschema.validate(json.loads((tmp_path / "measurements.json").read_text()), SCHEMA)
     for role in ("ed", "es"):
         phase = written[f"{role}_phase"]
@@ -72,7 +82,7 @@ def test_a_dicom_case_has_everything(phantom: PhantomStudy, images: Path, tmp_pa
 
 
 def test_the_structured_report_says_what_was_measured(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
-    written = write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    written = write(tmp_path, make_case(phantom, read_cine(images)))
     groups = srread(tmp_path / "sr.dcm").content.get_volumetric_roi_measurement_groups()
     volumes = sorted(float(group.get_measurements()[0].value) for group in groups)
     expected = [values[written[f"{role}_phase"]] for values in written["volumes_ml"].values() for role in ("ed", "es")]
@@ -80,49 +90,68 @@ def test_the_structured_report_says_what_was_measured(phantom: PhantomStudy, ima
 
 
 def test_all_phases_and_single_ones(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
-    cine, labels = read_cine(images), phantom.label.array
-    write_results(tmp_path, cine, labels, _measured(phantom), Choices(all_phases=True))
+    case = make_case(phantom, read_cine(images))
+    write(tmp_path, case, Choices(all_phases=True))
     assert len(list(tmp_path.glob("seg_phase_*.dcm"))) == 6
-    write_results(tmp_path, cine, labels, _measured(phantom), Choices())
-    assert not list(tmp_path.glob("seg_phase_*.dcm"))  # of the earlier run
+    (tmp_path / "case").mkdir()
+    rewrite(tmp_path / "case", lambda new: write(new, case, Choices(all_phases=True)))
+    rewrite(tmp_path / "case", lambda new: write(new, case))
+    assert not list((tmp_path / "case").glob("seg_phase_*.dcm"))  # of the earlier run
 
 
-def test_results_of_an_earlier_run_go_and_measurements_come_alone(
-    phantom: PhantomStudy, images: Path, tmp_path: Path
+def test_a_folder_is_written_whole_or_stays_as_it_was(
+    phantom: PhantomStudy, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
-    clear_results(tmp_path)
-    write_measurements(tmp_path, _measured(phantom))
-    assert [path.name for path in tmp_path.iterdir()] == ["measurements.json"]
+    folder, case = tmp_path / "case", make_case(phantom, read_cine(images))
+    folder.mkdir()
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+    rewrite(folder, lambda new: write_case(new, case, Choices()))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {"sr.dcm", "report.html", "segmentation.nii.gz"} <= {path.name for path in before}
+
+    def fill_up(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.write.report.write_page", fill_up)
+        with pytest.raises(OSError, match="No space"):
+            rewrite(folder, lambda new: write_case(new, case, Choices()))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    rewrite(folder, lambda new: write_case(new, case, Choices(objects=False)))
+    assert {path.name for path in folder.iterdir()} == {"measurements.json", "notes", "segmentation.nii.gz"}
+    assert (folder / "notes" / "mine.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
 
 
 def test_an_empty_phase_has_no_segmentation(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
-    labels, measured = phantom.label.array.copy(), _measured(phantom)
-    labels[measured["es_phase"]] = 0
-    written = write_results(tmp_path, read_cine(images), labels, measured, Choices())
+    labels = phantom.label.array.copy()
+    labels[phantom.truth.es_phase] = 0
+    written = write(tmp_path, make_case(phantom, read_cine(images), labels))
     assert not (tmp_path / "seg_es.dcm").exists()
     assert (tmp_path / "sr.dcm").exists()
     assert "nothing is labelled" in written["notes"][-1]
 
 
 def test_nifti_has_a_report_alone(phantom: PhantomStudy, tmp_path: Path) -> None:
-    written = write_results(tmp_path, phantom.image, phantom.label.array, _measured(phantom), Choices())
-    assert {path.name for path in tmp_path.iterdir()} == {"measurements.json", "report.html"}
+    written = write(tmp_path, make_case(phantom, phantom.image))
+    names = {"segmentation.nii.gz", "measurements.json", "report.html"}
+    assert {path.name for path in tmp_path.iterdir()} == names
     assert "not DICOM" in written["notes"][-1]
 
 
 def test_names_appear_only_when_asked_for(phantom: PhantomStudy, images: Path, tmp_path: Path) -> None:
-    cine = read_cine(images)
+    case = make_case(phantom, read_cine(images))
     patient = pydicom.dcmread(next(images.iterdir())).PatientID
-    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices())
+    write(tmp_path, case)
     for name in ("measurements.json", "report.html"):
         assert patient not in (tmp_path / name).read_text()
         assert "PHANTOM" not in (tmp_path / name).read_text()
-    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices(identify=True))
+    write(tmp_path, case, Choices(identify=True))
     assert patient in (tmp_path / "report.html").read_text()
     assert patient not in (tmp_path / "measurements.json").read_text()
     assert pydicom.dcmread(tmp_path / "sr.dcm").PatientID == patient  # it belongs to the patient's own study
-    write_results(tmp_path, cine, phantom.label.array, _measured(phantom), Choices(pseudonym="P-1"))
+    write(tmp_path, replace(case, pseudonym="P-1"))
     for name in ("seg_ed.dcm", "seg_es.dcm", "sr.dcm"):
         header = pydicom.dcmread(tmp_path / name)
         assert (header.PatientID, header.PatientName) == ("P-1", "P-1")
@@ -155,9 +184,7 @@ def test_a_segmented_study_keeps_the_published_schema(segmented: Path) -> None:
 def test_a_corrected_mask_is_measured_anew(segmented: Path, phantom: PhantomStudy, images: Path) -> None:
     before = json.loads((segmented / "measurements.json").read_text())
     same = report_again(segmented)
-    assert same["corrected"] is False
-    assert same["volumes_ml"] == before["volumes_ml"]
-    assert same["confidence"] == before["confidence"]
+    assert same.to_json() == before
     path = segmented / "segmentation.nii.gz"
     drawn = nib.load(path)
     nib.save(nib.Nifti1Image(np.moveaxis(phantom.label.array, 0, -1), drawn.affine, drawn.header), path)
@@ -176,16 +203,16 @@ def test_a_corrected_dicom_segmentation_replaces_its_phase(
     segmented: Path, phantom: PhantomStudy, images: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
-    write_results(tmp_path / "other", read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    write(tmp_path / "other", make_case(phantom, read_cine(images)))
     phase = phantom.truth.ed_phase
     before = read_cine(segmented / "segmentation.nii.gz").array
     choices = Choices(PhaseChoice(ed=phase, es=3))
-    measured = report_again(segmented, mask=tmp_path / "other" / "seg_ed.dcm", choices=choices)
+    case = report_again(segmented, mask=tmp_path / "other" / "seg_ed.dcm", choices=choices)
     after = read_cine(segmented / "segmentation.nii.gz").array
     np.testing.assert_array_equal(after[phase], phantom.label.array[phase])
     others = [t for t in range(6) if t != phase]
     np.testing.assert_array_equal(after[others], before[others])
-    assert (measured["ed_phase"], measured["ed_from"], measured["corrected"]) == (phase, "given", True)
+    assert (case.measurements.ed_phase, case.measurements.ed_from, case.corrected) == (phase, "given", True)
 
 
 def test_what_cannot_be_reported_again(segmented: Path, tmp_path: Path) -> None:
@@ -229,7 +256,7 @@ def test_a_report_is_made_even_where_an_object_fails(
         raise GridError("no such plane")
 
     monkeypatch.setattr("pipeline.app.objects.write_measurement_report", refuse)
-    written = write_results(tmp_path, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    written = write(tmp_path, make_case(phantom, read_cine(images)))
     assert written["notes"][-1] == "not all DICOM objects are written: no such plane"
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "seg_ed.dcm").is_file()
@@ -279,11 +306,39 @@ def test_what_the_user_put_beside_the_results_stays(
         (case / name).write_text("mine")
     for name in ("report.html", "seg_phase_07.dcm"):
         (case / name).write_text("of an earlier run")
-    write_results(case, read_cine(images), phantom.label.array, _measured(phantom), Choices())
+    rewrite(case, lambda new: write(new, make_case(phantom, read_cine(images))))
     assert (case / "seg_ed_corrected.dcm").read_text() == (case / "notes.txt").read_text() == "mine"
     assert not (case / "seg_phase_07.dcm").exists()
     options = ("--bundle", str(untrained_bundle), "--ed", "99")
     result = CliRunner().invoke(cli.app, ["segment", str(images), "-o", str(tmp_path), *options])
     assert result.exit_code == 1
     assert "phase from 0 to 5" in result.output
-    assert not (case / "report.html").exists()  # it would be taken for this run's
+    assert {"report.html", "sr.dcm"} <= {path.name for path in case.iterdir()}  # whole, as they were
+
+
+def test_images_are_read_once_and_nothing_is_read_back(
+    images: Path, untrained_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels: list[Path] = []
+    read_pictures = pipeline.read.series.read_pictures
+
+    def counted(path: Path, *rest: object) -> object:
+        pixels.append(path)
+        return read_pictures(path, *rest)
+
+    monkeypatch.setattr("pipeline.read.series.read_pictures", counted)
+    (result,) = segment_path(Segmenter(str(untrained_bundle), tmp_path), images)
+    assert result.error is None
+    assert len(pixels) == len(set(pixels)) == 6 * 8
+    assert result.record == json.loads((result.folder / "measurements.json").read_text())
+    assert result.measurements.to_json().items() <= result.record.items()
+
+
+def test_a_cine_is_segmented_in_memory(images: Path, untrained_bundle: Path, tmp_path: Path) -> None:
+    segmenter = Segmenter(str(untrained_bundle), tmp_path / "none")
+    cine = read_cine(images)
+    found = segmenter.segment(cine)
+    assert (found.labels.shape, found.labels.dtype, found.confidence.shape) == (cine.array.shape, np.uint8, (6, 3))
+    assert not (tmp_path / "none").exists()
+    (result,) = segment_path(Segmenter(str(untrained_bundle), tmp_path), images)
+    np.testing.assert_array_equal(read_cine(result.folder / "segmentation.nii.gz").array, found.labels)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid
+from pipeline.core.measurements import Flag
 from pipeline.measure.anatomy_checks import (
     ANATOMY_RULES,
     border_mm,
@@ -21,7 +22,7 @@ from pipeline.measure.anatomy_checks import (
     check_sides,
     check_swapped,
 )
-from pipeline.measure.flags import Flag, Heart
+from pipeline.measure.flags import Heart
 from pipeline.measure.stack_checks import STACK_END_RULES, STACK_RULES
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import make_cine

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from pipeline.core.measurements import Measurements
+from pipeline.measure.function import ventricular_function
 from pipeline.measure.function_checks import (
     FUNCTION_RULES,
     check_confidence,
@@ -21,29 +23,26 @@ LEFT = [150.0, 140, 110, 80, 62, 60, 75, 95, 110, 120, 130, 145]
 RIGHT = [160.0, 150, 125, 95, 78, 75, 88, 105, 120, 130, 140, 155]
 
 
-def _measured(left: list[float] = LEFT, right: list[float] = RIGHT, wall: list[float] | None = None) -> dict[str, Any]:
+def _measured(left: list[float] = LEFT, right: list[float] = RIGHT, wall: list[float] | None = None) -> Measurements:
     """A cine of one beat a second."""
     n_phases = len(left)
     ed, es = left.index(max(left)), left.index(min(left))
     wall = wall or [100.0] * n_phases
 
-    def function(cavity: list[float]) -> dict[str, float | None]:
-        stroke = cavity[ed] - cavity[es]
-        ef = 100 * stroke / cavity[ed] if cavity[ed] else None
-        return {"edv_ml": cavity[ed], "esv_ml": cavity[es], "sv_ml": stroke, "ef_percent": ef}
-
-    return {
-        "kind": "cine",
-        "n_phases": n_phases,
-        "times_ms": [1000.0 * phase / n_phases for phase in range(n_phases)],
-        "heart_rate_bpm": 60.0,
-        "volumes_ml": {"left_ventricle": left, "myocardium": wall, "right_ventricle": right},
-        "ed_phase": ed,
-        "es_phase": es,
-        "myocardial_mass_g": wall[ed] * 1.05,
-        "left_ventricle": function(left),
-        "right_ventricle": function(right),
-    }
+    return Measurements(
+        kind="cine",
+        n_phases=n_phases,
+        n_slices=10,
+        spacing_mm=(1.5, 1.5, 8.0),
+        times_ms=[1000.0 * phase / n_phases for phase in range(n_phases)],
+        heart_rate_bpm=60.0,
+        volumes_ml={"left_ventricle": left, "myocardium": wall, "right_ventricle": right},
+        ed_phase=ed,
+        es_phase=es,
+        myocardial_mass_g=wall[ed] * 1.05,
+        left=ventricular_function(left, ed=ed, es=es),
+        right=ventricular_function(right, ed=ed, es=es),
+    )
 
 
 @pytest.mark.parametrize("rule", FUNCTION_RULES)
@@ -54,7 +53,7 @@ def test_usual_numbers_trip_nothing(rule) -> None:
 @pytest.mark.parametrize("rule", FUNCTION_RULES)
 def test_a_single_phase_has_no_function_to_judge(rule) -> None:
     volumes = {"left_ventricle": [900.0], "myocardium": [900.0], "right_ventricle": [1.0]}
-    assert rule({"kind": "single_phase", "n_phases": 1, "times_ms": None, "volumes_ml": volumes}) is None
+    assert rule(Measurements("single_phase", 1, 10, (1.5, 1.5, 8.0), volumes)) is None
 
 
 def test_volumes_outside_the_body() -> None:
@@ -112,7 +111,7 @@ def test_the_mass_at_ed_and_es() -> None:
 
 def test_volumes_that_jump() -> None:
     left = [*LEFT[:8], 0.0, *LEFT[9:]]
-    flag = check_volume_jumps(_measured(left) | {"es_phase": 5})
+    flag = check_volume_jumps(replace(_measured(left), es_phase=5))
     assert flag is not None
     assert (flag.rule, flag.severity, flag.phase, flag.value) == ("volume_jump", "review", 8, 1)
     assert flag.message == "The volume of left ventricle jumps from phase to phase (phase 9)."
@@ -125,22 +124,22 @@ def test_volumes_that_jump() -> None:
 
 @pytest.mark.parametrize(("es", "expected"), [(1, 1 / 12), (2, 2 / 12), (8, 8 / 12), (10, 10 / 12)])
 def test_end_systole_at_an_odd_time(es: int, expected: float) -> None:
-    flag = check_end_systole(_measured() | {"es_phase": es})
+    flag = check_end_systole(replace(_measured(), es_phase=es))
     assert flag is not None
     assert (flag.rule, flag.phase) == ("end_systole_time", es)
     assert flag.value == pytest.approx(expected)
 
 
 def test_end_systole_counts_from_ed_around_the_beat() -> None:
-    assert check_end_systole(_measured() | {"ed_phase": 10, "es_phase": 3}) is None  # 5 of 12 phases
-    assert check_end_systole(_measured() | {"ed_phase": 5, "es_phase": 0}) is None  # 7 of 12
-    assert check_end_systole(_measured() | {"ed_phase": 5, "es_phase": 6}) is not None
+    assert check_end_systole(replace(_measured(), ed_phase=10, es_phase=3)) is None  # 5 of 12 phases
+    assert check_end_systole(replace(_measured(), ed_phase=5, es_phase=0)) is None  # 7 of 12
+    assert check_end_systole(replace(_measured(), ed_phase=5, es_phase=6)) is not None
 
 
 def test_end_systole_counts_time_where_it_is_known() -> None:
-    half = _measured() | {"times_ms": [50.0 * phase for phase in range(12)]}  # 550 ms of a beat of 1000
-    assert check_end_systole(half | {"es_phase": 8}) is None
-    assert check_end_systole(half | {"es_phase": 8, "times_ms": None}) is not None
+    half = replace(_measured(), times_ms=[50.0 * phase for phase in range(12)])  # 550 ms of a beat of 1000
+    assert check_end_systole(replace(half, es_phase=8)) is None
+    assert check_end_systole(replace(half, es_phase=8, times_ms=None)) is not None
 
 
 def test_confidence() -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
+from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -60,8 +61,17 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
     return json.loads(json.dumps(measured | added | more, allow_nan=False))
 
 
+def _measure(*arguments: Any, **options: Any) -> dict[str, Any]:
+    """As JSON has it, and the same once it was read back."""
+    measured = measure_cine(*arguments, **options)
+    content = json.loads(json.dumps(measured.to_json()))
+    assert content == measured.to_json()
+    assert Measurements.from_json(content).to_json() == content
+    return content
+
+
 def test_numbers_by_hand() -> None:
-    measured = measure_cine(_beat(), GRID, times_ms=(0, 300, 600), facts=FACTS)
+    measured = _measure(_beat(), GRID, times_ms=(0, 300, 600), facts=FACTS)
     assert measured["volumes_ml"]["left_ventricle"] == pytest.approx([4.0, 2.0, 3.0])
     assert (measured["ed_phase"], measured["es_phase"], measured["kind"]) == (0, 1, "few_phases")
     rates = {"peak_ejection_rate_ml_per_s": None, "peak_filling_rate_ml_per_s": None}  # three phases are no curve
@@ -77,24 +87,24 @@ def test_numbers_by_hand() -> None:
 
 
 def test_phases_and_body_surface_may_be_chosen() -> None:
-    measured = measure_cine(_beat(), GRID, facts=FACTS, choice=PhaseChoice(es=2, bsa_method="dubois"))
+    measured = _measure(_beat(), GRID, facts=FACTS, choice=PhaseChoice(es=2, bsa_method="dubois"))
     assert (measured["es_phase"], measured["es_from"], measured["ed_from"]) == (2, "given", "curve")
     assert measured["left_ventricle"]["ef_percent"] == pytest.approx(25.0)
     assert (measured["bsa_m2"], measured["bsa_method"]) == (1.996, "dubois")
     with pytest.raises(ConfigError, match="from 0 to 2, got 3"):
-        measure_cine(_beat(), GRID, choice=PhaseChoice(ed=3))
+        _measure(_beat(), GRID, choice=PhaseChoice(ed=3))
 
 
 def test_labels_that_do_not_fit_the_grid_are_refused() -> None:
     with pytest.raises(GridError, match=r"\(10, 10, 4\)"):
-        measure_cine(_beat()[..., :3], GRID)
+        _measure(_beat()[..., :3], GRID)
     with pytest.raises(GridError, match="3 rising times"):
-        measure_cine(_beat(), GRID, times_ms=(0, 300))
+        _measure(_beat(), GRID, times_ms=(0, 300))
 
 
 def test_a_cine_s_phases_and_rates(study: PhantomStudy) -> None:
     """Rates against the exact volumes: the phantom's curve has its steepest slopes halfway."""
-    measured = measure_cine(study.label.array, study.label.grid, times_ms=study.label.times_ms, facts=study.label.facts)
+    measured = _measure(study.label.array, study.label.grid, times_ms=study.label.times_ms, facts=study.label.facts)
     left, step_s = measured["left_ventricle"], study.label.times_ms[1] / 1000.0
     slopes = np.diff(study.truth.volumes_ml["left_ventricle"]) / step_s
     assert (measured["ed_phase"], measured["es_phase"]) == (study.truth.ed_phase, study.truth.es_phase)
@@ -106,7 +116,7 @@ def test_a_cine_s_phases_and_rates(study: PhantomStudy) -> None:
 def test_a_failed_phase_is_passed_over_and_named(study: PhantomStudy) -> None:
     labels = study.label.array.copy()
     labels[study.truth.es_phase] = 0
-    measured = measure_cine(labels, study.label.grid, times_ms=study.label.times_ms)
+    measured = _measure(labels, study.label.grid, times_ms=study.label.times_ms)
     assert abs(measured["es_phase"] - study.truth.es_phase) == 1
     (note,) = measured["notes"]
     assert note.startswith(f"phase {study.truth.es_phase + 1} was passed over")  # sentences count from 1
@@ -115,9 +125,9 @@ def test_a_failed_phase_is_passed_over_and_named(study: PhantomStudy) -> None:
 
 def test_cine_pair_and_single_phase_have_the_schema_s_form(schema: Draft202012Validator, study: PhantomStudy) -> None:
     labels, grid, phases = study.label.array, study.label.grid, [study.truth.ed_phase, study.truth.es_phase]
-    cine = measure_cine(labels, grid, times_ms=study.label.times_ms, facts=study.label.facts)
-    pair = measure_cine(labels[phases], grid, facts=StudyFacts(heart_rate_bpm=70.0))
-    single = measure_cine(labels[:1], grid, facts=FACTS)
+    cine = _measure(labels, grid, times_ms=study.label.times_ms, facts=study.label.facts)
+    pair = _measure(labels[phases], grid, facts=StudyFacts(heart_rate_bpm=70.0))
+    single = _measure(labels[:1], grid, facts=FACTS)
     for measured, kind in ((cine, "cine"), (pair, "few_phases"), (single, "single_phase")):
         assert measured["kind"] == kind
         schema.validate(_file(measured))
@@ -129,7 +139,7 @@ def test_cine_pair_and_single_phase_have_the_schema_s_form(schema: Draft202012Va
 
 def test_nothing_found_has_the_schema_s_form_and_no_fraction(schema: Draft202012Validator) -> None:
     for n_phases in (1, 2, 9):
-        measured = measure_cine(np.zeros((n_phases, 10, 10, 4), dtype=np.uint8), GRID, facts=FACTS)
+        measured = _measure(np.zeros((n_phases, 10, 10, 4), dtype=np.uint8), GRID, facts=FACTS)
         schema.validate(_file(measured))
         if n_phases > 1:
             assert measured["left_ventricle"]["ef_percent"] is None
@@ -154,5 +164,5 @@ def test_nothing_found_has_the_schema_s_form_and_no_fraction(schema: Draft202012
 def test_the_schema_refuses_what_does_not_fit(
     schema: Draft202012Validator, study: PhantomStudy, key: str, value: object
 ) -> None:
-    measured = measure_cine(study.label.array, study.label.grid, facts=study.label.facts)
+    measured = _measure(study.label.array, study.label.grid, facts=study.label.facts)
     assert not schema.is_valid(_file(measured, **{key: value}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pytest
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
-from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function, volumes_ml
+from pipeline.core.measurements import Measurements
+from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML as DENSITY
+from pipeline.measure.function import ventricular_function, volumes_ml
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality import assess_quality
 from pipeline.phantom.anatomy import make_patient
@@ -25,22 +27,23 @@ HEALTHY = (1, 6, 12)
 """Phantom patients whose ventricles have similar stroke volumes: they are drawn without regard to each other."""
 
 
-def _measured(labels: np.ndarray, grid: Grid, times_ms: tuple[float, ...] | None = None) -> dict[str, Any]:
+def _measured(labels: np.ndarray, grid: Grid, times_ms: tuple[float, ...] | None = None) -> Measurements:
     """What the rules read of the measurements, ED and ES at the largest and smallest cavity."""
     volumes = volumes_ml(labels, grid)
     n_phases = len(labels)
-    measured: dict[str, Any] = {
-        "kind": "cine" if n_phases >= 5 else "few_phases" if n_phases > 1 else "single_phase",
-        "n_phases": n_phases,
-        "times_ms": times_ms,
-        "volumes_ml": volumes,
-    }
+    kind = "cine" if n_phases >= 5 else "few_phases" if n_phases > 1 else "single_phase"
+    measured = Measurements(kind, n_phases, labels.shape[3], grid.spacing_mm, volumes, times_ms)
     if n_phases == 1:
         return measured
     ed, es = int(np.argmax(volumes["left_ventricle"])), int(np.argmin(volumes["left_ventricle"]))
-    sides = {s: asdict(ventricular_function(volumes[s], ed=ed, es=es)) for s in ("left_ventricle", "right_ventricle")}
-    mass_g = volumes["myocardium"][ed] * MYOCARDIAL_DENSITY_G_PER_ML
-    return measured | sides | {"ed_phase": ed, "es_phase": es, "myocardial_mass_g": mass_g}
+    return _between(replace(measured, myocardial_mass_g=volumes["myocardium"][ed] * DENSITY), ed, es)
+
+
+def _between(measured: Measurements, ed: int, es: int) -> Measurements:
+    """With ED and ES, and the function between them."""
+    sides = ("left_ventricle", "right_ventricle")
+    left, right = (ventricular_function(measured.volumes_ml[side], ed=ed, es=es) for side in sides)
+    return replace(measured, ed_phase=ed, es_phase=es, left=left, right=right)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,9 @@ def label() -> Cine:
     return make_cine(make_patient(HEALTHY[0]), size=128).label
 
 
-def _rules(labels: np.ndarray, label: Cine, **kwargs: Any) -> list[str]:
-    quality = assess_quality(labels, label.grid, _measured(labels, label.grid, label.times_ms), **kwargs)
+def _rules(labels: np.ndarray, label: Cine, **changes: Any) -> list[str]:
+    measured = replace(_measured(labels, label.grid, label.times_ms), **changes)
+    quality = assess_quality(labels, label.grid, measured)
     return [flag.rule for flag in quality.flags]
 
 
@@ -83,11 +87,12 @@ def test_experts_labels_of_a_healthy_patient_pass(cmr_data: Path) -> None:
 
 def test_failures_come_first_and_make_json(label: Cine) -> None:
     labels = label.array.copy()
-    es = _measured(labels, label.grid)["es_phase"]
+    es = _measured(labels, label.grid).es_phase
+    assert es is not None
     middle = int((labels[es] == 1).any(axis=(0, 1)).nonzero()[0].mean())
     labels[es, :, :, middle][labels[es, :, :, middle] == 1] = 0
-    confidence = {"right_ventricle": [0.87] * 12}
-    quality = assess_quality(labels, label.grid, _measured(labels, label.grid), confidence=confidence)
+    measured = replace(_measured(labels, label.grid), confidence={"right_ventricle": [0.87] * 12})
+    quality = assess_quality(labels, label.grid, measured)
     assert quality.verdict == "fail"
     assert [flag.severity for flag in quality.flags] == sorted(flag.severity for flag in quality.flags)
     first = quality.flags[0]
@@ -98,12 +103,12 @@ def test_failures_come_first_and_make_json(label: Cine) -> None:
 
 
 def test_review_without_a_failure(label: Cine) -> None:
-    confidence = {"right_ventricle": [0.87] * 12}
-    quality = assess_quality(label.array, label.grid, _measured(label.array, label.grid), confidence=confidence)
+    measured = replace(_measured(label.array, label.grid), confidence={"right_ventricle": [0.87] * 12})
+    quality = assess_quality(label.array, label.grid, measured)
     assert quality.verdict == "review"
     assert [(flag.rule, flag.phase) for flag in quality.flags] == [
         ("low_confidence", 0),
-        ("low_confidence", _measured(label.array, label.grid)["es_phase"]),
+        ("low_confidence", measured.es_phase),
     ]
 
 
@@ -120,12 +125,8 @@ def test_a_failed_phase_is_named(label: Cine) -> None:
     labels = label.array.copy()
     labels[9] = 0
     measured = _measured(labels, label.grid, label.times_ms)
-    ed, es = int(np.argmax(measured["volumes_ml"]["left_ventricle"])), 4
-    sides = {
-        s: asdict(ventricular_function(measured["volumes_ml"][s], ed=ed, es=es))
-        for s in ("left_ventricle", "right_ventricle")
-    }
-    flags = assess_quality(labels, label.grid, measured | sides | {"es_phase": es}).flags
+    ed = int(np.argmax(measured.volumes_ml["left_ventricle"]))
+    flags = assess_quality(labels, label.grid, _between(measured, ed, 4)).flags
     assert [(flag.rule, flag.phase) for flag in flags] == [("volume_jump", 9)]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid, flip_ras_lps
+from pipeline.core.measurements import Wall
 from pipeline.measure.aha import level_of
-from pipeline.measure.wall import Wall, measure_wall
+from pipeline.measure.wall import measure_wall
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_label

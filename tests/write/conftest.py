@@ -1,12 +1,17 @@
-"""A phantom study with the measurements object that a bundle's run would write for it."""
+"""A phantom study with the record that a bundle's run would write for it."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pipeline.core.case import Case, Provenance
+from pipeline.core.images import Cine
+from pipeline.core.measurements import Measurements
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 
@@ -14,6 +19,7 @@ SEGMENTS = [
     {"segment": n, "name": f"segment {n}", "ed_mm": 8.0, "es_mm": 12.0, "thickening_percent": 50.0}
     for n in range(1, 17)
 ]
+NOBODY = {"software": {}, "bundle": {"name": "some_bundle", "version": "1.2.3"}, "settings": {}}
 APEX = {"segment": 17, "name": "apex", "ed_mm": None, "es_mm": None, "thickening_percent": None}
 
 
@@ -86,4 +92,24 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
 
 @pytest.fixture
 def measured(phantom: PhantomStudy) -> dict[str, Any]:
+    """The content of `measurements.json`."""
     return copy.deepcopy(whole_object(phantom))
+
+
+@pytest.fixture(scope="session")
+def as_case() -> Callable[..., Case]:
+    """The case that a record is of, with a cine's images; an empty map where no labels are given."""
+
+    def case(cine: Cine, record: dict[str, Any], labels: np.ndarray | None = None) -> Case:
+        counts = {"n_phases": cine.n_phases, "n_slices": cine.n_slices}
+        nothing = {"kind": "cine", "spacing_mm": cine.grid.spacing_mm, "volumes_ml": {}, **counts}
+        return Case(
+            name=record.get("case", "case7"),
+            cine=cine,
+            labels=np.zeros(cine.array.shape, np.uint8) if labels is None else labels,
+            measurements=Measurements.from_json(nothing | record),
+            provenance=Provenance.from_json(NOBODY | record),
+            corrected=record.get("corrected", False),
+        )
+
+    return case

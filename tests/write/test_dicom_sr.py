@@ -14,9 +14,11 @@ import pytest
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import LAYOUTS
@@ -39,7 +41,12 @@ def study() -> PhantomStudy:
 def measure(study: PhantomStudy, cine: Cine, **choice: Any) -> dict[str, Any]:
     labels = study.label.array[: cine.n_phases]
     measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=PhaseChoice(**choice))
-    return measured | {"quality": {"verdict": "review", "flags": []}}
+    return measured.to_json() | {"quality": {"verdict": "review", "flags": []}}
+
+
+def make_case(study: PhantomStudy, cine: Cine, measured: dict[str, Any]) -> Case:
+    made_by = Provenance({}, BundleRecord("some_bundle", "1.2.3"), {})
+    return Case("a", cine, study.label.array[: cine.n_phases], Measurements.from_json(measured), made_by)
 
 
 def write(
@@ -51,9 +58,8 @@ def write(
     phases = {k: measured[f"{k}_phase"] for k in ("ed", "es")} if "ed_phase" in measured else single
     labels = study.label.array[: cine.n_phases]
     files = write_segmentations(folder, cine, labels, phases=phases, algorithm=ALGORITHM, headers=headers)
-    return write_measurement_report(
-        folder / "sr.dcm", cine, measured, segmentations=files, algorithm=ALGORITHM, headers=headers
-    )
+    case = make_case(study, cine, measured)
+    return write_measurement_report(folder / "sr.dcm", case, segmentations=files, headers=headers)
 
 
 def numbers(content: hd.sr.MeasurementReport) -> dict[tuple[str, str], tuple[float, str]]:
@@ -220,7 +226,7 @@ def test_what_is_refused(study: PhantomStudy, cine: Cine, tmp_path: Path, monkey
     files = {name: tmp_path / f"seg_{name}.dcm" for name in ("ed", "es")}
 
     def again(segmentations: dict[str, Path], what: Cine = cine) -> None:
-        write_measurement_report(path, what, measured, segmentations=segmentations, algorithm=ALGORITHM)
+        write_measurement_report(path, make_case(study, what, measured), segmentations=segmentations)
 
     with pytest.raises(ConfigError, match="got none"):
         again({})

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
+from pipeline.core.measurements import Measurements
 from pipeline.phantom.study import PhantomStudy
 from pipeline.write.report import write_report
 from pipeline.write.worklist import Study, write_worklist
@@ -63,8 +64,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any]) -> Any:
-    return opened(browser, write_report(tmp_path / "report.html", phantom.image, phantom.label.array, measured))
+def page(browser: Any, tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any], as_case) -> Any:
+    case = as_case(phantom.image, measured, phantom.label.array)
+    return opened(browser, write_report(tmp_path / "report.html", case))
 
 
 def opened(browser: Any, path: Path) -> Any:
@@ -212,12 +214,12 @@ def test_nothing_hangs_over_the_edge_and_all_text_is_legible(page: Any, width: i
         page.set_window_size(1400, 1000)
 
 
-def test_a_single_phase_of_pixels_that_are_not_square(browser: Any, tmp_path: Path) -> None:
+def test_a_single_phase_of_pixels_that_are_not_square(browser: Any, tmp_path: Path, as_case) -> None:
     array = np.empty((1, 40, 20, 9), np.float32)
     array[:] = 20.0 * np.arange(9)
     array[:, 20:] += 10.0  # brighter on the right
     cine = Cine(array, Grid((40, 20, 9), np.diag([1.0, 3.0, 8.0, 1.0])))
-    page = opened(browser, write_report(tmp_path / "r.html", cine, np.zeros(array.shape, np.uint8), {}))
+    page = opened(browser, write_report(tmp_path / "r.html", as_case(cine, {})))
     assert page.get_log("browser") == []
     assert not part(page, "play").is_enabled()
     size = part(page, "canvas").size
@@ -231,15 +233,16 @@ def test_a_single_phase_of_pixels_that_are_not_square(browser: Any, tmp_path: Pa
 
 
 def test_the_worklist_sorts_and_links(
-    browser: Any, tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any]
+    browser: Any, tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any], as_case
 ) -> None:
-    def of(edv_ml: float, verdict: str) -> dict[str, Any]:
+    def of(edv_ml: float, verdict: str) -> Measurements:
         left = measured["left_ventricle"] | {"edv_ml": edv_ml}
-        return measured | {"left_ventricle": left, "quality": {"verdict": verdict, "flags": []}}
+        changed = {"left_ventricle": left, "quality": {"verdict": verdict, "flags": []}}
+        return Measurements.from_json(measured | changed)
 
     studies = [Study(f"case {n}", f"case {n}/report.html", of(ml, "pass")) for n, ml in ((2, 99.5), (10, 120.0))]
     studies += [Study("broken", error="slice 3 is missing"), Study("odd", measured=of(1000.0, "fail"))]
-    write_report(tmp_path / "case 2" / "report.html", phantom.image, phantom.label.array, measured)
+    write_report(tmp_path / "case 2" / "report.html", as_case(phantom.image, measured, phantom.label.array))
     page = opened(browser, write_worklist(tmp_path / "index.html", studies))
 
     def order() -> list[str]:

@@ -1,18 +1,20 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.core.measurements import Flag, Measurements, Quality
 from pipeline.write.worklist import Study, worst_first, write_worklist
 
+NOTHING = Measurements("few_phases", n_phases=2, n_slices=3, spacing_mm=(3.0, 3.0, 10.0), volumes_ml={})
 
-def judged(verdict: str, n_flags: int = 0, confidence: float | None = None) -> dict[str, Any]:
-    flag = {"rule": "r", "severity": "review", "message": "m", "phase": None, "slice": None}
-    return {
-        "quality": {"verdict": verdict, "flags": [flag] * n_flags},
-        "confidence": None if confidence is None else {"myocardium": [0.99, confidence]},
-    }
+
+def judged(verdict: str, n_flags: int = 0, confidence: float | None = None) -> Measurements:
+    quality = Quality(verdict, (Flag("r", "review", "m"),) * n_flags)
+    expected = None if confidence is None else {"myocardium": [0.99, confidence]}
+    return replace(NOTHING, quality=quality, confidence=expected)
 
 
 def test_the_worst_come_first() -> None:
@@ -22,7 +24,7 @@ def test_the_worst_come_first() -> None:
         Study("sure", measured=judged("pass", confidence=0.9)),
         Study("one", measured=judged("review", 1, 0.5)),
         Study("three", measured=judged("review", 3, 0.9)),
-        Study("unknown", measured={}),
+        Study("unknown", measured=NOTHING),
         Study("failed", measured=judged("fail", 1)),
         Study("error", error="cannot be read"),
     ]
@@ -34,7 +36,10 @@ def test_the_worst_come_first() -> None:
 def test_a_row_shows_numbers_reasons_and_a_link(tmp_path: Path, measured: dict[str, Any]) -> None:
     flags = measured["quality"]["flags"]
     flags += [dict(flags[0], message="third"), dict(flags[0], message="fourth")]
-    studies = [Study("a b#1", "a b#1/report.html", measured), Study("<b>", error="slice 3 is missing")]
+    studies = [
+        Study("a b#1", "a b#1/report.html", Measurements.from_json(measured)),
+        Study("<b>", error="slice 3 is missing"),
+    ]
     text = write_worklist(tmp_path / "new" / "index.html", studies).read_text(encoding="utf-8")
     assert 'href="a%20b%231/report.html"' in text
     assert "&lt;b&gt;" in text

@@ -1,0 +1,224 @@
+"""What is measured of a study, as one value: units in the names, and the same in JSON and back.
+
+docs/measurements.md explains every key, `pipeline/measure/schemas/measurements.schema.json` states their form. Phases
+and slices count from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from pipeline.core.labels import LV, RV
+
+__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Segment", "Severity", "Verdict", "Wall"]
+
+DISCLAIMER = "Not for diagnosis."
+Severity = Literal["review", "fail"]
+"""Look before use; do not use."""
+Verdict = Literal["pass", "review", "fail"]
+
+
+@dataclass(frozen=True)
+class Function:
+    """Function of one ventricle.
+
+    Attributes:
+        edv_ml: volume at end-diastole.
+        esv_ml: volume at end-systole.
+        sv_ml: stroke volume, EDV - ESV.
+        ef_percent: ejection fraction, 100 SV / EDV; `None` where EDV is 0.
+        co_l_per_min: cardiac output, SV x heart rate; `None` without a heart rate.
+        peak_ejection_rate_ml_per_s: steepest fall of the volume curve, positive; `None` where it cannot be told.
+        peak_filling_rate_ml_per_s: steepest rise, likewise.
+    """
+
+    edv_ml: float
+    esv_ml: float
+    sv_ml: float
+    ef_percent: float | None
+    co_l_per_min: float | None = None
+    peak_ejection_rate_ml_per_s: float | None = None
+    peak_filling_rate_ml_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment's wall.
+
+    Attributes:
+        segment: number, 1 to 17.
+        name: as in `measure.aha.SEGMENTS`.
+        ed_mm: mean thickness at end-diastole; `None` where not measured.
+        es_mm: at end-systole, likewise.
+        thickening_percent: 100 (ES - ED) / ED; `None` where either is not measured, or there is no wall at ED.
+    """
+
+    segment: int
+    name: str
+    ed_mm: float | None = None
+    es_mm: float | None = None
+    thickening_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class Wall:
+    """All 17 segments in order, and a sentence for each thing left out or doubtful."""
+
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One thing about a segmentation that a person should see.
+
+    Attributes:
+        rule: its name, see docs/quality.md.
+        severity: "review", or "fail" where the numbers are wrong whatever the cause.
+        message: one sentence.
+        phase: 0-based; `None` where it is about the whole beat.
+        slice: 0-based, the worst or first of those concerned; `None` where it is about none in particular.
+        value: what was measured; `None` where nothing is.
+        threshold: what it was compared with.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    phase: int | None = None
+    slice: int | None = None
+    value: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the rules say of a study.
+
+    Attributes:
+        verdict: "fail" where any flag is, "review" where there are others, "pass" without flags. A pass says that no
+            rule found anything, not that the segmentation is right.
+        flags: at most one a rule and phase, failures first.
+    """
+
+    verdict: Verdict
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """All that is measured of one label map. What cannot be told is `None`, and without a body size nothing is indexed.
+
+    Attributes:
+        kind: "cine", "few_phases" or "single_phase".
+        n_phases: phases T.
+        n_slices: slices Z.
+        spacing_mm: of X, Y and Z.
+        volumes_ml: structure's name -> volume at each phase.
+        times_ms: of each phase after the R wave.
+        lv_curve_ml: periodic curve that ED and ES are taken from.
+        ed_phase: end-diastole; `None` for a single phase, like all that follows from it.
+        es_phase: end-systole.
+        ed_from: "curve" where found, "given" where the user says so.
+        es_from: likewise.
+        heart_rate_bpm: beats a minute.
+        myocardial_mass_g: at end-diastole.
+        left: function of the left ventricle.
+        right: function of the right ventricle.
+        wall: thickness by segment.
+        bsa_m2: body surface area.
+        bsa_method: its formula, "mosteller" or "dubois".
+        indexed: quantity with `_per_m2` behind its name -> value.
+        confidence: structure's name -> expected Dice at each phase, `None` where it is absent; `None` where the labels
+            are not a network's.
+        quality: verdict and flags; `None` where no rule was applied.
+        notes: a sentence for each thing repaired, left out or passed over.
+        conventions: a sentence for each choice that the numbers rest on.
+        schema_version: of the JSON.
+    """
+
+    kind: str
+    n_phases: int
+    n_slices: int
+    spacing_mm: tuple[float, float, float]
+    volumes_ml: Mapping[str, Sequence[float]]
+    times_ms: Sequence[float] | None = None
+    lv_curve_ml: Sequence[float] | None = None
+    ed_phase: int | None = None
+    es_phase: int | None = None
+    ed_from: str | None = None
+    es_from: str | None = None
+    heart_rate_bpm: float | None = None
+    myocardial_mass_g: float | None = None
+    left: Function | None = None
+    right: Function | None = None
+    wall: Wall | None = None
+    bsa_m2: float | None = None
+    bsa_method: str | None = None
+    indexed: Mapping[str, float] = field(default_factory=dict)
+    confidence: Mapping[str, Sequence[float | None]] | None = None
+    quality: Quality | None = None
+    notes: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
+    schema_version: str = "1.0"
+
+    def function(self, side: str) -> Function | None:
+        """Function of a ventricle by its structure's name, `left_ventricle` or `right_ventricle`."""
+        return {LV.name: self.left, RV.name: self.right}[side]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as `measurements.json` holds it: what a single phase cannot have is left out, not null."""
+        whole = asdict(self)
+        content = {"schema_version": whole["schema_version"], "disclaimer": DISCLAIMER}
+        content |= {key: whole[key] for key in _ALWAYS}
+        if self.ed_phase is not None:
+            content |= {key: whole[key] for key in _OF_FUNCTION}
+            content |= {LV.name: whole["left"], RV.name: whole["right"]}
+        if self.bsa_m2 is not None:
+            content |= {key: whole[key] for key in _OF_BODY}
+        return _as_json(content | {"confidence": whole["confidence"], "quality": whole["quality"]})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Measurements:
+        """Take up what `to_json` gave; further keys are passed over.
+
+        Raises:
+            KeyError, TypeError: it is no such object.
+        """
+        known = {key: content[key] for key in (f.name for f in fields(cls)) if key in content}
+        known |= {key: tuple(known.get(key, ())) for key in ("notes", "conventions", "spacing_mm")}
+        for side, name in (("left", LV.name), ("right", RV.name)):
+            known[side] = Function(**content[name]) if content.get(name) else None
+        if known.get("wall"):
+            segments = tuple(Segment(**segment) for segment in known["wall"]["segments"])
+            known["wall"] = Wall(segments, tuple(known["wall"]["notes"]))
+        if known.get("quality"):
+            known["quality"] = Quality(
+                known["quality"]["verdict"], tuple(Flag(**flag) for flag in known["quality"]["flags"])
+            )
+        return cls(**known)
+
+
+_ALWAYS = (
+    "conventions",
+    "kind",
+    "n_phases",
+    "n_slices",
+    "spacing_mm",
+    "times_ms",
+    "volumes_ml",
+    "lv_curve_ml",
+    "wall",
+    "notes",
+)
+_OF_FUNCTION = ("ed_phase", "es_phase", "ed_from", "es_from", "heart_rate_bpm", "myocardial_mass_g")
+_OF_BODY = ("bsa_m2", "bsa_method", "indexed")
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as the lists that JSON has."""
+    if isinstance(value, Mapping):
+        return {key: _as_json(item) for key, item in value.items()}
+    return [_as_json(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,50 @@
+"""A study's label map to all that is said of it: numbers, expected Dice, quality."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.core.images import Cine
+from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Measurements
+from pipeline.measure.measurements import PhaseChoice, measure_cine
+from pipeline.measure.quality import assess_quality
+
+__all__ = ["measure_study"]
+
+
+def measure_study(
+    cine: Cine, labels: np.ndarray, *, confidence: np.ndarray | None = None, choice: PhaseChoice | None = None
+) -> Measurements:
+    """Measure and judge a label map of a cine.
+
+    Args:
+        cine: the images.
+        labels: (T, X, Y, Z) label map on the cine's grid.
+        confidence: (T, structures) expected Dice, NaN where a structure is absent, see `restore.confidence`; `None`
+            where the labels are not a network's.
+        choice: phases given rather than found, and the formula of the body surface.
+
+    Returns:
+        The measurements with quality; the reader's notes come first.
+
+    Raises:
+        GridError, ConfigError: what `measurements.measure_cine` refuses.
+    """
+    measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=choice)
+    measured = replace(measured, notes=(*cine.notes, *measured.notes), confidence=_by_structure(confidence))
+    return replace(measured, quality=assess_quality(labels, cine.grid, measured))
+
+
+def _by_structure(confidence: np.ndarray | None) -> dict[str, tuple[float | None, ...]] | None:
+    """Expected Dice (T, structures) by structure's name; NaN, where the structure is absent, becomes `None`."""
+    if confidence is None:
+        return None
+    columns = np.asarray(confidence, dtype=float).T.tolist()
+    return {
+        s.name: tuple(None if math.isnan(value) else round(value, 4) for value in column)
+        for s, column in zip(STRUCTURES, columns, strict=True)
+    }
