@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from monai.bundle import ConfigParser
 
-from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
+from pipeline.app.preparation import describe_inference
 from pipeline.core.errors import ConfigError
+from pipeline.prepare.description import first_difference
 from pipeline.train.checkpoints import read_weights
 from pipeline.train.digests import state_digest
 
 __all__ = ["make_ensemble"]
-
-_PREPARATION = ("image_transforms", "spacing_mm", "n4", "normalisation", "training_mean", "window", "context")
-_SHARED = (*_PREPARATION, "n_classes", "inferer")
-"""What the members must agree on: they look at the same tensor, in 2D or 3D, and mean the same classes."""
 
 
 def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
@@ -42,11 +39,12 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
         raise ConfigError(f"an ensemble needs at least two runs, got {len(runs)}")
     if out.resolve() in {run.resolve() for run in runs}:
         raise ConfigError(f"the ensemble would replace one of its members: choose another folder than {out}")
-    definitions = [_read_settings(run) for run in runs]
-    for run, settings in zip(runs[1:], definitions[1:], strict=True):
-        differing = [key for key in _SHARED if settings.get(key) != definitions[0].get(key)]
-        if differing:
-            raise ConfigError(f"{run} and {runs[0]} cannot be averaged: they differ in {differing}")
+    parsers = [_open(run) for run in runs]
+    first, *others = [describe_inference(parser) for parser in parsers]
+    for run, described in zip(runs[1:], others, strict=True):
+        difference = first_difference(first, described, place="inference")
+        if difference is not None:
+            raise ConfigError(f"{runs[0]} and {run} cannot be averaged: {difference}")
     states = {
         f"members.{index}.{name}": value
         for index, run in enumerate(runs)
@@ -54,7 +52,7 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
     }
     network = {
         "_target_": "pipeline.networks.ensemble.Ensemble",
-        "members": [settings["network_def"] for settings in definitions],
+        "members": [parser["network_def"] for parser in parsers],
     }
     copy_bundle(runs[0], out, code={"network_def": network})
     torch.save(states, out / "models" / "model.pt")
@@ -62,7 +60,8 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def _read_settings(run: Path) -> dict[str, Any]:
-    path = find_bundle(run) / "configs" / "inference.json"
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return settings
+def _open(run: Path) -> ConfigParser:
+    root = find_bundle(run)
+    parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
+    apply_overrides(parser, {"bundle_root": str(root)})
+    return parser

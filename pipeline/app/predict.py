@@ -19,6 +19,7 @@ from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import with_pseudonym, without_paths
+from pipeline.app.preparation import describe_inference, plain_settings
 from pipeline.app.results import labels_digest, software_versions, write_case, write_labels, write_source
 from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, PipelineError, own_error
@@ -27,6 +28,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.versions import require
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
+from pipeline.prepare.description import description_digest
 from pipeline.read.cine import Source, read_cine
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.train.checkpoints import load_weights
@@ -34,8 +36,6 @@ from pipeline.train.checkpoints import load_weights
 __all__ = ["CaseResult", "Segmentation", "Segmenter", "segment_path"]
 
 _log = logging.getLogger(__name__)
-_SETTINGS = ("spacing_mm", "n4", "normalisation", "window", "turns_deg", "focus", "crf", "clean_up", "keep_largest")
-"""Entries of the configuration that results depend on, recorded with them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,8 @@ class Segmenter:
         self.provenance = Provenance(
             software=software_versions(),
             bundle=_bundle_record(root, Path(weights)),
-            settings={key: parser[key] for key in _SETTINGS if key in parser},
+            settings=plain_settings(parser.get())
+            | {"inference_sha256": description_digest(describe_inference(parser))},
         )
 
     def segment(self, cine: Cine) -> Segmentation:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.app.bundles import copy_bundle
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.ensemble import make_ensemble
 from pipeline.app.predict import Segmenter, segment_path
 from pipeline.core.errors import BundleError, ConfigError
@@ -41,20 +41,34 @@ def test_members_hold_their_own_weights(untrained_bundle: Path, tmp_path: Path) 
         torch.testing.assert_close(merged[f"members.1.{name}"], 2 * value)
 
 
+def test_slices_of_another_size_are_refused(tmp_path: Path) -> None:
+    runs = [
+        copy_bundle(
+            find_bundle("heart_mr_contour_segmentation_deeplabv3"), tmp_path / str(size[0]), {"resized_to": size}
+        )
+        for size in ([513, 513, -1], [257, 257, -1])
+    ]
+    with pytest.raises(ConfigError, match=r"spatial_size\[0\] is 513 and 257"):
+        make_ensemble(runs, tmp_path / "out")
+
+
 def test_refusals(untrained_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least two"):
         make_ensemble([untrained_bundle], tmp_path / "out")
     coarse = copy_bundle(untrained_bundle, tmp_path / "coarse", {"spacing_mm": [5.0, 5.0, -1]})
-    with pytest.raises(ConfigError, match="spacing_mm"):
+    with pytest.raises(ConfigError, match=r"pixdim\[0\] is 4.0 and 5.0"):
         make_ensemble([untrained_bundle, coarse], tmp_path / "out")
     in_3d = copy_bundle(
         untrained_bundle, tmp_path / "in_3d", {"inferer#_target_": "pipeline.train.stacks.StackInferer"}
     )
-    with pytest.raises(ConfigError, match="inferer"):
+    with pytest.raises(ConfigError, match=r"inferer\.is is"):
         make_ensemble([untrained_bundle, in_3d], tmp_path / "out")
     darker = copy_bundle(untrained_bundle, tmp_path / "darker", {"normalisation": "zscore"})
-    with pytest.raises(ConfigError, match="normalisation"):
+    with pytest.raises(ConfigError, match="method is"):
         make_ensemble([untrained_bundle, darker], tmp_path / "out")
+    refined = copy_bundle(untrained_bundle, tmp_path / "refined", {"turns_deg": [0.0, 10.0]})
+    with pytest.raises(ConfigError, match="turns_deg"):
+        make_ensemble([untrained_bundle, refined], tmp_path / "out")
     with pytest.raises(ConfigError, match="another folder"):
         make_ensemble([untrained_bundle, untrained_bundle], untrained_bundle)
     empty = copy_bundle(untrained_bundle, tmp_path / "empty")
