@@ -133,7 +133,7 @@ def named_network(name: str) -> dict[str, Any]:
         raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
     return {
         "network_def": {
-            "_target_": "pipeline.networks.registry.build_network",
+            "_target_": "pipeline.parts.build_network",
             "name": name,
             "in_channels": "$1 + 2 * @context",
             "out_channels": "@n_classes",
