@@ -25,6 +25,7 @@ __all__ = [
     "CONFIGS",
     "apply_code",
     "apply_overrides",
+    "change_configs",
     "copy_bundle",
     "find_bundle",
     "named_network",
@@ -76,22 +77,51 @@ def copy_bundle(
     Raises:
         ConfigError: an id that no configuration of the bundle has; an override that is not data.
     """
-    entries = dict(code or {}) | as_entries(overrides or {})
-    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval"))
+    configs = change_configs(source, overrides, code=code)  # before anything is written: it refuses
+    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval", "configs"))
     (destination / "models").mkdir(exist_ok=True)
+    written = destination / "configs.partial"
+    shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
+    shutil.copytree(source / "configs", written)
+    for name, content in configs.items():
+        (written / f"{name}.json").write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    _replace_folder(written, destination / "configs")
+    return destination
+
+
+def change_configs(
+    source: Path, overrides: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """A bundle's configurations, by name, with entries changed in all that have them; arguments as for `copy_bundle`.
+
+    Raises:
+        ConfigError: an id that no configuration of the bundle has; an override that is not data.
+    """
+    entries = dict(code or {}) | as_entries(overrides or {})
     known: set[str] = set()
-    for path in sorted((destination / "configs").glob("*.json")):
+    configs: dict[str, dict[str, Any]] = {}
+    for path in sorted((source / "configs").glob("*.json")):
         parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
         for key, value in entries.items():
             if key in parser:  # one by one: another network has other settings for the next ones to change
                 parser[key] = value
                 known.add(key)
         parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
-        path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
+        configs[path.stem] = parser.get()
     unknown = sorted(set(entries) - known)
     if unknown:
         raise ConfigError(f"no configuration of {source.name} has an entry {unknown}; see its configs/train.json")
-    return destination
+    return configs
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    """Put one folder in another's place, whole."""
+    aside = old.with_name(f"{old.name}.before")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:

@@ -117,12 +117,14 @@ def train(
 ) -> None:
     """Train a bundle on your own patients; OUT is then a bundle itself."""
     from pipeline.app.bundles import copy_bundle, find_bundle, named_network, run_workflow
+    from pipeline.app.checks import check_training
     from pipeline.train.plan import read_plan
 
     source = _training_source(data, pack)
-    planned = read_plan(plan) if plan else {}
+    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
     chosen = named_network(network) if network else {}
-    root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings), code=chosen)
+    check_training(find_bundle(bundle), overrides, chosen)
+    root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
 
 
