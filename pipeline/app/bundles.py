@@ -14,6 +14,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
+from pipeline.app.own_network import describe_own_network, is_own_network, require_own_network
 from pipeline.app.plain import as_entries
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.networks.registry import NETWORKS
@@ -44,10 +45,12 @@ def find_bundle(bundle: str | Path) -> Path:
     """Folder of a bundle, given its path or the name of one in `BUNDLES`.
 
     Raises:
-        BundleError: neither of them.
+        BundleError: neither of them; or a trained one whose network, a user's own, cannot be imported.
     """
     for folder in (Path(bundle), BUNDLES / bundle):
-        if (folder / "configs" / "inference.json").is_file():
+        inference = folder / "configs" / "inference.json"
+        if inference.is_file():
+            require_own_network(folder, json.loads(inference.read_text(encoding="utf-8")))
             return folder
     known = sorted(path.name for path in BUNDLES.glob("*") if (path / "configs").is_dir())
     raise BundleError(f"no bundle at {str(bundle)!r}: give a folder with configs/inference.json, or one of {known}")
@@ -156,9 +159,14 @@ def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
 def named_network(name: str) -> dict[str, Any]:
     """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
 
+    Args:
+        name: a name in `NETWORKS`, or a user's own class as "my_package.my_module:MyNet".
+
     Raises:
-        ConfigError: a name that `pipeline.networks.registry.NETWORKS` lacks.
+        ConfigError: a name that `NETWORKS` lacks, or a class that cannot be imported or does not take the channels.
     """
+    if is_own_network(name):
+        return {"network_def": describe_own_network(name)}
     if name not in NETWORKS:
         raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
     return {
