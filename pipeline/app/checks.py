@@ -21,6 +21,8 @@ __all__ = ["check_network", "check_training"]
 
 _PREPARED_AS_USUAL = "pipeline.parts.PrepareAugmentedBatch"
 """With it a network in training takes images alone."""
+_PARTS = ("image_transforms", "label_transforms", "train#to_grid", "loss_function", "augment", "optimizer#params")
+"""What is made beside the network, where a configuration has it; all that needs no data."""
 _DEVICES = ("meta", "cpu")
 _MULTIPLES = (8, 16, 32, 64)
 """Of which a window's sides may have to be."""
@@ -35,8 +37,8 @@ def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str,
         code: id -> entry, the program's own, as of a network by name.
 
     Raises:
-        ConfigError: an unknown id; a value that its entry cannot have; a network, loss or augmentation that cannot be
-            made, or a network that cannot take the windows of the training.
+        ConfigError: an unknown id; a value that its entry cannot have; a network, loss, transform or augmentation
+            that cannot be made, or a network that cannot take the windows of the training.
     """
     changed = change_configs(bundle, settings, code=code)
     parsers = [ConfigParser(config) for config in change_configs(bundle, code=code).values()]
@@ -59,7 +61,7 @@ def check_network(config: Mapping[str, Any]) -> None:
     """
     parsers = {device: _parser(config) for device in _DEVICES}
     parser = parsers[_device_of(parsers)]
-    for part in ("loss_function", "augment", "optimizer#params"):
+    for part in _PARTS:
         if part in parser:
             _made(parser, part)
     if parser.get("unfreeze"):

@@ -36,6 +36,7 @@ UNET = BUNDLES / "ventricles_mr_segmentation_unet"
         ("max_minutes=0", "`max_minutes`"),
         ("keep=first", "`keep` must be one of best, last"),
         ("normalisation=zscores", "`normalisation` must be one of"),
+        ("normalisation=subtract_mean", "`image_transforms` cannot be made as it is set: .*mean"),
         ("spacing_mm=[1.5,1.5]", "`spacing_mm` must be three numbers"),
         ("window=64", "`window` must be two whole numbers"),
         ("window=[50,50]", r"windows of \[50, 50\].* windows of \[64, 64\] would do"),
