@@ -55,7 +55,7 @@ PUBLISHED = {
     "the study, DeepLab v2": ("0.69", "0.78", "0.77", "0.98", "0.99", "0.39 / 0.99", "0.56 / 0.99"),
     "the study, DeepLab v3": ("0.72", "0.81", "0.90", "0.98", "0.99", "0.46 / 0.99", "0.63 / 0.99"),
 }
-RING = "$pipeline.train.metrics.pixel_metrics({'ring': [2], 'rest': [0, 1, 3]}, key='mean_iou')"
+RING = "$pipeline.parts.pixel_metrics({'ring': [2], 'rest': [0, 1, 3]}, key='mean_iou')"
 
 
 def main() -> None:

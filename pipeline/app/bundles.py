@@ -14,6 +14,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
+from pipeline.app.own_network import describe_own_network, is_own_network, require_own_network
 from pipeline.app.plain import as_entries
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.networks.registry import NETWORKS
@@ -25,6 +26,7 @@ __all__ = [
     "CONFIGS",
     "apply_code",
     "apply_overrides",
+    "change_configs",
     "copy_bundle",
     "find_bundle",
     "named_network",
@@ -43,10 +45,12 @@ def find_bundle(bundle: str | Path) -> Path:
     """Folder of a bundle, given its path or the name of one in `BUNDLES`.
 
     Raises:
-        BundleError: neither of them.
+        BundleError: neither of them; or a trained one whose network, a user's own, cannot be imported.
     """
     for folder in (Path(bundle), BUNDLES / bundle):
-        if (folder / "configs" / "inference.json").is_file():
+        inference = folder / "configs" / "inference.json"
+        if inference.is_file():
+            require_own_network(folder, json.loads(inference.read_text(encoding="utf-8")))
             return folder
     known = sorted(path.name for path in BUNDLES.glob("*") if (path / "configs").is_dir())
     raise BundleError(f"no bundle at {str(bundle)!r}: give a folder with configs/inference.json, or one of {known}")
@@ -76,22 +80,51 @@ def copy_bundle(
     Raises:
         ConfigError: an id that no configuration of the bundle has; an override that is not data.
     """
-    entries = dict(code or {}) | as_entries(overrides or {})
-    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval"))
+    configs = change_configs(source, overrides, code=code)  # before anything is written: it refuses
+    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval", "configs"))
     (destination / "models").mkdir(exist_ok=True)
+    written = destination / "configs.partial"
+    shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
+    shutil.copytree(source / "configs", written)
+    for name, content in configs.items():
+        (written / f"{name}.json").write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    _replace_folder(written, destination / "configs")
+    return destination
+
+
+def change_configs(
+    source: Path, overrides: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """A bundle's configurations, by name, with entries changed in all that have them; arguments as for `copy_bundle`.
+
+    Raises:
+        ConfigError: an id that no configuration of the bundle has; an override that is not data.
+    """
+    entries = dict(code or {}) | as_entries(overrides or {})
     known: set[str] = set()
-    for path in sorted((destination / "configs").glob("*.json")):
+    configs: dict[str, dict[str, Any]] = {}
+    for path in sorted((source / "configs").glob("*.json")):
         parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
         for key, value in entries.items():
             if key in parser:  # one by one: another network has other settings for the next ones to change
                 parser[key] = value
                 known.add(key)
         parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
-        path.write_text(json.dumps(parser.get(), indent=4) + "\n", encoding="utf-8")
+        configs[path.stem] = parser.get()
     unknown = sorted(set(entries) - known)
     if unknown:
         raise ConfigError(f"no configuration of {source.name} has an entry {unknown}; see its configs/train.json")
-    return destination
+    return configs
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    """Put one folder in another's place, whole."""
+    aside = old.with_name(f"{old.name}.before")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
@@ -126,14 +159,19 @@ def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
 def named_network(name: str) -> dict[str, Any]:
     """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
 
+    Args:
+        name: a name in `NETWORKS`, or a user's own class as "my_package.my_module:MyNet".
+
     Raises:
-        ConfigError: a name that `pipeline.networks.registry.NETWORKS` lacks.
+        ConfigError: a name that `NETWORKS` lacks, or a class that cannot be imported or does not take the channels.
     """
+    if is_own_network(name):
+        return {"network_def": describe_own_network(name)}
     if name not in NETWORKS:
         raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
     return {
         "network_def": {
-            "_target_": "pipeline.networks.registry.build_network",
+            "_target_": "pipeline.parts.build_network",
             "name": name,
             "in_channels": "$1 + 2 * @context",
             "out_channels": "@n_classes",

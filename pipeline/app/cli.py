@@ -23,6 +23,10 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(bundle_app, name="bundle")
 
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+NetworkOption = Annotated[
+    str | None, typer.Option(help="a name that `cmr networks` lists, or your own as module:Class [the bundle's own]")
+]
+LossOption = Annotated[str | None, typer.Option(help="a name that `cmr losses` lists [the bundle's own]")]
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
@@ -109,19 +113,23 @@ def train(
     ] = None,
     pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
-    network: Annotated[str | None, typer.Option(help="a name that `cmr networks` lists [the bundle's own]")] = None,
+    network: NetworkOption = None,
+    loss: LossOption = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
 ) -> None:
     """Train a bundle on your own patients; OUT is then a bundle itself."""
-    from pipeline.app.bundles import copy_bundle, find_bundle, named_network, run_workflow
+    from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
+    from pipeline.app.checks import check_training
+    from pipeline.app.named import named_parts
     from pipeline.train.plan import read_plan
 
     source = _training_source(data, pack)
-    planned = read_plan(plan) if plan else {}
-    chosen = named_network(network) if network else {}
-    root = copy_bundle(find_bundle(bundle), out, planned | _parse_settings(settings), code=chosen)
+    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    chosen = named_parts(network, loss)
+    check_training(find_bundle(bundle), overrides, chosen)
+    root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
 
 
@@ -131,18 +139,20 @@ def crossvalidate(
     data: Annotated[Path | None, typer.Option(help="data set, as for train")] = None,
     pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
-    network: Annotated[str | None, typer.Option(help="a name that `cmr networks` lists [the bundle's own]")] = None,
+    network: NetworkOption = None,
+    loss: LossOption = None,
     folds: Annotated[int, typer.Option(min=2, help="how many")] = 5,
     minutes: Annotated[float | None, typer.Option(help="for all folds together; schedules end with the time")] = None,
     settings: SetOption = None,
 ) -> None:
     """Train a network for each fold and score every patient by the one that never saw them; goes on if repeated."""
-    from pipeline.app.bundles import find_bundle, named_network
+    from pipeline.app.bundles import find_bundle
     from pipeline.app.crossvalidation import Training, cross_validate
+    from pipeline.app.named import named_parts
     from pipeline.measure.scores import summarise
 
     _log_to_stderr(quiet=False)
-    code = named_network(network) if network else {}
+    code = named_parts(network, loss)
     training = Training(find_bundle(bundle), _training_source(data, pack), _parse_settings(settings), code)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
@@ -179,6 +189,15 @@ def networks() -> None:
 
     for name, design in NETWORKS.items():
         typer.echo(f"{name:<24s}{design.note} ({design.paper})")
+
+
+@app.command()
+def losses() -> None:
+    """List the losses that `cmr train --loss` takes."""
+    from pipeline.app.named import LOSSES, describe_loss
+
+    for name in LOSSES:
+        typer.echo(f"{name:<36s}{describe_loss(name)}")
 
 
 @app.command()

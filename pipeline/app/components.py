@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import re
 from importlib import import_module
 from typing import Any
 
 import torch
 
+from pipeline import parts
 from pipeline.core.errors import ConfigError
 
 __all__ = ["component_name"]
 
-_FACTORIES = ("pipeline.networks.registry.build_network", "pipeline.train.schedules.make_schedule")
-"""Functions of ours that make components."""
+_PREFIX = f"{parts.__name__}."
+_FACTORIES = ("build_network", "make_schedule")
+"""Parts that are functions, and make components."""
 _OTHERS: dict[str, type] = {
     "monai.losses": torch.nn.Module,
     "monai.networks.nets": torch.nn.Module,
@@ -30,7 +31,7 @@ def component_name(key: str, name: Any) -> str:
 
     Args:
         key: id of the entry, as `loss_function#loss#_target_`, for the message.
-        name: what the user gave: the full name of a public class of this library, its command line aside, or of a loss,
+        name: what the user gave: a class of `pipeline.parts`, the command line's own aside, or the full name of a loss,
             network or optimiser of MONAI's or torch's.
 
     Returns:
@@ -39,23 +40,31 @@ def component_name(key: str, name: Any) -> str:
     Raises:
         ConfigError: anything else.
     """
-    if isinstance(name, str) and (name in _FACTORIES or _is_own(name) or _is_of_others(name)):
+    if isinstance(name, str) and (_is_own(name) or _is_of_others(name)):
         return name
     raise ConfigError(
-        f"`{key}` must be the full name of a public class of this library, as pipeline.train.losses.Jaccard, or of one "
-        f"in {sorted(_OTHERS)}, got {name!r}; any other component is written into the configuration itself"
+        f"`{key}` must be the full name of a class of pipeline.parts, as pipeline.parts.Jaccard, or of one in "
+        f"{sorted(_OTHERS)}, got {name!r}{_stable_name(name)}; any other component is written into the configuration "
+        "itself"
     )
 
 
+def _stable_name(name: Any) -> str:
+    """What to write instead where a class of ours was given by its module, or by nothing but its name."""
+    first, _, last = f"pipeline.{name}".rpartition(".")
+    is_ours = isinstance(name, str) and (first == "pipeline" or name.startswith("pipeline."))
+    return f", which is called {_PREFIX}{last}" if is_ours and _is_choice(last) else ""
+
+
 def _is_own(name: str) -> bool:
-    module_name, _, class_name = name.rpartition(".")
-    if not re.fullmatch(r"pipeline(\.[a-z]\w*)+", module_name) or module_name.startswith("pipeline.app"):
+    return name.startswith(_PREFIX) and _is_choice(name.removeprefix(_PREFIX))
+
+
+def _is_choice(last: str) -> bool:
+    """Whether this is a part that a setting may name."""
+    if parts.MODULES.get(last, "pipeline.app").startswith("pipeline.app"):
         return False
-    try:
-        module = import_module(module_name)
-    except ImportError:
-        return False
-    return class_name in getattr(module, "__all__", ()) and inspect.isclass(getattr(module, class_name))
+    return last in _FACTORIES or inspect.isclass(getattr(parts, last))
 
 
 def _is_of_others(name: str) -> bool:

@@ -16,6 +16,7 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from pipeline.app.bundles import copy_bundle, open_workflow
+from pipeline.app.checks import check_training
 from pipeline.core.geometry import Grid
 from pipeline.measure.scores import VolumeScore, score_volume
 from pipeline.train.evaluation import write_evaluation
@@ -59,7 +60,11 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
 
     Returns:
         The scores of all patients.
+
+    Raises:
+        ConfigError: the training cannot be as it is set.
     """
+    check_training(training.bundle, {**training.settings, "n_folds": n_folds}, training.code)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
     scores: list[VolumeScore] = []
     for fold in range(n_folds):

@@ -51,7 +51,7 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
         for name, value in read_weights(run / "models" / "model.pt", bundle_root=run).items()
     }
     network = {
-        "_target_": "pipeline.networks.ensemble.Ensemble",
+        "_target_": "pipeline.parts.Ensemble",
         "members": [parser["network_def"] for parser in parsers],
     }
     copy_bundle(runs[0], out, code={"network_def": network})

@@ -54,8 +54,8 @@ def as_plain_data(value: Any) -> Any:
 def as_entries(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings from outside as entries of a configuration: `as_plain_data` but for the two that name something.
 
-    `..._target_` takes the full name of a public class of this library, or of a loss, network or optimiser of MONAI's
-    or torch's; `device` what torch calls one.
+    `..._target_` takes the name of a class of `pipeline.parts`, or of a loss, network or optimiser of MONAI's or
+    torch's; `device` what torch calls one.
 
     Args:
         settings: id (`network_def#channels`) -> value.

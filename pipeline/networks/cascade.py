@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import nn
 
-from pipeline.networks.registry import build_network
+from pipeline.networks.designs import Design
+from pipeline.networks.unet import SLIM_UNET, ResidualUNet
 
-__all__ = ["Cascade"]
+__all__ = ["DESIGNS", "Cascade"]
 
 
 class Cascade(nn.Module):
@@ -21,11 +21,8 @@ class Cascade(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        network: makes the first network from (in_channels, out_channels); a name of the registry, or a callable.
+        network: makes the first network from (in_channels, out_channels).
         second: makes the second from (in_channels + out_channels, out_channels); as `network` where not given.
-
-    Raises:
-        ConfigError: a name that the registry does not have.
     """
 
     def __init__(
@@ -33,15 +30,12 @@ class Cascade(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        network: str | Callable[[int, int], nn.Module] = "residual_unet",
-        second: str | Callable[[int, int], nn.Module] | None = None,
+        network: Callable[[int, int], nn.Module] = ResidualUNet,
+        second: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        make_first, make_second = (
-            partial(build_network, which) if isinstance(which, str) else which for which in (network, second or network)
-        )
-        self.first = make_first(in_channels, out_channels)
-        self.second = make_second(in_channels + out_channels, out_channels)
+        self.first = network(in_channels, out_channels)
+        self.second = (second or network)(in_channels + out_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """(N, in_channels, X, Y) -> logits of the second network, (N, out_channels, X, Y).
@@ -55,3 +49,15 @@ class Cascade(nn.Module):
 
 def _outputs(found: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return (found,) if isinstance(found, torch.Tensor) else found
+
+
+DESIGNS = (
+    Design(
+        "cascade",
+        Cascade,
+        "Tu and Bai 2010",
+        "a second U-Net sees the image and the first one's map",
+        {"network": SLIM_UNET},
+        by_name=("network", "second"),
+    ),
+)

@@ -14,9 +14,10 @@ from torch import nn
 from pipeline.core.errors import ConfigError
 from pipeline.networks.aspp import ASPP, refuse_batch_of_one
 from pipeline.networks.blocks import conv_bn_relu, resize
+from pipeline.networks.designs import Design
 from pipeline.networks.resnet import RESNETS, ResNet
 
-__all__ = ["DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus"]
+__all__ = ["DESIGNS", "DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus"]
 
 _LEVELS = {2: 0, 4: 1, 8: 2}
 """Stride -> index of the backbone's feature map."""
@@ -229,3 +230,25 @@ def _copy_of_block4(backbone: str, dilation: int, multi_grid: Sequence[int]) -> 
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return block
+
+
+DESIGNS = (
+    Design(
+        "deeplabv3",
+        DeepLabV3,
+        "Chen et al. 2017",
+        "ResNet-50, multi-grid, atrous pyramid with image-level features",
+    ),
+    Design(
+        "deeplabv3_cascade",
+        DeepLabV3Cascade,
+        "Chen et al. 2017",
+        "ResNet-50 and copies of its last block, dilated further, in a row",
+    ),
+    Design(
+        "deeplabv3plus",
+        DeepLabV3Plus,
+        "Chen et al. 2018",
+        "DeepLab v3 and a decoder that sees the backbone's finer features",
+    ),
+)

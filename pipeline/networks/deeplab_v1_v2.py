@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.blocks import resize
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.resnet import RESNETS, ResNet
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.vgg import VGG, VGGS
 
-__all__ = ["DeepLabV1", "DeepLabV2"]
+__all__ = ["DESIGNS", "DeepLabV1", "DeepLabV2"]
 
 _STRIDE = 8
 
@@ -166,3 +167,25 @@ def _fully_connected(n_in: int, channels: int, n_out: int, *, rate: int, dropout
         nn.Dropout(dropout),
         _scores(channels, n_out),
     )
+
+
+DESIGNS = (
+    Design(
+        "deeplabv1", DeepLabV1, "Chen et al. 2015", "VGG-16 at output stride 8, fc6 as a 3x3 of rate 12", NORMALISED
+    ),
+    Design("deeplabv2", DeepLabV2, "Chen et al. 2017", "ResNet-101, class logits of rates 6, 12, 18, 24 summed"),
+    Design(
+        "deeplabv2_vgg",
+        DeepLabV2,
+        "Chen et al. 2017",
+        "the same pyramid of fc6 to fc8 on a VGG-16",
+        {"backbone": "vgg16", **NORMALISED},
+    ),
+    Design(
+        "deeplabv2_pyramid",
+        DeepLabV2,
+        "Chen et al. 2017",
+        "DeepLab v2 at scales 1, 0.75, 0.5 of the image, their maximum",
+        {"scales": (1.0, 0.75, 0.5)},
+    ),
+)

@@ -13,12 +13,13 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.blocks import resize
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.fcn import dense_as_convolutions
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import he_initialise
 from pipeline.networks.vgg import VGG
 
-__all__ = ["CONTEXT_DILATIONS", "MSCADC", "ContextModule", "DilatedNet"]
+__all__ = ["CONTEXT_DILATIONS", "DESIGNS", "MSCADC", "ContextModule", "DilatedNet"]
 
 CONTEXT_DILATIONS = (1, 1, 2, 4, 8, 16, 1, 1)
 """Of the context module's layers: seven of 3x3, the last of 1x1."""
@@ -207,3 +208,27 @@ def _pass_through(conv: nn.Conv2d, groups: int, *, noise: float) -> None:
         conv.weight[:, :, middle, middle] += same * share
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+DESIGNS = (
+    Design(
+        "dilated_front_end",
+        DilatedNet,
+        "Yu and Koltun 2016",
+        "VGG-16 without its last two poolings, dilated by 2 and 4",
+        {"context": "none", **NORMALISED},
+    ),
+    Design(
+        "dilated_context",
+        DilatedNet,
+        "Yu and Koltun 2016",
+        "the front-end and a context module of dilations 1 to 16",
+        NORMALISED,
+    ),
+    Design(
+        "mscadc",
+        MSCADC,
+        "Yu and Koltun 2016",
+        "a normalised front-end and dilated convolutions 2, 4, 8, 16 on its features",
+    ),
+)

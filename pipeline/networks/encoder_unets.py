@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.resnet import ResNet
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.vgg import VGG
 
-__all__ = ["AlbuNet", "TernausNet", "UpBlock"]
+__all__ = ["DESIGNS", "AlbuNet", "TernausNet", "UpBlock"]
 
 _WITHIN = (16, 16, 16, 8, 4, 4)
 """Channels within the blocks, centre first, over `filters`."""
@@ -129,3 +130,16 @@ class AlbuNet(_EncoderUNet):
     def __init__(self, in_channels: int, out_channels: int, *, backbone: str = "resnet34", filters: int = 32) -> None:
         encoder = ResNet(backbone, in_channels=in_channels)
         super().__init__(encoder, out_channels, first=1, filters=filters, widths=(8, 8, 8, 2, 4, 1))
+
+
+DESIGNS = (
+    Design("ternausnet11", TernausNet, "Iglovikov and Shvets 2018", "U-Net on a VGG-11", NORMALISED),
+    Design(
+        "ternausnet16",
+        TernausNet,
+        "Iglovikov and Shvets 2018",
+        "U-Net on a VGG-16",
+        {"backbone": "vgg16", **NORMALISED},
+    ),
+    Design("albunet34", AlbuNet, "Shvets et al. 2018", "ResNet-34, skips concatenated, centre block"),
+)

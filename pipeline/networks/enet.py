@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 
-__all__ = ["ENet"]
+__all__ = ["DESIGNS", "ENet"]
 
 _CONTEXT: tuple[int | str, ...] = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
 """Bottlenecks of the second and third stage: a dilation, or 5x1 and 1x5 one after the other."""
@@ -149,3 +150,13 @@ def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d, decoder: bool) -> list[nn.
 
 def _expansion(n_in: int, n_out: int, dropout: float) -> list[nn.Module]:
     return [nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out), nn.Dropout2d(dropout)]
+
+
+DESIGNS = (
+    Design(
+        "enet",
+        ENet,
+        "Paszke et al. 2016",
+        "0.37 million parameters: bottlenecks dilated or asymmetric, unpooling with indices",
+    ),
+)

@@ -9,12 +9,13 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import he_initialise
 from pipeline.networks.upsampling import bilinear_transposed
 from pipeline.networks.vgg import VGG
 
-__all__ = ["FCN", "dense_as_convolutions"]
+__all__ = ["DESIGNS", "FCN", "dense_as_convolutions"]
 
 _COARSEST = 32
 _SKIPS = {32: 0, 16: 1, 8: 2}
@@ -122,3 +123,24 @@ class FCN(nn.Module):
         for doubling, skip_score, pool in zip(self.doublings, self.skip_scores, pools[3::-1], strict=False):
             scores = doubling(scores) + skip_score(pool)
         return centre_crop(self.upsampling(scores), x)
+
+
+DESIGNS = (
+    Design(
+        "fcn32s",
+        FCN,
+        "Long et al. 2015",
+        "VGG-16 as convolutions, scores of stride 32 upsampled by learned filters",
+        {"stride": 32, **NORMALISED},
+    ),
+    Design(
+        "fcn16s",
+        FCN,
+        "Long et al. 2015",
+        "FCN-32s and scores of the fourth pooling, summed",
+        {"stride": 16, **NORMALISED},
+    ),
+    Design(
+        "fcn8s", FCN, "Long et al. 2015", "FCN-16s and scores of the third pooling, summed", {"stride": 8, **NORMALISED}
+    ),
+)

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 
-__all__ = ["FullNet"]
+__all__ = ["DESIGNS", "FullNet"]
 
 
 class FullNet(nn.Module):
@@ -86,3 +87,6 @@ def _conv(n_in: int, n_out: int, *, kernel: int = 1, dilation: int = 1) -> nn.Se
     conv = nn.Conv2d(n_in, n_out, kernel, padding=dilation * (kernel // 2), dilation=dilation, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(conv, nn.LeakyReLU(inplace=True), nn.BatchNorm2d(n_out))
+
+
+DESIGNS = (Design("fullnet", FullNet, "Qu et al. 2019", "dense blocks at full resolution, context by dilation alone"),)

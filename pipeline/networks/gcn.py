@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.resnet import ResNet
 
-__all__ = ["GCN", "BoundaryRefinement", "LargeKernel"]
+__all__ = ["DESIGNS", "GCN", "BoundaryRefinement", "LargeKernel"]
 
 
 class LargeKernel(nn.Module):
@@ -104,3 +105,8 @@ class GCN(nn.Module):
                 logits = logits + scores.pop()
             logits = refinement(logits)
         return logits
+
+
+DESIGNS = (
+    Design("gcn", GCN, "Peng et al. 2017", "ResNet-50, large separable kernels, boundary refinement, deconvolutions"),
+)

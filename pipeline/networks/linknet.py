@@ -11,11 +11,12 @@ from monai.networks.blocks import Convolution
 from torch import nn
 
 from pipeline.networks.blocks import conv_bn_relu, resize
+from pipeline.networks.designs import Design
 from pipeline.networks.pyramid import FeaturePyramid
 from pipeline.networks.resnet import ResNet
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 
-__all__ = ["LinkNet", "LinkNetFPN"]
+__all__ = ["DESIGNS", "LinkNet", "LinkNetFPN"]
 
 
 class LinkNet(nn.Module):
@@ -120,3 +121,9 @@ class LinkNetFPN(nn.Module):
         pyramid = self.pyramid(self.backbone.stages(x)[1:])
         scales = [resize(scale(level), pyramid[0]) for scale, level in zip(self.scales, pyramid, strict=True)]
         return resize(self.classifier(self.dropout(self.join(torch.cat(scales, dim=1)))), x)
+
+
+DESIGNS = (
+    Design("linknet34", LinkNet, "Chaurasia and Culurciello 2017", "ResNet-34, skips added"),
+    Design("linknet34_fpn", LinkNetFPN, "Seferbekov et al. 2018", "ResNet-34, feature pyramid over four scales"),
+)

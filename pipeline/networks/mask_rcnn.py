@@ -14,6 +14,7 @@ from monai.data.box_utils import batched_nms
 from torch import nn
 
 from pipeline.networks.boxes import clip_boxes
+from pipeline.networks.designs import Design
 from pipeline.networks.instances import heart_kinds, label_instances, membership, semantic_logits
 from pipeline.networks.proposals import RegionProposals
 from pipeline.networks.pyramid import FeaturePyramid
@@ -21,7 +22,7 @@ from pipeline.networks.resnet import ResNet
 from pipeline.networks.roi import paste_masks
 from pipeline.networks.roi_heads import RoIHeads
 
-__all__ = ["Detections", "Losses", "MaskRCNN"]
+__all__ = ["DESIGNS", "Detections", "Losses", "MaskRCNN"]
 
 _STRIDES = (4, 8, 16, 32)
 _SUPPRESSED = 0.5
@@ -177,3 +178,13 @@ class MaskRCNN(nn.Module):
         chosen = boxes.take_along_dim(best[:, None, :, None], dim=1).squeeze(1)
         masks = self._masks(levels, chosen, torch.arange(len(self.kinds), device=x.device), x.shape[2:])
         return semantic_logits(score[..., None, None] * masks, self.members)
+
+
+DESIGNS = (
+    Design(
+        "mask_rcnn",
+        MaskRCNN,
+        "He et al. 2017",
+        "detector with a mask branch: each structure an instance, its best box and the mask in it",
+    ),
+)

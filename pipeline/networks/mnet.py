@@ -13,11 +13,12 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.blocks import resize
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.multiresolution import log_mean_probability
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import ExpandingStep, double_conv, he_initialise
 
-__all__ = ["MNet"]
+__all__ = ["DESIGNS", "MNet"]
 
 
 class MNet(nn.Module):
@@ -100,3 +101,8 @@ class MNet(nn.Module):
             y = step(y, skip)
             levels.append(y)
         return levels
+
+
+DESIGNS = (
+    Design("mnet", MNet, "Mehta and Sivaswamy 2017", "U-Net with legs: pooled inputs, side outputs", NORMALISED),
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from torch import nn
@@ -12,9 +11,10 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.blocks import resize
-from pipeline.networks.registry import build_network
+from pipeline.networks.designs import Design
+from pipeline.networks.unet import SLIM_UNET, ResidualUNet
 
-__all__ = ["MultiResolution", "log_mean_probability"]
+__all__ = ["DESIGNS", "MultiResolution", "log_mean_probability"]
 
 
 def log_mean_probability(logits: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -41,11 +41,11 @@ class MultiResolution(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes, at least 2.
-        network: makes the network from (in_channels, out_channels); a name of the registry, or a callable.
+        network: makes the network from (in_channels, out_channels).
         scales: sizes over the input's.
 
     Raises:
-        ConfigError: fewer than 2 classes, no scale, or one that is not positive; an unknown name.
+        ConfigError: fewer than 2 classes, no scale, or one that is not positive.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class MultiResolution(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        network: str | Callable[[int, int], nn.Module] = "residual_unet",
+        network: Callable[[int, int], nn.Module] = ResidualUNet,
         scales: Sequence[float] = (1.0, 0.75, 0.5),
     ) -> None:
         super().__init__()
@@ -61,8 +61,7 @@ class MultiResolution(nn.Module):
             raise ConfigError(f"mean probabilities need at least 2 classes, got {out_channels}")
         if not scales or min(scales) <= 0:
             raise ConfigError(f"a pyramid needs at least one scale, all positive, got {tuple(scales)}")
-        make = partial(build_network, network) if isinstance(network, str) else network
-        self.network = make(in_channels, out_channels)
+        self.network = network(in_channels, out_channels)
         self.scales = tuple(scales)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
@@ -87,3 +86,15 @@ def _scaled(x: torch.Tensor, scale: float) -> torch.Tensor:
     if size == list(x.shape[2:]):
         return x
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+DESIGNS = (
+    Design(
+        "multiresolution",
+        MultiResolution,
+        "Chen et al. 2016",
+        "one U-Net at scales 1, 0.75, 0.5, probabilities averaged",
+        {"network": SLIM_UNET},
+        by_name=("network",),
+    ),
+)

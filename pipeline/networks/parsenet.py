@@ -7,12 +7,13 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.networks.blocks import resize
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.fcn import dense_as_convolutions
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import he_initialise
 from pipeline.networks.vgg import VGG
 
-__all__ = ["GlobalContext", "L2Norm", "ParseNet"]
+__all__ = ["DESIGNS", "GlobalContext", "L2Norm", "ParseNet"]
 
 _STRIDE = 8
 
@@ -104,3 +105,10 @@ class ParseNet(nn.Module):
         padded = pad_to_multiple(x, (_STRIDE, _STRIDE))
         logits = self.classifier(self.context(self.dense(self.backbone(padded))))
         return centre_crop(resize(logits, padded), x)
+
+
+DESIGNS = (
+    Design(
+        "parsenet", ParseNet, "Liu et al. 2015", "features beside their L2-normalised mean over the image", NORMALISED
+    ),
+)

@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.unet import he_initialise
 
-__all__ = ["PATCH_SIZE", "PatchCNN"]
+__all__ = ["DESIGNS", "PATCH_SIZE", "PatchCNN"]
 
 _KERNELS = (7, 9, 11, 8)
 
@@ -80,3 +81,6 @@ class PatchCNN(nn.Module):
     def _valid(self, x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.classifier(self.features(x))
         return logits
+
+
+DESIGNS = (Design("patch_cnn", PatchCNN, "before 2014", "every pixel classified from the 32 x 32 patch around it"),)

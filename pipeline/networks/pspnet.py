@@ -10,9 +10,10 @@ from torch import nn
 from pipeline.core.errors import ConfigError
 from pipeline.networks.aspp import refuse_batch_of_one
 from pipeline.networks.blocks import conv_bn_relu, resize
+from pipeline.networks.designs import Design
 from pipeline.networks.resnet import ResNet
 
-__all__ = ["PSPNet", "PyramidPooling"]
+__all__ = ["DESIGNS", "PSPNet", "PyramidPooling"]
 
 
 class PyramidPooling(nn.Module):
@@ -100,3 +101,13 @@ def _head(n_in: int, channels: int, n_out: int, *, dropout: float) -> nn.Sequent
     return nn.Sequential(
         conv_bn_relu(n_in, channels, kernel=3), nn.Dropout(dropout), nn.Conv2d(channels, n_out, kernel_size=1)
     )
+
+
+DESIGNS = (
+    Design(
+        "pspnet",
+        PSPNet,
+        "Zhao et al. 2017",
+        "dilated ResNet-50, averages over grids of 1, 2, 3, 6; auxiliary head on res4",
+    ),
+)

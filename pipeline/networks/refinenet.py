@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.networks.blocks import resize
+from pipeline.networks.designs import Design
 from pipeline.networks.resnet import ResNet
 
-__all__ = ["ChainedResidualPooling", "RefineBlock", "RefineNet", "ResidualConvUnit"]
+__all__ = ["DESIGNS", "ChainedResidualPooling", "RefineBlock", "RefineNet", "ResidualConvUnit"]
 
 
 def _conv3x3(n_in: int, n_out: int) -> nn.Conv2d:
@@ -141,3 +142,13 @@ class RefineNet(nn.Module):
         for block, features in zip(self.finer, others, strict=True):
             refined = block([features, refined])
         return resize(self.classifier(self.dropout(refined)), x)
+
+
+DESIGNS = (
+    Design(
+        "refinenet",
+        RefineNet,
+        "Lin et al. 2017",
+        "ResNet-101, four levels refined by residual units, fusion and chained pooling",
+    ),
+)

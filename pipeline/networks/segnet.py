@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import he_initialise
 from pipeline.networks.upsampling import max_pool, max_unpool
 from pipeline.networks.vgg import VGG, VGGS
 
-__all__ = ["DeconvNet", "SegNet"]
+__all__ = ["DESIGNS", "DeconvNet", "SegNet"]
 
 _STRIDE = 32
 
@@ -148,3 +149,16 @@ def _decode(
     for stage, (indices, size) in zip(decoder, reversed(poolings), strict=True):
         features = stage(max_unpool(features, indices, size=size))
     return features
+
+
+DESIGNS = (
+    Design(
+        "segnet",
+        SegNet,
+        "Badrinarayanan et al. 2017",
+        "VGG-16 and its mirror, which unpools with the encoder's max indices",
+    ),
+    Design(
+        "deconvnet", DeconvNet, "Noh et al. 2015", "VGG-16 down to one vector, mirrored unpooling and deconvolution"
+    ),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +13,19 @@ from monai.networks.nets import UNet as MonaiUNet
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 
-__all__ = ["ExpandingStep", "OriginalUNet", "ResidualUNet", "double_conv", "he_initialise", "valid_output_size"]
+__all__ = [
+    "DESIGNS",
+    "SLIM_UNET",
+    "ExpandingStep",
+    "OriginalUNet",
+    "ResidualUNet",
+    "double_conv",
+    "he_initialise",
+    "valid_output_size",
+]
 
 
 def double_conv(
@@ -212,3 +223,20 @@ class ResidualUNet(MonaiUNet):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
         return centre_crop(self.model(pad_to_multiple(x, (self.multiple, self.multiple))), x)
+
+
+SLIM_UNET = partial(OriginalUNet, base_channels=32, batch_norm=True)
+"""What networks of networks are made of unless they are told otherwise."""
+
+DESIGNS = (
+    Design(
+        "unet",
+        OriginalUNet,
+        "Ronneberger et al. 2015",
+        "contracting and expanding path, skips concatenated",
+        NORMALISED,
+    ),
+    Design(
+        "residual_unet", ResidualUNet, "Kerfoot et al. 2018", "MONAI's U-Net of residual units, the shipped bundle's"
+    ),
+)

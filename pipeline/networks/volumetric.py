@@ -20,9 +20,10 @@ from monai.networks.nets import VNet as MonaiVNet
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.sizes import centre_crop, pad_to_multiple
 
-__all__ = ["UNet3D", "VNet"]
+__all__ = ["DESIGNS", "UNet3D", "VNet"]
 
 
 class UNet3D(nn.Module):
@@ -135,3 +136,15 @@ def _precision(x: torch.Tensor, *, least: int) -> AbstractContextManager[object]
     if x.device.type == "cpu" and min(x.shape[2:4]) < least:
         return torch.autocast("cpu", enabled=False)
     return nullcontext()
+
+
+DESIGNS = (
+    Design("unet3d", UNet3D, "Cicek et al. 2016", "U-Net in 3D, over stacks of slices", in_3d=True),
+    Design(
+        "vnet",
+        VNet,
+        "Milletari et al. 2016",
+        "residual blocks of 5x5x5 convolutions in 3D, over stacks of slices",
+        in_3d=True,
+    ),
+)

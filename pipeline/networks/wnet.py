@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.networks.designs import Design
 from pipeline.networks.unet import OriginalUNet
 
-__all__ = ["SoftNormalisedCut", "WNet"]
+__all__ = ["DESIGNS", "SoftNormalisedCut", "WNet"]
 
 
 class WNet(nn.Module):
@@ -133,3 +134,13 @@ def _pair(x: torch.Tensor, offset: tuple[int, int]) -> tuple[torch.Tensor, torch
     one = x[:, :, :n_x, max(0, -dy) : max(0, -dy) + n_y]
     other = x[:, :, dx:, max(0, dy) : max(0, dy) + n_y]
     return one, other
+
+
+DESIGNS = (
+    Design(
+        "wnet",
+        WNet,
+        "Xia and Kulis 2017",
+        "two U-Nets that learn segments without labels; the segments have no names, so Dice says nothing",
+    ),
+)

@@ -18,13 +18,13 @@ def entries_of(name: str) -> Mapping[str, Any]:
 
 def _prepared_by(target: str) -> dict[str, Any]:
     """The entry of a training that makes network input of a batch: `target` around the usual augmentation."""
-    usual = {"_target_": "pipeline.train.batches.PrepareAugmentedBatch", "augment": "@augment"}
+    usual = {"_target_": "pipeline.parts.PrepareAugmentedBatch", "augment": "@augment"}
     return {"train#trainer#prepare_batch": {"_target_": target, "prepare": usual}}
 
 
 _STACKS = {
     "train#dataset": {
-        "_target_": "pipeline.train.datasets.StackDataset",
+        "_target_": "pipeline.parts.StackDataset",
         "data": "$@split[0]",
         "transform": "@train#preprocessing",
         "cache_dir": "@cache_dir",
@@ -32,10 +32,10 @@ _STACKS = {
         "device": "@device",
         "depth": 8,
     },
-    **_prepared_by("pipeline.train.stacks.PrepareStacks"),
+    **_prepared_by("pipeline.parts.PrepareStacks"),
     "batch_size": 2,
-    "validate#inferer#_target_": "pipeline.train.stacks.StackInferer",
-    "inferer#_target_": "pipeline.train.stacks.StackInferer",
+    "validate#inferer#_target_": "pipeline.parts.StackInferer",
+    "inferer#_target_": "pipeline.parts.StackInferer",
     "network_data_format#inputs#image#spatial_shape": ["n", "n", "n"],
     "network_data_format#outputs#pred#spatial_shape": ["n", "n", "n"],
 }
@@ -44,12 +44,12 @@ _STACKS = {
 _OWN = MappingProxyType(
     {
         "mask_rcnn": {
-            "loss_function": {"_target_": "pipeline.train.instances.SumOfTerms"},
-            **_prepared_by("pipeline.train.instances.PrepareWithLabels"),
+            "loss_function": {"_target_": "pipeline.parts.SumOfTerms"},
+            **_prepared_by("pipeline.parts.PrepareWithLabels"),
         },
         "wnet": {
-            "loss_function": {"_target_": "pipeline.train.unsupervised.CutAndReconstruction"},
-            **_prepared_by("pipeline.train.unsupervised.PrepareWithoutLabels"),
+            "loss_function": {"_target_": "pipeline.parts.CutAndReconstruction"},
+            **_prepared_by("pipeline.parts.PrepareWithoutLabels"),
         },
     }
 )

@@ -8,7 +8,7 @@ import time
 import torch
 import torch.distributed
 
-__all__ = ["local_device", "start", "stop"]
+__all__ = ["local_device", "start_process_group", "stop_process_group"]
 
 _WORKERS_FINISH_S = 0.5  # they need microseconds; this is for a machine that is busy
 
@@ -20,7 +20,7 @@ def local_device() -> torch.device:
     return torch.device("cpu")
 
 
-def start() -> None:
+def start_process_group() -> None:
     """Join the process group that `torchrun` describes: NCCL on GPUs, gloo on CPUs; nothing if already joined."""
     if torch.distributed.is_initialized():
         return
@@ -29,7 +29,7 @@ def start() -> None:
         torch.cuda.set_device(local_device())
 
 
-def stop() -> None:
+def stop_process_group() -> None:
     """Leave the process group once every process has come this far; nothing if there is none.
 
     Gloo's worker threads free the tensors of the last collectives only when Python's lock is free. A process that ends

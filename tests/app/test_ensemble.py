@@ -58,9 +58,7 @@ def test_refusals(untrained_bundle: Path, tmp_path: Path) -> None:
     coarse = copy_bundle(untrained_bundle, tmp_path / "coarse", {"spacing_mm": [5.0, 5.0, -1]})
     with pytest.raises(ConfigError, match=r"pixdim\[0\] is 4.0 and 5.0"):
         make_ensemble([untrained_bundle, coarse], tmp_path / "out")
-    in_3d = copy_bundle(
-        untrained_bundle, tmp_path / "in_3d", {"inferer#_target_": "pipeline.train.stacks.StackInferer"}
-    )
+    in_3d = copy_bundle(untrained_bundle, tmp_path / "in_3d", {"inferer#_target_": "pipeline.parts.StackInferer"})
     with pytest.raises(ConfigError, match=r"inferer\.is is"):
         make_ensemble([untrained_bundle, in_3d], tmp_path / "out")
     darker = copy_bundle(untrained_bundle, tmp_path / "darker", {"normalisation": "zscore"})

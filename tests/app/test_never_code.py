@@ -125,7 +125,7 @@ def test_no_entry_of_a_configuration_evaluates_a_setting(
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("network_def#_target_=os.system", "full name of a public class"),
+        ("network_def#_target_=os.system", "full name of a class of pipeline.parts"),
         ('network_def={"_target_":"os.system","command":"touch CANARY"}', "is written into the configuration"),
         ("train#trainer#_mode_=debug", "is written into the configuration"),
         ('={"training":[]}', "name must be that of an entry"),
@@ -139,7 +139,7 @@ def test_components_are_no_settings(setting: str, words: str, here: Path) -> Non
 
 
 def test_a_loss_may_be_chosen_by_its_name(here: Path) -> None:
-    target = "loss_function#loss#_target_=pipeline.train.losses.Jaccard"
+    target = "loss_function#loss#_target_=pipeline.parts.Jaccard"
     with pytest.raises(RuntimeError) as raised:
         _cmr("train", "--data", "no_such_data", "-o", "run", "--set", target)
     assert isinstance(own_error(raised.value), DatasetError)

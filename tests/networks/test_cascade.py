@@ -11,6 +11,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.networks.cascade import Cascade
 from pipeline.networks.fullnet import FullNet
 from pipeline.networks.mnet import MNet
+from pipeline.networks.registry import build_network
 from pipeline.networks.unet import OriginalUNet
 
 _SMALL = partial(OriginalUNet, base_channels=2, depth=2)
@@ -49,5 +50,7 @@ def test_networks_by_name() -> None:
     network = Cascade(1, 4)
     assert network.first.in_channels == 1
     assert network.second.in_channels == 1 + 4
+    named = build_network("cascade", 1, 4, network="residual_unet", second="enet")
+    assert (type(named.first).__name__, type(named.second).__name__) == ("ResidualUNet", "ENet")
     with pytest.raises(ConfigError, match="must be one of"):
-        Cascade(1, 4, network="no_such_network")
+        build_network("cascade", 1, 4, network="no_such_network")

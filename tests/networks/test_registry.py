@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 import torch
 
+import pipeline.networks
 from pipeline.core.errors import ConfigError
 from pipeline.networks.registry import NETWORKS, build_network
 
@@ -23,10 +25,17 @@ def test_every_name_gives_logits_of_the_inputs_size(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_documented(name: str) -> None:
     design = NETWORKS[name]
-    module, _, cls = design.target.partition(":")
-    assert getattr(import_module(module), cls).__doc__
+    assert design.make.__doc__
     assert design.paper[-4:].isdigit()
     assert design.note
+
+
+def test_every_design_has_a_name_of_its_own_beside_its_class() -> None:
+    modules = [import_module(f"pipeline.networks.{found.name}") for found in iter_modules(pipeline.networks.__path__)]
+    designs = [(module, design) for module in modules for design in getattr(module, "DESIGNS", ())]
+    assert sorted(design.name for _, design in designs) == sorted(NETWORKS)
+    assert all(design.make.__module__ == module.__name__ for module, design in designs)
+    assert not [module for module, _ in designs if hasattr(module, "build_network")]  # no circle through the registry
 
 
 def test_settings_go_before_the_designs_own() -> None:

@@ -23,5 +23,5 @@ def test_only_few_networks_need_anything() -> None:
 
 def test_what_they_need_exists() -> None:
     targets = [target for name in NETWORKS for target in _targets(dict(entries_of(name)))]
-    assert "pipeline.train.stacks.StackInferer" in targets
+    assert "pipeline.parts.StackInferer" in targets
     assert all(locate(target) for target in targets)

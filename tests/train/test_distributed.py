@@ -4,7 +4,7 @@ import socket
 import pytest
 import torch
 
-from pipeline.train.distributed import local_device, start, stop
+from pipeline.train.distributed import local_device, start_process_group, stop_process_group
 
 
 def test_without_cuda_the_device_is_the_cpu() -> None:
@@ -18,9 +18,9 @@ def test_start_joins_once_and_stop_leaves(monkeypatch: pytest.MonkeyPatch) -> No
         port = probe.getsockname()[1]
     for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": 0, "WORLD_SIZE": 1}.items():
         monkeypatch.setitem(os.environ, name, str(value))
-    start()
-    start()
+    start_process_group()
+    start_process_group()
     assert torch.distributed.get_world_size() == 1
-    stop()
+    stop_process_group()
     assert not torch.distributed.is_initialized()
-    stop()
+    stop_process_group()

@@ -1,0 +1,59 @@
+"""What one word chooses of a training: its network and its loss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from inspect import getdoc, signature
+from types import MappingProxyType
+from typing import Any
+
+from pipeline import parts
+from pipeline.app.bundles import named_network
+from pipeline.core.errors import ConfigError
+from pipeline.train import losses
+
+__all__ = ["LOSSES", "describe_loss", "named_loss", "named_parts"]
+
+
+def _word(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+LOSSES: Mapping[str, str] = MappingProxyType(
+    {_word(name): name for name, module in parts.MODULES.items() if module == losses.__name__}
+)
+"""Word of a loss, as dice_cross_entropy -> its name in `pipeline.parts`."""
+
+
+def named_parts(network: str | None, loss: str | None) -> dict[str, Any]:
+    """Code entries that give a bundle another network, another loss, or both; `None` leaves the bundle's own.
+
+    Raises:
+        ConfigError: an unknown name, or a loss for a network that trains by one of its own.
+    """
+    code = named_network(network) if network else {}
+    if loss and "loss_function" in code:
+        raise ConfigError(f"`{network}` trains by a loss of its own, which no other can replace, got {loss!r}")
+    return code | (named_loss(loss) if loss else {})
+
+
+def named_loss(name: str) -> dict[str, Any]:
+    """Code entries that give a bundle another loss, all its settings spelled out.
+
+    >>> named_loss("lovasz_softmax")
+    {'loss_function#loss': {'_target_': 'pipeline.parts.LovaszSoftmax', 'classes': None}}
+
+    Raises:
+        ConfigError: a name that `LOSSES` lacks.
+    """
+    if name not in LOSSES:
+        raise ConfigError(f"`loss` must be one of {sorted(LOSSES)}, got {name!r}")
+    parameters = signature(getattr(parts, LOSSES[name])).parameters.values()
+    settings = {one.name: one.default for one in parameters if one.default is not one.empty}
+    return {"loss_function#loss": {"_target_": f"{parts.__name__}.{LOSSES[name]}", **settings}}
+
+
+def describe_loss(name: str) -> str:
+    """The first line of what is written about a loss."""
+    return (getdoc(getattr(parts, LOSSES[name])) or "").partition("\n")[0]

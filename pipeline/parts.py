@@ -1,0 +1,113 @@
+"""The names of ours that a configuration may use, and no others: `pipeline.parts.CineLoadImaged`.
+
+Bundles outlive this library's folders. A configuration, of this checkout or in a bundle that somebody trained, names
+every class, function and constant here, so that a module can be moved and its bundles still run; see decision 8.
+
+A part's module is imported when the part is first asked for, and nothing of ours before.
+
+>>> from pipeline import parts
+>>> parts.kfold.__module__
+'pipeline.train.splits'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+_BY_MODULE = {
+    "pipeline.core.versions": ("require",),
+    "pipeline.read.datasets": ("load_datalist",),
+    "pipeline.read.discover": ("find_cases",),
+    "pipeline.read.transforms": ("CineLoadImaged", "MapLabelsd"),
+    "pipeline.prepare.transforms": ("CorrectBiasd", "NormaliseIntensityd", "StandardViewd"),
+    "pipeline.restore.transforms": (
+        "EstimateConfidenced",
+        "KeepLargestComponentd",
+        "RemoveImpossibled",
+        "ToLabelMapd",
+    ),
+    "pipeline.measure.measurements": ("PhaseChoice",),
+    "pipeline.networks.registry": ("build_network",),
+    "pipeline.networks.memory": ("fastest_format",),
+    "pipeline.networks.cascade": ("Cascade",),
+    "pipeline.networks.crf": ("CRFAsRNN", "DenseCRF"),
+    "pipeline.networks.deeplab": ("DeepLabV3", "DeepLabV3Cascade", "DeepLabV3Plus"),
+    "pipeline.networks.deeplab_v1_v2": ("DeepLabV1", "DeepLabV2"),
+    "pipeline.networks.dilated": ("MSCADC", "DilatedNet"),
+    "pipeline.networks.encoder_unets": ("AlbuNet", "TernausNet"),
+    "pipeline.networks.enet": ("ENet",),
+    "pipeline.networks.ensemble": ("Ensemble",),
+    "pipeline.networks.fcn": ("FCN",),
+    "pipeline.networks.fullnet": ("FullNet",),
+    "pipeline.networks.gcn": ("GCN",),
+    "pipeline.networks.linknet": ("LinkNet", "LinkNetFPN"),
+    "pipeline.networks.mask_rcnn": ("MaskRCNN",),
+    "pipeline.networks.mnet": ("MNet",),
+    "pipeline.networks.multiresolution": ("MultiResolution",),
+    "pipeline.networks.parsenet": ("ParseNet",),
+    "pipeline.networks.patch_cnn": ("PatchCNN",),
+    "pipeline.networks.pspnet": ("PSPNet",),
+    "pipeline.networks.refinenet": ("RefineNet",),
+    "pipeline.networks.segnet": ("DeconvNet", "SegNet"),
+    "pipeline.networks.unet": ("OriginalUNet", "ResidualUNet"),
+    "pipeline.networks.volumetric": ("UNet3D", "VNet"),
+    "pipeline.networks.wnet": ("WNet",),
+    "pipeline.train.augment": ("AugmentBatch", "CropBatch"),
+    "pipeline.train.averaging": ("WeightAverage",),
+    "pipeline.train.batches": ("PrepareAugmentedBatch",),
+    "pipeline.train.checkpoints": ("KeptWeights", "ResumePoint", "load_weights"),
+    "pipeline.train.compound_losses": ("AuxiliaryLoss",),
+    "pipeline.train.datasets": ("Batches", "SliceDataset", "StackDataset", "VolumeDataset"),
+    "pipeline.train.distributed": ("local_device", "start_process_group", "stop_process_group"),
+    "pipeline.train.evaluation": ("EvaluationRecord",),
+    "pipeline.train.finetune": ("STUDY_RATES", "ProgressiveUnfreezing", "parameter_groups", "start_from"),
+    "pipeline.train.handlers": (
+        "Attached",
+        "EarlyStop",
+        "EpochSeed",
+        "MetricsRecord",
+        "RunRecord",
+        "StopOnNan",
+        "ValidateInTime",
+        "loss_of",
+        "seed_everything",
+    ),
+    "pipeline.train.inferers": ("AutocastInferer", "CineInferer", "scales_gradients"),
+    "pipeline.train.instances": ("PrepareWithLabels", "SumOfTerms"),
+    "pipeline.train.losses": (
+        "CrossEntropy",
+        "CrossEntropyLogJaccard",
+        "DiceCrossEntropy",
+        "Jaccard",
+        "LovaszSoftmax",
+        "VarianceConstrainedCrossEntropy",
+    ),
+    "pipeline.train.metrics": ("overlap_metrics", "pixel_metrics"),
+    "pipeline.train.pseudo": ("add_pseudo_cases",),
+    "pipeline.train.schedules": ("make_schedule",),
+    "pipeline.train.splits": ("choose_cases", "kfold", "split_patients"),
+    "pipeline.train.stacks": ("PrepareStacks", "StackInferer"),
+    "pipeline.train.time_limit": ("TimeLimit",),
+    "pipeline.train.unsupervised": ("CutAndReconstruction", "PrepareWithoutLabels"),
+    "pipeline.train.windows": ("CentreOnHeartd",),
+    "pipeline.app.folders": ("claimed",),
+    "pipeline.app.transforms": ("CaseSaveImaged", "SegmentationSaveImaged"),
+}
+
+MODULES: Mapping[str, str] = MappingProxyType({name: module for module, names in _BY_MODULE.items() for name in names})
+"""Part -> the module that it lies in today."""
+
+__all__ = sorted(MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no part {name!r}", name=name)
+    return getattr(import_module(MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *MODULES]
