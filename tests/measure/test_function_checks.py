@@ -200,7 +200,8 @@ def test_the_mass_at_ed_and_es() -> None:
     wall = [100.0] * 5 + [150.0] + [100.0] * 6
     flag = check_mass_change(_measured(wall=wall))
     assert flag is not None
-    assert (flag.rule, flag.phase, flag.value, flag.threshold) == ("mass_change", 5, 1.5, 1.4)
+    assert (flag.rule, flag.severity, flag.phase) == ("mass_change", "review", 5)
+    assert (flag.value, flag.threshold) == (1.5, 1.4)
     wall[5] = 70.0
     flag = check_mass_change(_measured(wall=wall))
     assert flag is not None
@@ -232,6 +233,7 @@ def test_the_limit_of_the_myocardium_s_jump(odd_ml: float, flagged: bool, phase:
 
 def test_a_wall_that_changes_for_good_does_not_jump() -> None:
     assert check_volume_jumps(_measured(wall=[100.0] * 6 + [130.0] * 6)) is None
+    assert check_volume_jumps(_measured(wall=[100.0] * 6 + [130.0] * 2 + [100.0] * 4)) is None  # two phases together
 
 
 def test_structures_that_jump_are_all_named_and_a_phase_counts_once() -> None:
@@ -261,14 +263,18 @@ def test_the_limits_of_end_systole_s_time(es_ms: float, threshold: float | None)
 def test_end_systole_at_an_odd_time(es: int, expected: float) -> None:
     flag = check_end_systole(_measured() | {"es_phase": es})
     assert flag is not None
-    assert (flag.rule, flag.phase) == ("end_systole_time", es)
+    assert (flag.rule, flag.severity, flag.phase) == ("end_systole_time", "review", es)
     assert flag.value == pytest.approx(expected)
+    assert flag.message == f"ES comes {expected:.0%} of a beat after ED, where 20% to 65% is usual."
 
 
 def test_end_systole_counts_from_ed_around_the_beat() -> None:
     assert check_end_systole(_measured() | {"ed_phase": 10, "es_phase": 3}) is None  # 5 of 12 phases
     assert check_end_systole(_measured() | {"ed_phase": 5, "es_phase": 0}) is None  # 7 of 12
-    assert check_end_systole(_measured() | {"ed_phase": 5, "es_phase": 6}) is not None
+    for ed, es, turn in ((5, 6, 1 / 12), (11, 0, 1 / 12), (6, 3, 9 / 12)):
+        flag = check_end_systole(_measured() | {"ed_phase": ed, "es_phase": es})
+        assert flag is not None
+        assert flag.value == pytest.approx(turn)
 
 
 def test_end_systole_counts_time_where_it_is_known() -> None:
@@ -308,3 +314,6 @@ def test_one_structure_that_fails_fails_them_all() -> None:
     flag = check_confidence({"left_ventricle": [0.87], "right_ventricle": [0.821]}, 0)
     assert flag is not None
     assert (flag.severity, flag.value, flag.threshold) == ("fail", 0.821, 0.89)
+    flag = check_confidence({"left_ventricle": [0.90], "right_ventricle": [0.86]}, 0)
+    assert flag is not None
+    assert (flag.value, flag.threshold) == (0.90, 0.94)  # 0.957 of its limit, the other's 0.966

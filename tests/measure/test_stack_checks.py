@@ -82,7 +82,7 @@ def test_a_shifted_slice() -> None:
     labels[:, :, 3] = np.roll(labels[:, :, 3], (3, 5), axis=(0, 1))  # 6 and 10 mm; two slices have it as a neighbour
     flag = check_slice_shift(_heart(labels))
     assert flag is not None
-    assert (flag.rule, flag.slice) == ("slice_shift", 3)
+    assert (flag.rule, flag.severity, flag.slice) == ("slice_shift", "review", 3)
     assert flag.value == pytest.approx(np.hypot(6, 10), abs=1.5)  # odd and even squares differ by half a pixel
     labels = _labels()
     labels[:, :, 3] = np.roll(labels[:, :, 3], 4, axis=0)
@@ -101,7 +101,7 @@ def test_a_stack_without_the_apex(reverse: bool) -> None:
     labels = _labels()[:, :, :4]  # ends at 64 of 100 pixels
     flag = check_apex(_heart(labels[:, :, ::-1] if reverse else labels))
     assert flag is not None
-    assert (flag.rule, flag.slice) == ("stack_apex", 0 if reverse else 3)
+    assert (flag.rule, flag.severity, flag.slice) == ("stack_apex", "review", 0 if reverse else 3)
     assert flag.value == pytest.approx(0.64)
 
 
@@ -109,7 +109,8 @@ def test_a_stack_without_the_base() -> None:
     labels = _labels()[:, :, 1:]  # six slices show the cavity
     flag = check_base(_heart(labels))
     assert flag is not None
-    assert (flag.rule, flag.slice, flag.value, flag.threshold) == ("stack_base", 0, 60.0, 70.0)
+    assert (flag.rule, flag.severity, flag.slice) == ("stack_base", "review", 0)
+    assert (flag.value, flag.threshold) == (60.0, 70.0)
     assert check_base(_heart(labels, step_mm=12.0)) is None  # 72 mm are a whole ventricle
 
 
@@ -135,8 +136,11 @@ def test_the_limit_of_a_cavity_s_jump(which: str, middle: tuple[int, int, int]) 
     assert flag is not None
     assert (flag.slice, flag.threshold) == (2, 0.3)
     assert flag.value == pytest.approx(31 / max(beside, beyond))
-    assert ("left cavity" if which == "left" else "right ventricle") in flag.message
-    assert "(slice 3)" in flag.message
+    name = "left cavity" if which == "left" else "right ventricle"
+    assert flag.message == (
+        f"The {name} is cut in an area that differs from its neighbours' mean by {flag.value:.0%} of the largest "
+        "(slice 3)."
+    )
 
 
 def test_the_limit_of_the_left_ventricle_s_jump() -> None:
@@ -145,7 +149,29 @@ def test_the_limit_of_the_left_ventricle_s_jump() -> None:
         assert (flag is not None) is flagged
     assert flag is not None
     assert (flag.slice, flag.value, flag.threshold) == (2, pytest.approx(0.21), 0.2)
-    assert "left ventricle with its wall" in flag.message
+    assert flag.message.startswith("The left ventricle with its wall is cut")
+
+
+def test_a_jump_of_just_the_limit_is_not_counted_beside_one_beyond_it() -> None:
+    flag = check_area_jumps(_heart(_areas(left=[0] * 9, right=[100, 100, 70, 100, 100, 100, 60, 100, 100])))
+    assert flag is not None
+    assert "(slice 7)" in flag.message
+
+
+def test_sections_of_less_than_a_square_millimetre_are_sections() -> None:
+    pixel_mm = (0.5, 0.5)
+    right = check_area_jumps(_heart(_areas(left=[0] * 5, right=[3, 3, 1, 3, 3]), pixel_mm=pixel_mm))
+    wall = check_area_jumps(_heart(_areas(left=[3] * 5, wall=[10, 10, 2, 10, 10]), pixel_mm=pixel_mm))
+    assert right is not None
+    assert wall is not None
+    labels = _labels((1,) * 5)
+    labels[:, :, 2] = np.roll(labels[:, :, 2], -25, axis=0)
+    shift = check_slice_shift(_heart(labels, pixel_mm=pixel_mm))
+    assert shift is not None
+    assert shift.value == pytest.approx(12.5)
+    base = check_base(_heart(_areas(left=[3, 3, 2, 1]), pixel_mm=pixel_mm))
+    assert base is not None
+    assert base.value == 40.0
 
 
 def test_of_several_jumps_the_one_farthest_beyond_its_limit_is_told() -> None:
