@@ -54,6 +54,8 @@ def test_paths_are_meant_from_the_table_s_folder(tmp_path: Path) -> None:
 def test_numbers_are_names_and_no_phase_is_an_empty_one(tmp_path: Path) -> None:
     (case,) = table_cases(_json(tmp_path, [ROW | {"patient": 12, "phase": None}]))
     assert (case["patient"], case["phase"]) == ("12", "")
+    (case,) = table_cases(_json(tmp_path, [ROW | {"patient": 0}]))
+    assert case["patient"] == "0"
     (case,) = table_cases(_json(tmp_path, [ROW | {"phase": "ED"}]))
     assert case["phase"] == "ED"
 
