@@ -68,3 +68,9 @@ def test_the_uncompressed_file_is_taken_where_it_alone_is_there(tmp_path: Path, 
 def test_frames_that_are_not_numbered_are_refused(tmp_path: Path, info: str, phase: str) -> None:
     with pytest.raises(DatasetError, match=rf"frame number of {phase}, got .*Info\.cfg\]"):
         acdc_cases(_patient(tmp_path / "p", info))
+
+
+@pytest.mark.parametrize("line", ["Height: unknown", "Weight: 70,5", "Weight:"])
+def test_a_height_or_weight_that_is_no_number_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DatasetError, match=r"height and weight as numbers .*Info\.cfg\]"):
+        acdc_cases(_patient(tmp_path / "p", f"ED: 1\nES: 12\n{line}\n"))
