@@ -68,13 +68,6 @@ def test_a_dicom_pixel_lies_where_the_standard_says() -> None:
     assert affine[3].tolist() == [0, 0, 0, 1]
 
 
-def test_a_dicom_affine_has_no_negative_zeros() -> None:
-    affine = affine_from_dicom(
-        position=(0, 0, 0), orientation=(1, 0, 0, 0, 1, 0), pixel_spacing=(1, 1), slice_step=(0, 0, 1)
-    )
-    assert not np.signbit(affine[affine == 0]).any()
-
-
 @given(arrays(bool, array_shapes(min_dims=1, max_dims=4, max_side=5)))
 def test_the_box_holds_all_that_is_set_and_nothing_to_spare(mask: np.ndarray) -> None:
     box = bounding_box(mask)
