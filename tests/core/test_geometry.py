@@ -150,7 +150,7 @@ def test_the_tolerance_itself_is_within() -> None:
 
 @pytest.mark.parametrize("shape", [(10, 9, 5), (11, 10, 5), (11, 9, 6), (9, 11, 5)])
 def test_another_shape_is_another_grid(shape: tuple[int, int, int]) -> None:
-    assert not GRID.matches(Grid(shape, GRID.affine), tolerance_mm=1e6)
+    assert GRID.matches(Grid(shape, GRID.affine), tolerance_mm=1e6) is False
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

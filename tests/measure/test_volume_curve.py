@@ -241,7 +241,7 @@ def test_a_heart_that_does_not_move_has_rates_of_nothing() -> None:
     assert (rates.ejection_ml_per_s, rates.filling_ml_per_s) == pytest.approx((0.0, 0.0), abs=1e-6)
 
 
-@pytest.mark.parametrize(("wait_steps", "scanned"), [(1.5, True), (1.55, False)])
+@pytest.mark.parametrize(("wait_steps", "scanned"), [(1.5, True), (1.51, False)])
 def test_a_wait_of_a_step_and_a_half_is_still_scanned(wait_steps: float, scanned: bool) -> None:
     """A wave is then fitted as it is; after a longer wait its crest is cut by the line that holds the fit."""
     first = 15.0 - 13.0 - (wait_steps - 1.0)
@@ -259,3 +259,59 @@ def test_the_curve_is_held_to_a_straight_line_where_nothing_was_scanned() -> Non
     np.testing.assert_allclose(curve, volumes, atol=6.0)
     rates = peak_rates(volumes, Beat(turns, 1000.0), spikes=_none(9))
     assert rates.filling_ml_per_s == pytest.approx(40 * 2 * np.pi, rel=0.35)
+
+
+def _recorded(turns: np.ndarray) -> np.ndarray:
+    """A beat of no symmetry: it falls, rests, and rises ever faster to the end of the scan."""
+    return 100.0 - 30.0 * np.sin(2 * np.pi * turns) + 60.0 * turns**3
+
+
+def test_the_line_that_holds_the_curve_has_a_point_every_step() -> None:
+    """Thirteen of sixteen steps scanned: three points more, from the last volume straight to the first one."""
+    turns = np.arange(13) / 16
+    volumes = _recorded(turns)
+    steps = np.arange(1, 4) / 4
+    times = np.concatenate([turns, np.array([13, 14, 15]) / 16])
+    held = np.concatenate([volumes, volumes[-1] + steps * (volumes[0] - volumes[-1])])
+    angles = 2 * np.pi * np.outer(times, [1, 2, 3])
+    waves = np.hstack([np.ones((16, 1)), np.cos(angles), np.sin(angles)])
+    expected = waves[:13] @ np.linalg.lstsq(waves, held, rcond=None)[0]
+    np.testing.assert_allclose(smooth_volumes(volumes, Beat(turns, 1000.0), spikes=_none(13)), expected, atol=1e-5)
+
+
+def test_a_first_phase_that_failed_is_as_if_the_scan_had_started_later() -> None:
+    turns = np.arange(13) / 16
+    volumes = _recorded(turns)
+    volumes[0] = 0.0
+    spikes = np.arange(13) == 0
+    later = Beat(turns[1:] - turns[1], 1000.0)
+    np.testing.assert_allclose(
+        smooth_volumes(volumes, Beat(turns, 1000.0), spikes=spikes)[1:],
+        smooth_volumes(volumes[1:], later, spikes=_none(12)),
+        atol=1e-5,
+    )
+
+
+def test_the_usual_step_tells_a_wait_from_phases_that_were_left_out() -> None:
+    """Steps of 1/16 but for one of 7/16: a wait of 2/16 is longer than a step and a half, and than no mean step."""
+    turns = np.array([0, 1, 2, 3, 4, 5, 6, 7, 14]) / 16
+    bent = np.abs(smooth_volumes(_cosine(turns), Beat(turns, 1000.0), spikes=_none(9)) - _cosine(turns)).max()
+    assert bent > 0.1
+
+
+def test_a_scan_backwards_in_time_swaps_the_rates() -> None:
+    """To the last scanned moment, where this one rises fastest."""
+    turns = np.arange(13) / 16
+    forward = peak_rates(_recorded(turns), Beat(turns, 1000.0), spikes=_none(13))
+    backward = peak_rates(_recorded(turns)[::-1], Beat(turns, 1000.0), spikes=_none(13))
+    assert forward.filling_ml_per_s > 1.2 * forward.ejection_ml_per_s
+    assert (backward.filling_ml_per_s, backward.ejection_ml_per_s) == pytest.approx(
+        (forward.ejection_ml_per_s, forward.filling_ml_per_s), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("steepest", [0.01, 0.5, 0.99])
+def test_slopes_are_looked_for_all_around_the_beat(steepest: float) -> None:
+    beat = make_beat(20, heart_rate_bpm=60)
+    rates = peak_rates(100 + 50 * np.sin(2 * np.pi * (beat.turns - steepest)), beat, spikes=_none(20))
+    assert rates.filling_ml_per_s == pytest.approx(100 * np.pi, rel=1e-4)
