@@ -20,10 +20,10 @@ def test_the_values_that_files_on_disk_hold() -> None:
 
 
 def test_names_and_codes_that_others_read() -> None:
-    assert [(s.name, s.short, s.snomed) for s in STRUCTURES] == [
-        ("left_ventricle", "LV", "87878005"),
-        ("myocardium", "MYO", "49848007"),
-        ("right_ventricle", "RV", "53085002"),
+    assert [(s.name, s.short, s.snomed, s.meaning) for s in STRUCTURES] == [
+        ("left_ventricle", "LV", "87878005", "Left ventricle"),
+        ("myocardium", "MYO", "49848007", "Left ventricular myocardium"),
+        ("right_ventricle", "RV", "53085002", "Right ventricle"),
     ]
 
 

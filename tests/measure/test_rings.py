@@ -133,7 +133,11 @@ def test_a_frame_keeps_lengths_and_angles_in_the_plane() -> None:
     np.testing.assert_allclose(frame.T @ frame, affine[:3, :2].T @ affine[:3, :2])
     assert frame[0, 0] > 0  # i points to the right
     assert frame[1, 0] == 0
-    assert not np.signbit(frame[frame == 0]).any()
+    for signs in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+        flipped = frame_from_apex(Grid((9, 9, 9), affine @ np.diag([*signs, 1.0, 1.0])))
+        assert flipped is not None
+        np.testing.assert_allclose(np.abs(flipped), np.abs(frame))
+        assert not np.signbit(flipped[1, 0])  # nothing, and not minus nothing
     mirrored = frame_from_apex(Grid((9, 9, 9), affine @ np.diag([-1.0, 1.0, 1.0, 1.0])))
     assert mirrored is not None
     np.testing.assert_allclose(mirrored, frame * [1.0, -1.0])
@@ -221,6 +225,15 @@ def test_a_wall_of_one_pixel_closes_the_ring(wall: int, closed: bool, pixel_mm: 
     assert ring.is_closed is closed
 
 
+@pytest.mark.parametrize(("height_mm", "closed"), [(0.245, False), (0.255, True)])
+def test_a_wall_of_half_a_pixel_closes_the_ring(height_mm: float, closed: bool) -> None:
+    """Pixels of 1 x 0.25 mm are squares of 0.5 mm by their area, and a wall of one is half as thick from below."""
+    ring = trace_ring(_square(8, 1), np.diag([1.0, height_mm]))
+    assert ring is not None
+    assert (ring.epi_mm - ring.endo_mm).min() == pytest.approx(height_mm)
+    assert ring.is_closed is closed
+
+
 def test_one_missing_pixel_opens_the_ring() -> None:
     labels = _square(8, 1)
     labels[18, 15:17] = 0
@@ -249,6 +262,26 @@ def test_chords_turn_with_the_wall() -> None:
     turned = chords_mm(np.roll(endo, 13, axis=1), np.roll(epi, 13, axis=1))
     np.testing.assert_allclose(turned, np.roll(chords_mm(endo, epi), 13, axis=1), atol=1e-9)
     np.testing.assert_allclose(chords_mm(2 * endo, 2 * epi), 2 * chords_mm(endo, epi), atol=1e-9)
+
+
+def _jagged() -> tuple[np.ndarray, np.ndarray]:
+    """Five rings of uneven contours."""
+    rng = np.random.default_rng(0)
+    endo = 20.0 + 3.0 * np.sin(2 * ANGLES) + rng.uniform(-1.0, 1.0, (5, N_RAYS))
+    return endo, endo + 9.0 + 2.0 * np.cos(ANGLES) + rng.uniform(-1.0, 1.0, (5, N_RAYS))
+
+
+def test_chords_of_a_mirrored_wall_are_mirrored() -> None:
+    plain, mirrored = (
+        chords_mm(*(np.roll(radii[:, ::step], (step - 1) // -2, axis=1) for radii in _jagged())) for step in (1, -1)
+    )
+    np.testing.assert_allclose(mirrored, np.roll(plain[:, ::-1], 1, axis=1), atol=1e-9)
+
+
+def test_a_ring_s_chords_do_not_depend_on_the_rings_beside_it() -> None:
+    endo, epi = _jagged()
+    alone = [chords_mm(endo[n : n + 1], epi[n : n + 1])[0] for n in range(5)]
+    np.testing.assert_allclose(chords_mm(endo, epi), alone, atol=1e-12)
 
 
 RING = Ring(np.array([125.0, 120.0]), np.full(N_RAYS, 90.0), np.full(N_RAYS, 100.0), is_closed=True)
@@ -290,6 +323,17 @@ def test_contact_is_within_two_pixels_outside_the_epi(beyond: float, touches: bo
     """Told on the rays along the axes, where pixels lie in whole steps."""
     rays = [0, 30, 60]
     assert (septal_arc(_touched(rays, beyond=beyond), RING, np.eye(2)) is not None) is touches
+
+
+@pytest.mark.parametrize(
+    ("epi_mm", "pixel", "touches"),
+    [(100.505, 103, True), (100.495, 103, False), (100.495, 102, True), (101.505, 104, True), (101.505, 101, False)],
+)
+def test_contact_is_looked_for_as_far_as_two_pixels(epi_mm: float, pixel: int, touches: bool) -> None:
+    """A pixel reaches from half before its centre to half behind it."""
+    ring = Ring(RING.centre, RING.endo_mm, np.full(N_RAYS, epi_mm), is_closed=True)
+    labels = _touched([0, 30, 60], beyond=pixel - 100)
+    assert (septal_arc(labels, ring, np.eye(2)) is not None) is touches
 
 
 @pytest.mark.parametrize("pixel_mm", [0.5, 4.0])

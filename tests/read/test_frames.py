@@ -47,6 +47,11 @@ def test_words_that_tell_images_apart(image_type: list[str] | None, variant: tup
     assert variant_of(image_type) == variant
 
 
+@pytest.mark.parametrize("word", "P|PHASE|PHASE MAP|R|REAL|I|IMAGINARY|PSIR|VELOCITY|ND|DIS2D|DIS3D|MOSAIC".split("|"))
+def test_maps_parts_and_corrections_are_told_from_the_magnitude(word: str) -> None:
+    assert variant_of(["ORIGINAL", "PRIMARY", "M", word.lower()]) == (word,)
+
+
 @given(st.permutations(["ND", "PSIR", "R", "M", "ND"]))
 def test_the_order_of_words_does_not_matter(words: list[str]) -> None:
     assert variant_of(["ORIGINAL", "PRIMARY", *words]) == ("ND", "PSIR", "R")
