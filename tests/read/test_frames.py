@@ -47,7 +47,10 @@ def test_words_that_tell_images_apart(image_type: list[str] | None, variant: tup
     assert variant_of(image_type) == variant
 
 
-@pytest.mark.parametrize("word", "P|PHASE|PHASE MAP|R|REAL|I|IMAGINARY|PSIR|VELOCITY|ND|DIS2D|DIS3D|MOSAIC".split("|"))
+@pytest.mark.parametrize(
+    "word",
+    ["P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "PSIR", "VELOCITY", "ND", "DIS2D", "DIS3D", "MOSAIC"],
+)
 def test_maps_parts_and_corrections_are_told_from_the_magnitude(word: str) -> None:
     assert variant_of(["ORIGINAL", "PRIMARY", "M", word.lower()]) == (word,)
 

@@ -135,6 +135,7 @@ RISING = [0.0, 40.0, 80.0, 120.0]
         ([40.0, 80.0, 120.0, 0.0], True),
         ([120.0, 0.0, 40.0, 80.0], True),
         ([80.0, 120.0, 0.0, 40.0], True),
+        ([0.0, 0.2, 0.4, 0.6], False),  # in seconds
         ([80.0, 0.0, 40.0], False),  # of three, no order is told
         ([40.0, 0.0, 120.0, 80.0], False),  # two falls of four: numbered without regard to time
         ([120.0, 80.0, 40.0, 0.0], False),  # numbered backwards
@@ -248,6 +249,7 @@ def test_where_no_clock_moves_one_stands_still() -> None:
     assert (clock.name, notes) == ("nothing: all frames of a slice count as repeats", ())
     assert (clock.counts, clock.in_ms) == (False, False)
     assert clock.key(frames[0]) == clock.key(frames[1]) == clock.key(_frame())
+    assert clock.key(frames[0]) is not None
 
 
 def test_one_phase_has_its_trigger_time_where_every_slice_has_it() -> None:
