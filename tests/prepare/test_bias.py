@@ -109,7 +109,7 @@ def test_values_below_zero_are_lifted_and_others_are_left() -> None:
     lowest = float((image - 50.0).astype(np.float32).min())
     assert lowest < 0 < image.min()
     np.testing.assert_allclose(below, estimate_log_field(image - 50.0 - lowest, settings=QUICK), atol=1e-4)
-    lighter, darker = (estimate_log_field(image + more, settings=QUICK) for more in (100.0, 0.0))
+    lighter, darker = (estimate_log_field((image + more) / 200.0, settings=QUICK) for more in (100.0, 0.0))
     assert np.abs(lighter - darker).max() > 0.003  # of one brightness if both had been made to start at 0
 
 
@@ -147,6 +147,24 @@ def test_sides_are_shrunk_in_plane_as_far_as_sixteen_pixels(
     field = estimate_log_field(_picture(*shape), settings=N4Settings(shrink=shrink, iterations=(1,)))
     assert field.shape == shape
     assert given == [factors, factors]  # the mask and the image
+
+
+def test_a_mask_that_shrinking_loses_gives_way_to_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrunken: list[np.ndarray] = []
+    shrink_by = sitk.Shrink
+
+    def recorded(image: sitk.Image, by: list[int]) -> sitk.Image:
+        shrunken.append(sitk.GetArrayFromImage(shrink_by(image, by)))
+        return shrink_by(image, by)
+
+    monkeypatch.setattr(sitk, "Shrink", recorded)
+    image = np.zeros((64, 64, 2))
+    image[0, 0, 1] = 100.0
+    estimate_log_field(image, settings=QUICK)
+    lost, whole, picture = shrunken
+    assert not lost.any()
+    assert (whole == 1).all()
+    assert whole.shape == picture.shape == (2, 32, 32)
 
 
 def test_settings_reach_the_fit() -> None:
