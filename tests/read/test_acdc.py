@@ -33,13 +33,15 @@ def test_patients_deeper_down_are_not(tmp_path: Path) -> None:
 
 
 def test_frames_have_two_digits_or_more(tmp_path: Path) -> None:
-    ed, es = acdc_cases(_patient(tmp_path / "patient003", "ED: 4\nES: 112\n"))
+    ed, es = acdc_cases(_patient(tmp_path / "patient003", "ED: 4\nES: 112\nWeight: 70\n"))
     assert [Path(case["image"]).name for case in (ed, es)] == [
         "patient003_frame04.nii.gz",
         "patient003_frame112.nii.gz",
     ]
     assert Path(es["label"]).name == "patient003_frame112_gt.nii.gz"
     assert (ed["patient"], ed["phase"], es["phase"], ed["scheme"]) == ("patient003", "ED", "ES", "acdc")
+    assert ed["weight_kg"] == es["weight_kg"] == 70.0
+    assert "height_cm" not in ed
 
 
 def test_what_is_not_stated_is_left_out_and_lines_may_be_odd(tmp_path: Path) -> None:

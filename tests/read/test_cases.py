@@ -56,13 +56,26 @@ def test_labels_by_value_and_by_name_are_the_same_scheme() -> None:
     ("name", "value"),
     [
         ("BG", 0),
+        ("LV", 1),
+        ("LVC", 1),
         ("LV_cavity", 1),
         ("  lv   blood-pool ", 1),
         ("LVBP", 1),
         ("Left Ventricle", 1),
-        ("LV-Myocardium", 2),
+        ("left_ventricular_cavity", 1),
+        ("MYO", 2),
+        ("MLV", 2),
         ("lvm", 2),
+        ("LV_myo", 2),
+        ("Myocardium", 2),
+        ("LV-Myocardium", 2),
+        ("Left ventricular myocardium", 2),
+        ("RV", 3),
         ("RVC", 3),
+        ("rvbp", 3),
+        ("RV cavity", 3),
+        ("RV_blood_pool", 3),
+        ("right-ventricle", 3),
         ("right_ventricular_cavity", 3),
     ],
 )
@@ -107,7 +120,9 @@ def test_of_many_missing_files_five_are_named(tmp_path: Path) -> None:
     cases = [_case(tmp_path, f"c{n}") for n in range(6)]
     for case in cases[:5]:
         Path(case["image"]).unlink()
-    with pytest.raises(DatasetError, match=r"5 files of the data set do not exist: .*c4_image\.nii\.gz \["):
+    with pytest.raises(
+        DatasetError, match=r"5 files of the data set do not exist: [^ ]*c0_image\.nii\.gz, .*c4_image\.nii\.gz \["
+    ):
         finish_cases(cases, source=tmp_path)
     Path(cases[5]["label"]).unlink()
     with pytest.raises(DatasetError, match=r"6 files .*c4_image\.nii\.gz, \.\.\. \["):
@@ -119,9 +134,25 @@ def test_no_case_is_no_data_set(tmp_path: Path) -> None:
         finish_cases([], source=tmp_path)
 
 
-@pytest.mark.parametrize("scheme", ["other", None, 3, {"a": 1}, {"0": None}, ["cmr"]])
-def test_unknown_schemes_are_refused(tmp_path: Path, scheme: Any) -> None:
-    with pytest.raises(DatasetError, match="scheme"):
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_a_scheme_s_name_is_kept(tmp_path: Path, name: str) -> None:
+    (case,) = finish_cases([_case(tmp_path, "c", scheme=name)], source=tmp_path)
+    assert case["scheme"] == name
+
+
+@pytest.mark.parametrize(
+    ("scheme", "need"),
+    [
+        ("other", "`scheme` must be one of .* got 'other'"),
+        (None, "`scheme` must be one of .* got None"),
+        (3, "`scheme` must be one of"),
+        (["cmr"], "`scheme` must be one of"),
+        ({"a": 1}, "must map whole numbers to whole numbers"),
+        ({"0": None}, "must map whole numbers to whole numbers"),
+    ],
+)
+def test_unknown_schemes_are_refused(tmp_path: Path, scheme: Any, need: str) -> None:
+    with pytest.raises(DatasetError, match=need):
         finish_cases([_case(tmp_path, "c", scheme=scheme)], source=tmp_path)
 
 

@@ -35,7 +35,7 @@ def _folder(folder: Path, declared: Any, *files: str) -> Path:
 def test_a_channel_s_number_is_nnu_net_s(tmp_path: Path, files: list[str], nnunet: bool) -> None:
     folder = _folder(tmp_path, {}, *files)
     assert looks_like_nnunet(folder) is nnunet
-    assert looks_like_msd(folder) is not nnunet
+    assert looks_like_msd(folder) is (not nnunet)
     (folder / "dataset.json").unlink()
     assert not looks_like_nnunet(folder)
     assert not looks_like_msd(folder)
@@ -63,7 +63,7 @@ def test_files_are_compressed_where_nothing_else_is_said(tmp_path: Path) -> None
 
 def test_a_second_channel_is_refused(tmp_path: Path) -> None:
     folder = _folder(tmp_path, {"labels": LABELS}, "imagesTr/a_0001.nii.gz", "labelsTr/a.nii.gz")
-    with pytest.raises(DatasetError, match="one channel a case"):
+    with pytest.raises(DatasetError, match=r"one channel a case.*imagesTr\]"):
         nnunet_cases(folder)
 
 

@@ -89,7 +89,7 @@ def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> None:
         table_cases(tmp_path / "absent.csv")
 
 
-@pytest.mark.parametrize("rows", [3, {"training": {}}, {"other": []}, [1], [[ROW]]])
+@pytest.mark.parametrize("rows", [3, {"training": {}}, {"other": []}, [1], [[ROW]], [ROW, 1]])
 def test_json_that_is_no_list_of_objects_is_refused(tmp_path: Path, rows: Any) -> None:
     with pytest.raises(DatasetError, match=r"list of objects.*mine\.json\]"):
         table_cases(_json(tmp_path, rows))
