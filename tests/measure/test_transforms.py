@@ -84,6 +84,11 @@ def test_confidence_is_by_structure_and_absent_ones_are_null(tmp_path: Path) -> 
     }
 
 
+def test_confidence_of_other_structures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        _saved(tmp_path, {}, confidence=np.full((4, 2), 0.9))
+
+
 def test_flags_are_of_the_measurements_and_the_confidence(tmp_path: Path) -> None:
     sure = np.full((4, 3), 0.99)
     unsure = np.full((4, 3), 0.5)

@@ -63,7 +63,7 @@ def test_files_are_compressed_where_nothing_else_is_said(tmp_path: Path) -> None
 
 def test_a_second_channel_is_refused(tmp_path: Path) -> None:
     folder = _folder(tmp_path, {"labels": LABELS}, "imagesTr/a_0001.nii.gz", "labelsTr/a.nii.gz")
-    with pytest.raises(DatasetError, match=r"one channel a case.*imagesTr\]"):
+    with pytest.raises(DatasetError, match=r"one channel a case.*/imagesTr\]"):
         nnunet_cases(folder)
 
 
