@@ -25,7 +25,7 @@ def acdc_cases(folder: Path) -> list[Case]:
         Two cases a patient, scheme "acdc", with `group` (the diagnosis), `height_cm` and `weight_kg` where stated.
 
     Raises:
-        DatasetError: an `Info.cfg` without the numbers of the ED and ES frames.
+        DatasetError: an `Info.cfg` without the numbers of the ED and ES frames, or a height or weight that is none.
     """
     return [case for info in sorted(_patient_files(folder)) for case in _patient_cases(info)]
 
@@ -36,11 +36,18 @@ def _patient_files(folder: Path) -> list[Path]:
 
 def _patient_cases(info: Path) -> list[Case]:
     folder, facts = info.parent, _read_info(info)
-    extra: Case = {
-        name: kind(facts[key])
-        for key, name, kind in (("Group", "group", str), ("Height", "height_cm", float), ("Weight", "weight_kg", float))
-        if key in facts
-    }
+    try:
+        extra: Case = {
+            name: kind(facts[key])
+            for key, name, kind in (
+                ("Group", "group", str),
+                ("Height", "height_cm", float),
+                ("Weight", "weight_kg", float),
+            )
+            if key in facts
+        }
+    except ValueError as error:
+        raise DatasetError(f"Info.cfg must state height and weight as numbers ({error})", info) from error
     cases = []
     for phase in ("ED", "ES"):
         if not facts.get(phase, "").isdigit():

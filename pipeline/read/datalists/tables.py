@@ -48,7 +48,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _case(row: dict[str, Any], number: int, path: Path, scheme: Scheme | None) -> Case:
-    absent = [name for name in _REQUIRED if not row.get(name)]
+    absent = [name for name in _REQUIRED if row.get(name) in (None, "")]
     if absent:
         raise DatasetError(f"entry {number} must state image, label and patient; it lacks {', '.join(absent)}", path)
     own = row.get("scheme") or scheme

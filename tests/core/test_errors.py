@@ -1,0 +1,60 @@
+"""The error tree: what a batch may catch, the path in the message, and ours beneath what others wrapped around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core import errors
+from pipeline.core.errors import GridError, HeaderError, InputError, PipelineError, UnreadableError, own_error
+
+TREE = [getattr(errors, name) for name in errors.__all__ if name != "own_error"]
+
+
+@pytest.mark.parametrize("kind", TREE)
+def test_every_error_is_caught_by_the_base(kind: type[PipelineError]) -> None:
+    with pytest.raises(PipelineError, match="what came"):
+        raise kind("what came")
+
+
+def test_what_is_wrong_with_a_file_is_an_input_error() -> None:
+    of_files = {kind.__name__ for kind in TREE if issubclass(kind, InputError)}
+    assert of_files == {"InputError", "UnreadableError", "HeaderError", "LatticeError", "DatasetError"}
+
+
+def test_the_path_stands_behind_the_message() -> None:
+    error = HeaderError("needs a spacing", "a/b.dcm")
+    assert str(error) == "needs a spacing [a/b.dcm]"
+    assert error.path == Path("a/b.dcm")
+
+
+def test_without_a_path_the_message_stands_alone() -> None:
+    error = UnreadableError("needs pixels")
+    assert str(error) == "needs pixels"
+    assert error.path is None
+
+
+def _wrapped(inner: BaseException, *, depth: int) -> BaseException:
+    """`inner` as the cause of a chain of `depth` foreign errors."""
+    for number in range(depth):
+        outer = RuntimeError(f"wrapper {number}")
+        outer.__cause__ = inner
+        inner = outer
+    return inner
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("inner", [GridError("ours"), FileNotFoundError("the disk's")])
+def test_ours_and_the_disk_s_are_found_at_any_depth(inner: Exception, depth: int) -> None:
+    assert own_error(_wrapped(inner, depth=depth)) is inner
+
+
+def test_the_outermost_of_ours_is_told() -> None:
+    outer = GridError("outer")
+    outer.__cause__ = HeaderError("inner")
+    assert own_error(_wrapped(outer, depth=1)) is outer
+
+
+def test_foreign_errors_are_not_ours() -> None:
+    assert own_error(_wrapped(ValueError("a defect"), depth=2)) is None
