@@ -234,21 +234,13 @@ def _copy_of_block4(backbone: str, dilation: int, multi_grid: Sequence[int]) -> 
 
 DESIGNS = (
     Design(
-        "deeplabv3",
-        DeepLabV3,
-        "Chen et al. 2017",
-        "ResNet-50, multi-grid, atrous pyramid with image-level features",
+        "deeplabv3", DeepLabV3, "Chen et al. 2017", "ResNet-50, multi-grid, atrous pyramid with image-level features"
     ),
     Design(
         "deeplabv3_cascade",
         DeepLabV3Cascade,
         "Chen et al. 2017",
-        "ResNet-50 and copies of its last block, dilated further, in a row",
+        "ResNet-50 and further copies of its last block in a row",
     ),
-    Design(
-        "deeplabv3plus",
-        DeepLabV3Plus,
-        "Chen et al. 2018",
-        "DeepLab v3 and a decoder that sees the backbone's finer features",
-    ),
+    Design("deeplabv3plus", DeepLabV3Plus, "Chen et al. 2018", "DeepLab v3 and a decoder that sees finer features"),
 )
