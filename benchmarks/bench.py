@@ -24,8 +24,8 @@ from steps import bias_row, command_row, long_cine_row, reading_row, step_rows, 
 
 from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import BUNDLES, find_bundle
+from pipeline.infer.precision import AutocastInferer
 from pipeline.networks.deeplab import DeepLabV3
-from pipeline.train.inferers import AutocastInferer
 
 REPEATS = 5
 BATCH, SIZE = 8, 192

@@ -24,15 +24,15 @@ from pipeline.app.predict import Segmenter
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Flag
+from pipeline.evaluate.overlap import volume_overlap
+from pipeline.evaluate.surface import surface_distances
+from pipeline.infer.cleanup import remove_impossible
+from pipeline.infer.confidence import expected_dice
+from pipeline.infer.decide import decide_labels
 from pipeline.measure.measurements import measure_cine
-from pipeline.measure.overlap import volume_overlap
-from pipeline.measure.quality import assess_quality
-from pipeline.measure.surface import surface_distances
+from pipeline.measure.quality.assess import assess_quality
 from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datasets import load_datalist
-from pipeline.restore.cleanup import remove_impossible
-from pipeline.restore.confidence import expected_dice
-from pipeline.restore.decide import decide_labels
 from pipeline.train.splits import choose_cases
 
 LOW_DICE = 0.88

@@ -21,7 +21,7 @@ from training import measure
 from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import copy_bundle, find_bundle, open_workflow
 from pipeline.app.crossvalidation import Training, cross_validate
-from pipeline.measure.scores import summarise
+from pipeline.evaluate.scores import summarise
 
 USUAL = {"deterministic": False, "val_interval": 50, "patience": 10**6, "epochs": 400}
 """Settings of a slot: cuDNN's fastest kernels, few validations, and time alone ends it."""

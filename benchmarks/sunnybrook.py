@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.app.predict import Segmenter, segment_path
 from pipeline.core.labels import LV, UNLABELLED
-from pipeline.measure.overlap import volume_overlap
+from pipeline.evaluate.overlap import volume_overlap
 from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datasets import load_datalist
 

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.infer.precision import AutocastInferer
 from pipeline.networks.field_of_view import field_of_view
 from pipeline.networks.mask_rcnn import MaskRCNN
 from pipeline.networks.memory import fastest_format
 from pipeline.networks.registry import NETWORKS, build_network
-from pipeline.train.inferers import AutocastInferer
 
 SIZE = 256
 VIEWED = 16384  # pixels along X of the image that fields of view are worked out in: more than any but the boundless

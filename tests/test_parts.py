@@ -18,7 +18,8 @@ import yaml
 from monai.bundle import ConfigParser
 
 from pipeline import parts
-from pipeline.app.bundles import BUNDLES, CONFIGS, named_network
+from pipeline.app.bundles import BUNDLES, CONFIGS
+from pipeline.app.named import named_network
 from pipeline.networks.registry import NETWORKS
 from pipeline.train.losses import Jaccard
 

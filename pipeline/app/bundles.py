@@ -14,12 +14,10 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 import pipeline
-from pipeline.app.own_network import describe_own_network, is_own_network, require_own_network
+from pipeline.app.own_network import require_own_network
 from pipeline.app.plain import as_entries
 from pipeline.core.errors import BundleError, ConfigError
-from pipeline.networks.registry import NETWORKS
-from pipeline.train.by_network import entries_of
-from pipeline.train.digests import WEIGHTS_DIGESTS
+from pipeline.infer.digests import WEIGHTS_DIGESTS
 
 __all__ = [
     "BUNDLES",
@@ -29,7 +27,6 @@ __all__ = [
     "change_configs",
     "copy_bundle",
     "find_bundle",
-    "named_network",
     "open_workflow",
     "run_workflow",
 ]
@@ -154,31 +151,6 @@ def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
         if key not in parser:
             raise ConfigError(f"the configuration has no entry {key!r}; it has {sorted(parser.get())}")
         parser[key] = entry
-
-
-def named_network(name: str) -> dict[str, Any]:
-    """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
-
-    Args:
-        name: a name in `NETWORKS`, or a user's own class as "my_package.my_module:MyNet".
-
-    Raises:
-        ConfigError: a name that `NETWORKS` lacks, or a class that cannot be imported or does not take the channels.
-    """
-    if is_own_network(name):
-        return {"network_def": describe_own_network(name)}
-    if name not in NETWORKS:
-        raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
-    return {
-        "network_def": {
-            "_target_": "pipeline.parts.build_network",
-            "name": name,
-            "in_channels": "$1 + 2 * @context",
-            "out_channels": "@n_classes",
-            **NETWORKS[name].options(),
-        },
-        **entries_of(name),
-    }
 
 
 def run_workflow(

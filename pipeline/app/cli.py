@@ -149,7 +149,7 @@ def crossvalidate(
     from pipeline.app.bundles import find_bundle
     from pipeline.app.crossvalidation import Training, cross_validate
     from pipeline.app.named import named_parts
-    from pipeline.measure.scores import summarise
+    from pipeline.evaluate.scores import summarise
 
     _log_to_stderr(quiet=False)
     code = named_parts(network, loss)
@@ -265,7 +265,7 @@ def compare(
     second: Annotated[Path, typer.Argument(help="folder of another one, of the same volumes")],
 ) -> None:
     """Compare two evaluations: difference in Dice with its interval, by bootstrap over patients."""
-    from pipeline.app.compare import compare_evaluations
+    from pipeline.evaluate.compare import compare_evaluations
 
     typer.echo(compare_evaluations(first, second))
 

@@ -18,8 +18,8 @@ from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
+from pipeline.read.dicom.segmentation import read_segmentation
 from pipeline.read.nifti import is_nifti
-from pipeline.read.segmentation import read_segmentation
 
 __all__ = ["report_again"]
 

@@ -18,8 +18,8 @@ from monai.data import MetaTensor
 from pipeline.app.bundles import copy_bundle, open_workflow
 from pipeline.app.checks import check_training
 from pipeline.core.geometry import Grid
-from pipeline.measure.scores import VolumeScore, score_volume
-from pipeline.train.evaluation import write_evaluation
+from pipeline.evaluate.evaluation import write_evaluation
+from pipeline.evaluate.scores import VolumeScore, score_volume
 
 __all__ = ["Training", "cross_validate"]
 

@@ -14,12 +14,12 @@ from pipeline.app.predict import CaseResult, Segmenter, segment_path
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
-from pipeline.measure.aha import level_of
-from pipeline.measure.overlap import volume_overlap
+from pipeline.evaluate.overlap import volume_overlap
+from pipeline.measure.wall.aha import level_of
 from pipeline.phantom.dataset import write_dataset
 from pipeline.phantom.study import PhantomStudy
 from pipeline.read.cine import read_cine
-from pipeline.write.overlay import write_overlay
+from pipeline.write.pages.overlay import write_overlay
 
 __all__ = ["DEMO_SETTINGS", "compare_with_truth", "run_demo"]
 

@@ -11,9 +11,9 @@ from monai.bundle import ConfigParser
 from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
 from pipeline.app.preparation import describe_inference
 from pipeline.core.errors import ConfigError
+from pipeline.infer.digests import state_digest
+from pipeline.infer.weights import read_weights
 from pipeline.prepare.description import first_difference
-from pipeline.train.checkpoints import read_weights
-from pipeline.train.digests import state_digest
 
 __all__ = ["make_ensemble"]
 

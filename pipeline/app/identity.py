@@ -14,8 +14,8 @@ import pydicom
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles
-from pipeline.read.headers import read_header, text
 
 __all__ = ["identity_of", "pseudonym_of", "with_pseudonym", "without_paths"]
 

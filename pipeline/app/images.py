@@ -11,8 +11,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.cine import read_cine
+from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles, find_cases
-from pipeline.read.headers import read_header, text
 from pipeline.read.sameness import states_study
 
 __all__ = ["read_own_images"]

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline import parts
-from pipeline.app.bundles import named_network
+from pipeline.app.own_network import describe_own_network, is_own_network
 from pipeline.core.errors import ConfigError
+from pipeline.networks.registry import NETWORKS
 from pipeline.train import losses
+from pipeline.train.by_network import entries_of
 
-__all__ = ["LOSSES", "describe_loss", "named_loss", "named_parts"]
+__all__ = ["LOSSES", "describe_loss", "named_loss", "named_network", "named_parts"]
 
 
 def _word(name: str) -> str:
@@ -36,6 +38,31 @@ def named_parts(network: str | None, loss: str | None) -> dict[str, Any]:
     if loss and "loss_function" in code:
         raise ConfigError(f"`{network}` trains by a loss of its own, which no other can replace, got {loss!r}")
     return code | (named_loss(loss) if loss else {})
+
+
+def named_network(name: str) -> dict[str, Any]:
+    """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
+
+    Args:
+        name: a name in `NETWORKS`, or a user's own class as "my_package.my_module:MyNet".
+
+    Raises:
+        ConfigError: a name that `NETWORKS` lacks, or a class that cannot be imported or does not take the channels.
+    """
+    if is_own_network(name):
+        return {"network_def": describe_own_network(name)}
+    if name not in NETWORKS:
+        raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
+    return {
+        "network_def": {
+            "_target_": "pipeline.parts.build_network",
+            "name": name,
+            "in_channels": "$1 + 2 * @context",
+            "out_channels": "@n_classes",
+            **NETWORKS[name].options(),
+        },
+        **entries_of(name),
+    }
 
 
 def named_loss(name: str) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from pipeline.app.choices import Choices
 from pipeline.core.case import Case
 from pipeline.core.errors import PipelineError
-from pipeline.write.dicom_headers import source_headers
-from pipeline.write.dicom_seg import write_segmentations
-from pipeline.write.dicom_seg_build import algorithm_of
-from pipeline.write.dicom_sr import write_measurement_report
+from pipeline.write.dicom.headers import source_headers
+from pipeline.write.dicom.seg import write_segmentations
+from pipeline.write.dicom.seg_build import algorithm_of
+from pipeline.write.dicom.sr import write_measurement_report
 
 __all__ = ["write_objects"]
 

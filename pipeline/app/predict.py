@@ -26,12 +26,12 @@ from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.core.versions import require
+from pipeline.infer.weights import load_weights
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.prepare.description import description_digest
 from pipeline.read.cine import Source, read_cine
 from pipeline.read.discover import CaseFiles, find_cases
-from pipeline.train.checkpoints import load_weights
 
 __all__ = ["CaseResult", "Segmentation", "Segmenter", "segment_path"]
 

@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 import pipeline
 from pipeline.app.bundles import apply_code
 from pipeline.core.errors import ConfigError
-from pipeline.train.digests import WEIGHTS_DIGESTS, file_digest
+from pipeline.infer.digests import WEIGHTS_DIGESTS, file_digest
 
 __all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
 

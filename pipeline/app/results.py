@@ -69,7 +69,7 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
     text = json.dumps(case.to_json(), indent=2, allow_nan=False) + "\n"
     (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
     if choices.objects:
-        from pipeline.write.report import write_report
+        from pipeline.write.pages.report import write_report
 
         identity = identity_of(case.cine) if choices.identify else None
         write_report(folder / "report.html", case, identity=identity)

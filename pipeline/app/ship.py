@@ -8,7 +8,7 @@ import torch
 
 from pipeline.app.render import bundle_names, render_bundle
 from pipeline.core.errors import ConfigError
-from pipeline.train.checkpoints import read_weights
+from pipeline.infer.weights import read_weights
 
 __all__ = ["ship_weights"]
 

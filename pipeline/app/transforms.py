@@ -21,7 +21,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_cine
-from pipeline.write.dicom_seg import Algorithm, write_segmentations
+from pipeline.write.dicom.seg import Algorithm, write_segmentations
 
 __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
 
@@ -75,7 +75,7 @@ class CaseSaveImaged(SaveImaged):
 
 
 class SegmentationSaveImaged(SaveImaged):
-    """Writes `<output_dir>/<case>/seg_ed.dcm` and `seg_es.dcm`, `seg.dcm` for a single phase; see `write.dicom_seg`.
+    """Writes `<output_dir>/<case>/seg_ed.dcm` and `seg_es.dcm`, `seg.dcm` for a single phase; see `write.dicom.seg`.
 
     A MONAI `SaveImaged`, so tools that look for one find one. Phases in which nothing is labelled are left out.
 

@@ -9,7 +9,7 @@ from pipeline.app.predict import CaseResult
 from pipeline.app.results import MEASUREMENTS, WORKLIST, read_record
 from pipeline.core.errors import InputError
 from pipeline.core.measurements import Measurements
-from pipeline.write.worklist import Study, write_worklist
+from pipeline.write.pages.worklist import Study, write_worklist
 
 __all__ = ["update_worklist"]
 

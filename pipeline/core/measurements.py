@@ -49,7 +49,7 @@ class Segment:
 
     Attributes:
         segment: number, 1 to 17.
-        name: as in `measure.aha.SEGMENTS`.
+        name: as in `measure.wall.aha.SEGMENTS`.
         ed_mm: mean thickness at end-diastole; `None` where not measured.
         es_mm: at end-systole, likewise.
         thickening_percent: 100 (ES - ED) / ED; `None` where either is not measured, or there is no wall at ED.

@@ -29,7 +29,7 @@ from pipeline.measure.volume_curve import (
     make_beat,
     peak_rates,
 )
-from pipeline.measure.wall import measure_wall
+from pipeline.measure.wall.thickness import measure_wall
 
 __all__ = ["PhaseChoice", "measure_cine"]
 

@@ -11,7 +11,7 @@ from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice, measure_cine
-from pipeline.measure.quality import assess_quality
+from pipeline.measure.quality.assess import assess_quality
 
 __all__ = ["measure_study"]
 
@@ -24,7 +24,7 @@ def measure_study(
     Args:
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
-        confidence: (T, structures) expected Dice, NaN where a structure is absent, see `restore.confidence`; `None`
+        confidence: (T, structures) expected Dice, NaN where a structure is absent, see `infer.confidence`; `None`
             where the labels are not a network's.
         choice: phases given rather than found, and the formula of the body surface.
 

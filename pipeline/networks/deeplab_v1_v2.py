@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import NORMALISED, Design
-from pipeline.networks.resnet import RESNETS, ResNet
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
-from pipeline.networks.vgg import VGG, VGGS
+from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.resnet import RESNETS, ResNet
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.vgg import VGG, VGGS
 
 __all__ = ["DESIGNS", "DeepLabV1", "DeepLabV2"]
 

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.fcn import dense_as_convolutions
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.vgg import VGG
 from pipeline.networks.unet import he_initialise
-from pipeline.networks.vgg import VGG
 
 __all__ = ["CONTEXT_DILATIONS", "DESIGNS", "MSCADC", "ContextModule", "DilatedNet"]
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from pipeline.networks.designs import NORMALISED, Design
-from pipeline.networks.resnet import ResNet
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
-from pipeline.networks.vgg import VGG
+from pipeline.networks.layers.resnet import ResNet
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.vgg import VGG
 
 __all__ = ["DESIGNS", "AlbuNet", "TernausNet", "UpBlock"]
 

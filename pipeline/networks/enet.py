@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import Design
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 
 __all__ = ["DESIGNS", "ENet"]
 

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import NORMALISED, Design
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.upsampling import bilinear_transposed
+from pipeline.networks.layers.vgg import VGG
 from pipeline.networks.unet import he_initialise
-from pipeline.networks.upsampling import bilinear_transposed
-from pipeline.networks.vgg import VGG
 
 __all__ = ["DESIGNS", "FCN", "dense_as_convolutions"]
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import Design
-from pipeline.networks.resnet import ResNet
+from pipeline.networks.layers.resnet import ResNet
 
 __all__ = ["DESIGNS", "GCN", "BoundaryRefinement", "LargeKernel"]
 

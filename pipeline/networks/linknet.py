@@ -10,11 +10,11 @@ import torch
 from monai.networks.blocks import Convolution
 from torch import nn
 
-from pipeline.networks.blocks import conv_bn_relu, resize
 from pipeline.networks.designs import Design
-from pipeline.networks.pyramid import FeaturePyramid
-from pipeline.networks.resnet import ResNet
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.blocks import conv_bn_relu, resize
+from pipeline.networks.layers.pyramid import FeaturePyramid
+from pipeline.networks.layers.resnet import ResNet
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 
 __all__ = ["DESIGNS", "LinkNet", "LinkNetFPN"]
 

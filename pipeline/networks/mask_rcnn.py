@@ -13,14 +13,14 @@ import torch
 from monai.data.box_utils import batched_nms
 from torch import nn
 
-from pipeline.networks.boxes import clip_boxes
 from pipeline.networks.designs import Design
-from pipeline.networks.instances import heart_kinds, label_instances, membership, semantic_logits
-from pipeline.networks.proposals import RegionProposals
-from pipeline.networks.pyramid import FeaturePyramid
-from pipeline.networks.resnet import ResNet
-from pipeline.networks.roi import paste_masks
-from pipeline.networks.roi_heads import RoIHeads
+from pipeline.networks.detector.boxes import clip_boxes
+from pipeline.networks.detector.instances import heart_kinds, label_instances, membership, semantic_logits
+from pipeline.networks.detector.proposals import RegionProposals
+from pipeline.networks.detector.roi import paste_masks
+from pipeline.networks.detector.roi_heads import RoIHeads
+from pipeline.networks.layers.pyramid import FeaturePyramid
+from pipeline.networks.layers.resnet import ResNet
 
 __all__ = ["DESIGNS", "Detections", "Losses", "MaskRCNN"]
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import NORMALISED, Design
+from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.multiresolution import log_mean_probability
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.unet import ExpandingStep, double_conv, he_initialise
 
 __all__ = ["DESIGNS", "MNet"]

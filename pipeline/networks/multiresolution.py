@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import Design
+from pipeline.networks.layers.blocks import resize
 from pipeline.networks.unet import SLIM_UNET, ResidualUNet
 
 __all__ = ["DESIGNS", "MultiResolution", "log_mean_probability"]

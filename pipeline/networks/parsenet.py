@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import NORMALISED, Design
 from pipeline.networks.fcn import dense_as_convolutions
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.vgg import VGG
 from pipeline.networks.unet import he_initialise
-from pipeline.networks.vgg import VGG
 
 __all__ = ["DESIGNS", "GlobalContext", "L2Norm", "ParseNet"]
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.aspp import refuse_batch_of_one
-from pipeline.networks.blocks import conv_bn_relu, resize
 from pipeline.networks.designs import Design
-from pipeline.networks.resnet import ResNet
+from pipeline.networks.layers.aspp import refuse_batch_of_one
+from pipeline.networks.layers.blocks import conv_bn_relu, resize
+from pipeline.networks.layers.resnet import ResNet
 
 __all__ = ["DESIGNS", "PSPNet", "PyramidPooling"]
 

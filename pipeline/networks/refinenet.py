@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline.networks.blocks import resize
 from pipeline.networks.designs import Design
-from pipeline.networks.resnet import ResNet
+from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.resnet import ResNet
 
 __all__ = ["DESIGNS", "ChainedResidualPooling", "RefineBlock", "RefineNet", "ResidualConvUnit"]
 

@@ -13,10 +13,10 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import Design
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.upsampling import max_pool, max_unpool
+from pipeline.networks.layers.vgg import VGG, VGGS
 from pipeline.networks.unet import he_initialise
-from pipeline.networks.upsampling import max_pool, max_unpool
-from pipeline.networks.vgg import VGG, VGGS
 
 __all__ = ["DESIGNS", "DeconvNet", "SegNet"]
 

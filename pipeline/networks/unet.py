@@ -14,7 +14,7 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import NORMALISED, Design
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 
 __all__ = [
     "DESIGNS",

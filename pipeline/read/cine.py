@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.core.errors import UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import map_labels
+from pipeline.read.dicom.series import read_dicom_cine
 from pipeline.read.nifti import is_nifti, read_nifti
 from pipeline.read.packs import is_pack
-from pipeline.read.series import read_dicom_cine
 
 __all__ = ["Source", "read_cine", "read_label"]
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.dicom import files_under
-from pipeline.read.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
+from pipeline.read.dicom.files import files_under
+from pipeline.read.dicom.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
 from pipeline.read.sameness import identity_of_content, identity_of_study
 
 __all__ = ["CaseFiles", "find_cases"]

@@ -14,9 +14,10 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 
 from pipeline.core.errors import BundleError, ConfigError
-from pipeline.train.digests import check_digest, state_digest
+from pipeline.infer.digests import state_digest
+from pipeline.infer.weights import save_whole
 
-__all__ = ["KeptWeights", "ResumePoint", "load_weights", "read_weights", "save_whole"]
+__all__ = ["KeptWeights", "ResumePoint"]
 
 _log = logging.getLogger(__name__)
 
@@ -120,54 +121,3 @@ class ResumePoint:
             item.load_state_dict(states[name])
         engine.state.max_epochs = max_epochs
         _log.info("resumed from %s after epoch %d", self.path, engine.state.epoch)
-
-
-def save_whole(states: Mapping[str, Any], path: Path) -> None:
-    """Save states so that the file is the old one or the new one, never a part; folders above it are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(dict(states), partial)
-    partial.replace(path)
-
-
-def load_weights(
-    network: torch.nn.Module, path: str | Path, *, bundle_root: str | Path | None = None
-) -> torch.nn.Module:
-    """Load a bundle's weights into a network, strictly, without unpickling code.
-
-    Args:
-        network: receives the weights in place.
-        path: a file with a bare state dict, or one under the key "model"; half precision becomes the network's own.
-        bundle_root: the bundle's folder; where its metadata state the file's SHA-256, it must be that one.
-
-    Returns:
-        The same network.
-
-    Raises:
-        BundleError: the file is missing, damaged, no weights file, or belongs to another network.
-    """
-    states = read_weights(path, bundle_root=bundle_root)
-    try:
-        network.load_state_dict(states)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"weights at {path} do not fit the bundle's network: {reason}") from error
-    return network
-
-
-def read_weights(path: str | Path, *, bundle_root: str | Path | None = None) -> dict[str, torch.Tensor]:
-    """Read a weights file, see `load_weights`: name of each tensor -> tensor, on the CPU.
-
-    Raises:
-        BundleError: the file is missing, damaged, or no weights file.
-    """
-    if not Path(path).is_file():
-        raise BundleError(f"the bundle holds no weights at {path}: train it first, or install a bundle that has them")
-    if bundle_root is not None:
-        check_digest(Path(bundle_root), Path(path))
-    try:
-        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(states.get("model", states))
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"no weights can be read from {path}: {reason}") from error

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack
-from pipeline.train.context import neighbour_indices
+from pipeline.infer.context import neighbour_indices
 from pipeline.train.prepared import prepare_stacks
 
 __all__ = ["Batches", "SliceDataset", "SliceMemory", "StackDataset", "VolumeDataset"]

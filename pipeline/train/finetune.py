@@ -16,9 +16,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.layouts import match_names
-from pipeline.networks.pretrained import load_pretrained
-from pipeline.train.checkpoints import read_weights
+from pipeline.infer.weights import read_weights
+from pipeline.networks.weights.layouts import match_names
+from pipeline.networks.weights.pretrained import load_pretrained
 
 __all__ = ["STUDY_RATES", "ProgressiveUnfreezing", "parameter_groups", "start_from"]
 
@@ -29,7 +29,7 @@ STUDY_RATES: Mapping[str, float] = MappingProxyType({"aspp": 10.0, "aspp*bias": 
 
 
 def start_from(network: nn.Module, path: str | Path | None, *, skip: Sequence[str] = ()) -> nn.Module:
-    """Load pretrained weights from a file and log, key by key, what became of them; see `networks.pretrained`.
+    """Load pretrained weights from a file and log, key by key, what became of them; see `networks.weights.pretrained`.
 
     Args:
         network: receives the weights in place.

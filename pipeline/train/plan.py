@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from pipeline.core.errors import ConfigError
+from pipeline.infer.heart import MARGIN_PIXELS
 from pipeline.train.fingerprint import Fingerprint
-from pipeline.train.inferers import MARGIN_PIXELS
 
 __all__ = ["Plan", "make_plan", "read_plan", "write_plan"]
 

@@ -16,7 +16,7 @@ from highdicom.sr import srread
 from typer.testing import CliRunner
 
 import pipeline.measure
-import pipeline.read.series
+import pipeline.read.dicom.series
 from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
@@ -34,8 +34,8 @@ from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
+from pipeline.read.dicom.segmentation import read_segmentation
 from pipeline.read.discover import find_cases
-from pipeline.read.segmentation import read_segmentation
 
 SCHEMA = json.loads((Path(pipeline.measure.__file__).parent / "schemas" / "measurements.schema.json").read_text())
 
@@ -114,7 +114,7 @@ def test_a_folder_is_written_whole_or_stays_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.write.report.write_page", fill_up)
+        patched.setattr("pipeline.write.pages.report.write_page", fill_up)
         with pytest.raises(OSError, match="No space"):
             rewrite(folder, lambda new: write_case(new, case, Choices()))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -320,13 +320,13 @@ def test_images_are_read_once_and_nothing_is_read_back(
     images: Path, untrained_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels: list[Path] = []
-    read_pictures = pipeline.read.series.read_pictures
+    read_pictures = pipeline.read.dicom.series.read_pictures
 
     def counted(path: Path, *rest: object) -> object:
         pixels.append(path)
         return read_pictures(path, *rest)
 
-    monkeypatch.setattr("pipeline.read.series.read_pictures", counted)
+    monkeypatch.setattr("pipeline.read.dicom.series.read_pictures", counted)
     (result,) = segment_path(Segmenter(str(untrained_bundle), tmp_path), images)
     assert result.error is None
     assert len(pixels) == len(set(pixels)) == 6 * 8

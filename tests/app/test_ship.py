@@ -9,8 +9,8 @@ from pipeline.app.bundles import CONFIGS, copy_bundle
 from pipeline.app.render import outdated_files
 from pipeline.app.ship import ship_weights
 from pipeline.core.errors import BundleError, ConfigError
-from pipeline.train.checkpoints import load_weights
-from pipeline.train.digests import WEIGHTS_DIGESTS
+from pipeline.infer.digests import WEIGHTS_DIGESTS
+from pipeline.infer.weights import load_weights
 
 NAME = "ventricles_mr_segmentation_unet"
 

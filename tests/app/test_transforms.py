@@ -14,7 +14,7 @@ from pipeline.app.bundles import run_workflow
 from pipeline.app.transforms import SegmentationSaveImaged
 from pipeline.core.errors import ConfigError
 from pipeline.read.cine import read_cine
-from pipeline.read.segmentation import read_segmentation
+from pipeline.read.dicom.segmentation import read_segmentation
 
 
 def test_a_bundle_run_ends_in_segmentations(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.deeplab import DeepLabV3, DeepLabV3Cascade, DeepLabV3Plus
+from pipeline.networks.layers.arithmetic import receptive_field
 
 
 def _small(**settings: object) -> DeepLabV3:

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.deeplab_v1_v2 import DeepLabV1, DeepLabV2
+from pipeline.networks.layers.arithmetic import receptive_field
 
 PYRAMID = (1.0, 0.75, 0.5)
 

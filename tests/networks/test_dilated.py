@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.dilated import CONTEXT_DILATIONS, MSCADC, ContextModule, DilatedNet
+from pipeline.networks.layers.arithmetic import receptive_field
 
 
 def _convs(module: nn.Module) -> list[nn.Conv2d]:

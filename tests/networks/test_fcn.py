@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.fcn import FCN, dense_as_convolutions
-from pipeline.networks.upsampling import bilinear_kernel
+from pipeline.networks.layers.arithmetic import receptive_field
+from pipeline.networks.layers.upsampling import bilinear_kernel
 
 
 def _small(stride: int = 8) -> FCN:

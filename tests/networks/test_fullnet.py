@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.fullnet import FullNet
+from pipeline.networks.layers.arithmetic import receptive_field
 
 
 def test_parameters_by_hand() -> None:

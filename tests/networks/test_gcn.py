@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
 from pipeline.networks.gcn import GCN, BoundaryRefinement, LargeKernel
+from pipeline.networks.layers.arithmetic import receptive_field
 
 
 def _small(**settings: object) -> GCN:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
+from pipeline.networks.layers.arithmetic import receptive_field
 from pipeline.networks.patch_cnn import PATCH_SIZE, PatchCNN
 
 

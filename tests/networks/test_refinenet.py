@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
+from pipeline.networks.layers.arithmetic import receptive_field
 from pipeline.networks.refinenet import ChainedResidualPooling, RefineBlock, RefineNet, ResidualConvUnit
 
 

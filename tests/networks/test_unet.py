@@ -8,7 +8,7 @@ from monai.networks.nets import UNet
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.arithmetic import receptive_field
+from pipeline.networks.layers.arithmetic import receptive_field
 from pipeline.networks.unet import OriginalUNet, ResidualUNet, valid_output_size
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.networks.sizes import centre_crop, pad_to_multiple
+from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.volumetric import UNet3D, VNet
 
 

@@ -12,9 +12,9 @@ from monai.transforms import Compose, Flipd, Invertd, Spacingd
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import affine_from_dicom, spacing_of
+from pipeline.infer.transforms import ToLabelMapd
 from pipeline.prepare.transforms import CorrectBiasd, NormaliseIntensityd, StandardViewd
 from pipeline.prepare.view import is_mirrored
-from pipeline.restore.transforms import ToLabelMapd
 
 OBLIQUE = affine_from_dicom(
     position=(10.0, -40.0, 25.0),

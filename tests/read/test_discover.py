@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.core.errors import UnreadableError
+from pipeline.read.dicom.series import read_dicom_cine
 from pipeline.read.discover import find_cases
-from pipeline.read.series import read_dicom_cine
 
 
 def _touch(path):

@@ -10,7 +10,8 @@ from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
 
 from pipeline.core.errors import BundleError, ConfigError
-from pipeline.train.checkpoints import KeptWeights, ResumePoint, load_weights
+from pipeline.infer.weights import load_weights
+from pipeline.train.checkpoints import KeptWeights, ResumePoint
 
 
 def _engine() -> Engine:

@@ -8,11 +8,12 @@ from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 
 from pipeline.core.errors import ConfigError
+from pipeline.infer.cine import CineInferer
+from pipeline.infer.precision import AutocastInferer
 from pipeline.networks.mask_rcnn import MaskRCNN
 from pipeline.train.augment import AugmentBatch
 from pipeline.train.averaging import WeightAverage
 from pipeline.train.batches import PrepareAugmentedBatch
-from pipeline.train.inferers import AutocastInferer, CineInferer
 from pipeline.train.instances import PrepareWithLabels, SumOfTerms
 
 

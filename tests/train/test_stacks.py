@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
-from pipeline.train.inferers import CineInferer
-from pipeline.train.stacks import PrepareStacks, StackInferer
+from pipeline.infer.cine import CineInferer
+from pipeline.infer.stacks import StackInferer
+from pipeline.train.stacks import PrepareStacks
 
 
 def test_the_third_axis_comes_after_augmentation() -> None:

@@ -15,8 +15,8 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.phantom.study import PhantomStudy
-from pipeline.write.report import write_report
-from pipeline.write.worklist import Study, write_worklist
+from pipeline.write.pages.report import write_report
+from pipeline.write.pages.worklist import Study, write_worklist
 
 CONTRAST = """
 const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;

@@ -24,7 +24,7 @@ from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO, UNLABELLED
 from pipeline.read.contours import rasterise, read_contour
 from pipeline.read.datalists.cases import Case
-from pipeline.read.series import read_dicom_cine
+from pipeline.read.dicom.series import read_dicom_cine
 
 __all__ = ["draw_labels", "looks_like_sunnybrook", "sunnybrook_cases"]
 

@@ -1,0 +1,257 @@
+"""How well a segmentation agrees with its truth: a row a structure and volume, ventricular function a patient.
+
+A volume is one phase of one patient. Volumes in ml and distances count what the truth has labelled alone: where it is
+`UNLABELLED`, the prediction is passed over too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.geometry import Grid
+from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED
+from pipeline.evaluate.agreement import Agreement, Interval, agreement, bootstrap_interval
+from pipeline.evaluate.overlap import volume_overlap
+from pipeline.evaluate.surface import surface_distances
+from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function
+
+__all__ = [
+    "FUNCTION_UNITS",
+    "FunctionPair",
+    "VolumeScore",
+    "by_patient",
+    "function_agreement",
+    "mean_dice_by_patient",
+    "patient_functions",
+    "phase_roles",
+    "score_volume",
+    "summarise",
+]
+
+FUNCTION_UNITS = {
+    "lv_edv": "ml",
+    "lv_esv": "ml",
+    "lv_ef": "%",
+    "lv_mass": "g",
+    "rv_edv": "ml",
+    "rv_esv": "ml",
+    "rv_ef": "%",
+}
+"""What `patient_functions` gives, and its units."""
+
+
+@dataclass(frozen=True)
+class VolumeScore:
+    """One structure in one volume.
+
+    Attributes:
+        patient: the patient's name in the data set.
+        volume: which of the patient's volumes, as "ED".
+        structure: name of a structure, see `core.labels.STRUCTURES`.
+        dice: 0 to 1; 0 where the structure is in truth or prediction alone, `None` where it is in neither.
+        iou: likewise.
+        hausdorff_mm: largest distance between the surfaces; the volume's diagonal where one lacks the structure.
+        hd95_mm: its 95th percentile, likewise.
+        assd_mm: average symmetric surface distance, likewise.
+        true_ml: volume in the truth.
+        found_ml: volume in the prediction.
+    """
+
+    patient: str
+    volume: str
+    structure: str
+    dice: float | None
+    iou: float | None
+    hausdorff_mm: float | None
+    hd95_mm: float | None
+    assd_mm: float | None
+    true_ml: float
+    found_ml: float
+
+
+@dataclass(frozen=True)
+class FunctionPair:
+    """One quantity of one patient, from the truth's and from the predicted labels at the same two phases."""
+
+    patient: str
+    quantity: str
+    true: float | None
+    found: float | None
+
+
+def score_volume(
+    truth: np.ndarray, prediction: np.ndarray, grid: Grid, *, patient: str, volume: str
+) -> list[VolumeScore]:
+    """Score one volume.
+
+    Args:
+        truth: (X, Y, Z) label map, may hold `UNLABELLED`.
+        prediction: (X, Y, Z) label map.
+        grid: where the voxels lie.
+        patient: the patient's name.
+        volume: the volume's name.
+
+    Returns:
+        One row a structure, in the order of `STRUCTURES`.
+
+    Raises:
+        GridError: shapes differ.
+        LabelError: a value that is no label of ours.
+    """
+    overlap = volume_overlap(truth, prediction)
+    distances = surface_distances(truth, prediction, grid)
+    counted = truth != UNLABELLED
+    rows = []
+    for s in STRUCTURES:
+        far = distances[s.name]
+        rows.append(
+            VolumeScore(
+                patient=patient,
+                volume=volume,
+                structure=s.name,
+                dice=_number(overlap[s.name]["dice"]),
+                iou=_number(overlap[s.name]["iou"]),
+                hausdorff_mm=far.hausdorff_mm if far else None,
+                hd95_mm=far.hd95_mm if far else None,
+                assd_mm=far.assd_mm if far else None,
+                true_ml=float((truth == s.value).sum() * grid.voxel_volume_ml),
+                found_ml=float(((prediction == s.value) & counted).sum() * grid.voxel_volume_ml),
+            )
+        )
+    return rows
+
+
+def phase_roles(scores: Iterable[VolumeScore]) -> dict[tuple[str, str], str]:
+    """Which volumes are end-diastole and end-systole: the truth's largest and smallest left cavity of each patient.
+
+    Returns:
+        (patient, volume) -> "ED" or "ES"; volumes between them, and of patients with a single volume, are left out.
+    """
+    cavities: dict[str, dict[str, float]] = defaultdict(dict)
+    for score in scores:
+        if score.structure == LV.name:
+            cavities[score.patient][score.volume] = score.true_ml
+    roles: dict[tuple[str, str], str] = {}
+    for patient, volumes in cavities.items():
+        largest, smallest = max(volumes, key=lambda v: volumes[v]), min(volumes, key=lambda v: volumes[v])
+        if volumes[largest] > volumes[smallest]:
+            roles |= {(patient, largest): "ED", (patient, smallest): "ES"}
+    return roles
+
+
+def patient_functions(scores: Sequence[VolumeScore]) -> list[FunctionPair]:
+    """Volumes, ejection fractions and mass of every patient with an ED and an ES volume.
+
+    Both sides are measured at the truth's own phases, so that the figures tell of the segmentation alone.
+
+    Returns:
+        Pairs in the order of `FUNCTION_UNITS`; an EF without a cavity at ED is `None`.
+    """
+    ml: dict[tuple[str, str, str], tuple[float, float]] = {}
+    roles = phase_roles(scores)
+    for score in scores:
+        role = roles.get((score.patient, score.volume))
+        if role:
+            ml[score.patient, role, score.structure] = (score.true_ml, score.found_ml)
+    pairs = []
+    for patient in sorted({patient for patient, _ in roles}):
+        true, found = (_function({key: both[side] for key, both in ml.items()}, patient) for side in (0, 1))
+        pairs += [FunctionPair(patient, name, true[name], found[name]) for name in FUNCTION_UNITS]
+    return pairs
+
+
+def function_agreement(pairs: Sequence[FunctionPair]) -> dict[str, Agreement]:
+    """Bias and limits of agreement of every quantity, predicted minus true, over patients."""
+    return {
+        name: agreement(
+            [pair.true for pair in pairs if pair.quantity == name],
+            [pair.found for pair in pairs if pair.quantity == name],
+        )
+        for name in FUNCTION_UNITS
+    }
+
+
+def by_patient(scores: Iterable[VolumeScore], *, structure: str, key: str = "dice") -> dict[str, list[float]]:
+    """Values of one structure, grouped by patient, in the order of the volumes' names; `None` becomes NaN."""
+    grouped: dict[str, list[float]] = defaultdict(list)
+    for score in sorted(scores, key=lambda score: (score.patient, score.volume)):
+        if score.structure == structure:
+            value = getattr(score, key)
+            grouped[score.patient].append(float("nan") if value is None else float(value))
+    return dict(grouped)
+
+
+def mean_dice_by_patient(scores: Sequence[VolumeScore]) -> dict[str, list[float]]:
+    """Mean Dice over the structures of each volume, grouped by patient; structures in neither are passed over."""
+    parts = [by_patient(scores, structure=s.name) for s in STRUCTURES]
+    return {
+        patient: [_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]
+        for patient in parts[0]
+    }
+
+
+def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, object]]:
+    """Means over volumes by structure and phase, and over the structures.
+
+    Returns:
+        Rows with `structure`, `phase` ("all", "ED", "ES"), `n` volumes counted, `dice` and its `interval` (95 %, by
+        bootstrap over patients), `dice_median`, `iou`, `hd95_mm` (mean and `hd95_median_mm`), `assd_mm`.
+    """
+    roles = phase_roles(scores)
+    rows = []
+    for phase in ("all", "ED", "ES"):
+        part = [s for s in scores if phase == "all" or roles.get((s.patient, s.volume)) == phase]
+        if not part:
+            continue
+        for structure in STRUCTURES:
+            own = [score for score in part if score.structure == structure.name]
+            rows.append(_row(structure.name, phase, by_patient(own, structure=structure.name), own))
+        rows.append(_row("mean", phase, mean_dice_by_patient(part), part))
+    return rows
+
+
+def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Sequence[VolumeScore]) -> dict[str, object]:
+    interval: Interval = bootstrap_interval(dice)
+    flat = [value for values in dice.values() for value in values if not np.isnan(value)]
+    hd95 = [score.hd95_mm for score in scores if score.hd95_mm is not None]
+    return {
+        "structure": structure,
+        "phase": phase,
+        "n": len(flat),
+        "dice": interval.mean,
+        "interval": [interval.low, interval.high],
+        "dice_median": float(np.median(flat)) if flat else None,
+        "iou": _mean([score.iou for score in scores]),
+        "hd95_mm": _mean(hd95),
+        "hd95_median_mm": float(np.median(hd95)) if hd95 else None,
+        "assd_mm": _mean([score.assd_mm for score in scores]),
+    }
+
+
+def _function(ml: dict[tuple[str, str, str], float], patient: str) -> dict[str, float | None]:
+    """The quantities of `FUNCTION_UNITS` from the volumes of one side, truth or prediction."""
+    left, right = (
+        ventricular_function([ml[patient, "ED", s.name], ml[patient, "ES", s.name]], ed=0, es=1) for s in (LV, RV)
+    )
+    return {
+        "lv_edv": left.edv_ml,
+        "lv_esv": left.esv_ml,
+        "lv_ef": left.ef_percent,
+        "lv_mass": ml[patient, "ED", MYO.name] * MYOCARDIAL_DENSITY_G_PER_ML,
+        "rv_edv": right.edv_ml,
+        "rv_esv": right.esv_ml,
+        "rv_ef": right.ef_percent,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    counted = [value for value in values if value is not None and not np.isnan(value)]
+    return float(np.mean(counted)) if counted else float("nan")

@@ -1,0 +1,164 @@
+"""How a 2D network is run over a cine: batches of slices, in windows around the heart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from monai.inferers import Inferer, sliding_window_inference
+from monai.utils import convert_to_dst_type, convert_to_tensor
+
+from pipeline.infer.context import neighbour_indices
+from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece
+from pipeline.infer.precision import AutocastInferer
+from pipeline.infer.rotation import rotate
+
+__all__ = ["CineInferer", "Forward"]
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+_CERTAIN = 10.0  # logit of what is not looked at: background with a probability of all but 1
+
+
+class CineInferer(Inferer):
+    """Runs a 2D network over every slice of every phase of a cine.
+
+    Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones padded. With
+    `focus` that is done for the middle half of the first phase's slices alone; where the piece that it takes for the
+    heart (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
+    around it, and what lies outside is background. A heart moves by less than the margin.
+
+    Args:
+        roi_size: in-plane window (x, y) in pixels that the network was trained with.
+        batch_slices: how many windows pass through the network at once.
+        overlap: fraction of the window that neighbours share, 0 up to below 1.
+        amp: mixed precision where it pays.
+        turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
+            training has seen; mirror images are not, and the right ventricle has a side.
+        focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
+        context: neighbouring slices on each side that the network sees as further channels.
+        refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
+    """
+
+    def __init__(
+        self,
+        roi_size: tuple[int, int],
+        *,
+        batch_slices: int = 16,
+        overlap: float = 0.25,
+        amp: bool = True,
+        turns_deg: Sequence[float] = (0.0,),
+        focus: bool = False,
+        context: int = 0,
+        refine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.roi_size = tuple(roi_size)
+        self.batch_slices = batch_slices
+        self.overlap = overlap
+        self.amp = amp
+        self.turns_deg = tuple(turns_deg)
+        self.focus = focus
+        self.context = context
+        self.refine = refine
+
+    def __call__(
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """Segment a batch of cines.
+
+        Args:
+            inputs: (B, T, X, Y, Z) prepared images; time stands in the channel axis.
+            network: takes (N, 1 + 2 * context, x, y), gives logits (N, C, x, y).
+            args: passed on to the network.
+            kwargs: passed on to the network.
+
+        Returns:
+            (B, T*C, X, Y, Z) float32 logits, phase-major: channel `t * C + c`.
+        """
+
+        def forward(windows: torch.Tensor) -> torch.Tensor:
+            return AutocastInferer(self.amp)(windows, network, *args, **kwargs)
+
+        plain = convert_to_tensor(inputs, track_meta=False)  # metadata would be checked at every window
+        logits = torch.stack([self._segment(cine, forward) for cine in plain])
+        return convert_to_dst_type(logits, inputs)[0]  # with the images' metadata, which `Invertd` needs
+
+    def _segment(self, cine: torch.Tensor, forward: Forward) -> torch.Tensor:
+        """One cine (T, X, Y, Z) to logits (T*C, X, Y, Z)."""
+        n_phases, size_x, size_y, n_slices = cine.shape
+        stacks = cine.permute(0, 3, 1, 2)[:, neighbour_indices(n_slices, self.context)]
+        aside = n_slices // 4  # of the outer slices, where the heart is smallest: the search takes two fifths less
+        heart = self._find_heart(stacks[0, aside : n_slices - aside], forward) if self.focus else None
+        if heart is None:
+            logits = self._run(stacks, forward)
+        else:
+            inside = self._run(stacks[..., heart[0], heart[1]], forward)
+            logits = inside.new_full((*inside.shape[:2], size_x, size_y), -_CERTAIN)
+            logits[:, 0] = _CERTAIN
+            logits[:, :, heart[0], heart[1]] = inside
+        stacked = logits.reshape(n_phases, n_slices, -1, size_x, size_y)
+        return stacked.permute(0, 2, 3, 4, 1).reshape(-1, size_x, size_y, n_slices)
+
+    def _find_heart(self, slices: torch.Tensor, forward: Forward) -> tuple[slice, slice] | None:
+        """The window around the heart found in slices (Z, C, X, Y); `None` where one window holds no more.
+
+        Looked at twice: among overlapping windows, where an edge may cut the heart, and then in the one window.
+        """
+        sizes = slices.shape[2:]
+        if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
+            return None
+        labels = self._run(slices[None], forward).argmax(1)
+        first = self._window_around(labels)
+        if first is None:
+            return None
+        labels = torch.zeros_like(labels)
+        labels[:, first[0], first[1]] = self._run(slices[None, :, :, first[0], first[1]], forward).argmax(1)
+        return self._window_around(labels) or first
+
+    def _window_around(self, labels: torch.Tensor) -> tuple[slice, slice] | None:
+        """The window around the heart in labels (Z, X, Y); `None` where there is none, or it does not fit."""
+        if not labels.any():
+            return None
+        found = torch.from_numpy(heart_piece(labels.cpu().numpy(), reach=REACH * min(self.roi_size))).any(0)
+        places = []
+        for axis, (size, window) in enumerate(zip(labels.shape[1:], self.roi_size, strict=True)):
+            hits = found.any(1 - axis).nonzero()
+            low, high = int(hits.min()), int(hits.max()) + 1
+            if high - low + 2 * MARGIN_PIXELS > window:
+                return None
+            start = max(0, min((low + high - window) // 2, size - window))
+            places.append(slice(start, min(start + window, size)))
+        return places[0], places[1]
+
+    def _run(self, stacks: torch.Tensor, forward: Forward) -> torch.Tensor:
+        """Stacks (T, Z, 1 + 2 * context, X, Y) to logits (T*Z, C, X, Y)."""
+        return torch.cat([self._refined(batch, forward) for batch in self._batches(stacks)])
+
+    def _batches(self, stacks: torch.Tensor) -> Sequence[torch.Tensor]:
+        return stacks.flatten(0, 1).split(self.batch_slices)
+
+    def _refined(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+        logits = self._average_over_turns(slices, forward)
+        return logits if self.refine is None else self.refine(logits, slices[:, self.context, None])
+
+    def _average_over_turns(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+        turned = [
+            rotate(self._slide(rotate(slices, degrees=angle), forward, n_windows=self.batch_slices), degrees=-angle)
+            for angle in self.turns_deg
+        ]
+        return torch.stack(turned).mean(0)
+
+    def _slide(self, slices: torch.Tensor, forward: Forward, *, n_windows: int) -> torch.Tensor:
+        """Slices (N, C, X, Y) to logits of the same size, so many windows at once."""
+        logits = sliding_window_inference(
+            slices,
+            roi_size=self.roi_size,
+            sw_batch_size=n_windows,
+            predictor=forward,
+            overlap=self.overlap,
+            mode="gaussian",
+            padding_mode="replicate",
+        )
+        return cast(torch.Tensor, logits)

@@ -1,0 +1,48 @@
+"""How a network in 3D is run over a cine: it takes (N, 1, X, Y, Z) and gives logits (N, C, X, Y, Z)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pipeline.core.errors import ConfigError
+from pipeline.infer.cine import CineInferer, Forward
+
+__all__ = ["StackInferer", "as_volumes"]
+
+
+def as_volumes(slices: torch.Tensor) -> torch.Tensor:
+    """Give stacks of slices their third axis: (N, Z, X, Y) -> (N, 1, X, Y, Z)."""
+    return slices.movedim(1, -1).unsqueeze(1)
+
+
+class StackInferer(CineInferer):
+    """Runs a network in 3D over a cine, the whole stack of a phase at once; windows are cut in-plane alone.
+
+    Args:
+        roi_size: in-plane window (x, y) in pixels that the network was trained with.
+        context: 0, for the network sees all neighbours anyway.
+        settings: as of `CineInferer`; `batch_slices` is kept to by whole stacks, one at least.
+
+    Raises:
+        ConfigError: another context.
+    """
+
+    def __init__(self, roi_size: tuple[int, int], *, context: int = 0, **settings: Any) -> None:
+        if context:
+            raise ConfigError(f"a network in 3D sees whole stacks: `context` must be 0, got {context}")
+        super().__init__(roi_size, **settings)
+
+    def _batches(self, stacks: torch.Tensor) -> Sequence[torch.Tensor]:
+        return stacks.unbind(0)
+
+    def _slide(self, slices: torch.Tensor, forward: Forward, *, n_windows: int) -> torch.Tensor:
+        """One stack (Z, 1, X, Y) to logits (Z, C, X, Y): windows over one image whose channels are the slices."""
+
+        def folded(windows: torch.Tensor) -> torch.Tensor:
+            return forward(as_volumes(windows)).movedim(-1, 1).flatten(1, 2)
+
+        logits = super()._slide(slices.transpose(0, 1), folded, n_windows=max(1, n_windows // len(slices)))
+        return logits.reshape(len(slices), -1, *slices.shape[2:])

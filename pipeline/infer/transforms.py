@@ -1,0 +1,101 @@
+"""MONAI wrappers around this package's functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import convert_to_dst_type, convert_to_numpy, convert_to_tensor, ensure_tuple_rep
+
+from pipeline.infer.cleanup import keep_largest_component, remove_impossible
+from pipeline.infer.confidence import expected_dice
+from pipeline.infer.decide import decide_labels
+
+__all__ = ["EstimateConfidenced", "KeepLargestComponentd", "RemoveImpossibled", "ToLabelMapd"]
+
+
+class EstimateConfidenced(MapTransform):
+    """Expected Dice of what the logits will become, see `confidence.expected_dice`; the logits pass through.
+
+    It stands where logits are still on the network's grid, before the inversion, which replaces metadata: hence a key.
+
+    Args:
+        keys: of the logits, (T*C, X, Y, Z).
+        n_classes: classes a phase, the first of them the background.
+        confidence_keys: each receives a (T, C - 1) float64 array, NaN where a class is absent.
+    """
+
+    def __init__(self, keys: KeysCollection, *, n_classes: int, confidence_keys: KeysCollection = "confidence") -> None:
+        super().__init__(keys)
+        self.n_classes = n_classes
+        self.confidence_keys = ensure_tuple_rep(confidence_keys, len(self.keys))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the confidence of each key's logits."""
+        estimated = dict(data)
+        for key, confidence_key in self.key_iterator(data, self.confidence_keys):
+            logits = convert_to_tensor(estimated[key], track_meta=False)
+            estimated[confidence_key] = expected_dice(logits, n_classes=self.n_classes).numpy()
+        return estimated
+
+
+class RemoveImpossibled(MapTransform):
+    """Remove stray pieces and fill holes in each phase, see `cleanup.remove_impossible`; metadata stay.
+
+    Args:
+        keys: of the label maps, (T, X, Y, Z).
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the label map under each key."""
+        return _replace_labels(self, data, remove_impossible)
+
+
+class KeepLargestComponentd(MapTransform):
+    """Keep each structure's largest piece in each phase, see `cleanup.keep_largest_component`; metadata stay.
+
+    Args:
+        keys: of the label maps, (T, X, Y, Z).
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the label map under each key."""
+        return _replace_labels(self, data, keep_largest_component)
+
+
+class ToLabelMapd(MapTransform):
+    """Logits (T*C, X, Y, Z) to a label map (T, X, Y, Z) uint8, see `decide.decide_labels`; metadata stay.
+
+    Args:
+        keys: of the logits.
+        n_classes: classes a phase.
+    """
+
+    def __init__(self, keys: KeysCollection, *, n_classes: int) -> None:
+        super().__init__(keys)
+        self.n_classes = n_classes
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the logits under each key."""
+        decided = dict(data)
+        for key in self.key_iterator(decided):
+            logits = decided[key]
+            plain = logits.as_tensor() if isinstance(logits, MetaTensor) else logits
+            labels = decide_labels(plain, n_classes=self.n_classes)
+            decided[key] = MetaTensor(labels, meta=logits.meta) if isinstance(logits, MetaTensor) else labels
+        return decided
+
+
+def _replace_labels(
+    transform: MapTransform, data: Mapping[Hashable, Any], clean: Callable[[np.ndarray], np.ndarray]
+) -> dict[Hashable, Any]:
+    """Clean the label map under each of the transform's keys."""
+    cleaned = dict(data)
+    for key in transform.key_iterator(cleaned):
+        labels = cleaned[key]
+        cleaned[key] = convert_to_dst_type(clean(convert_to_numpy(labels)), labels)[0]
+    return cleaned

@@ -1,0 +1,1 @@
+"""Whether a segmentation can be used: rules on its shape, its stack and its numbers."""

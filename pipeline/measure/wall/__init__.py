@@ -1,0 +1,1 @@
+"""Thickness of the wall by the segments of the American Heart Association."""

@@ -1,0 +1,1 @@
+"""The parts of a detector with a mask branch."""

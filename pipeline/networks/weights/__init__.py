@@ -1,0 +1,1 @@
+"""Weights of other layouts, loaded key by key."""

@@ -1,0 +1,216 @@
+"""Pretrained weights into our networks, with an account of every tensor; layouts are told in `layouts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.core.errors import BundleError, ConfigError
+from pipeline.networks.layers.resnet import ResNet
+from pipeline.networks.layers.vgg import VGG
+from pipeline.networks.weights.layouts import LAYOUTS, bare_state, match_names, recognise_layout, rename
+
+__all__ = ["LoadReport", "adapt_channels", "load_pretrained"]
+
+Shape = tuple[int, ...]
+Changes = dict[str, tuple[Shape, Shape]]
+
+_ENCODERS: dict[str, type[nn.Module]] = {"resnet": ResNet, "vgg": VGG}
+_COUNTER = "num_batches_tracked"  # older files lack it, and nothing is computed from it
+_N_NAMED = 5
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every tensor.
+
+    Attributes:
+        layout: of the state dict.
+        loaded: the network's tensors that were loaded as they came.
+        adapted: those loaded after their input channels were adapted -> (shape that came, shape needed).
+        skipped: those left as they were because that was asked for.
+        missing: those of the place to be filled for which nothing came.
+        mismatched: those for which another shape came -> (shape that came, shape needed).
+        unexpected: names that came, as ours, which the place to be filled does not have.
+        dropped: names in the state dict that the layout has and our network has not.
+    """
+
+    layout: str
+    loaded: tuple[str, ...]
+    adapted: Changes
+    skipped: tuple[str, ...]
+    missing: tuple[str, ...]
+    mismatched: Changes
+    unexpected: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    def lines(self, kind: str) -> list[str]:
+        """The tensors of one kind (the name of an attribute), each with its shapes where they differ."""
+        found = getattr(self, kind)
+        if isinstance(found, Mapping):
+            return [f"{name} {came} -> {needed}" for name, (came, needed) in found.items()]
+        return list(found)
+
+    def __str__(self) -> str:
+        """One line of counts, then a line for each tensor that was not simply loaded."""
+        lines = [f"{self.layout} weights: {len(self.loaded)} tensors loaded, {len(self.adapted)} adapted"]
+        for kind in ("adapted", "skipped", "missing", "mismatched", "unexpected", "dropped"):
+            lines += [f"  {kind}: {line}" for line in self.lines(kind)]
+        return "\n".join(lines)
+
+
+def load_pretrained(
+    network: nn.Module,
+    state: Mapping[str, Any],
+    *,
+    layout: str = "auto",
+    prefix: str = "",
+    skip: Sequence[str] = (),
+    strict: bool = True,
+) -> LoadReport:
+    """Load a state dict of a common layout into a network.
+
+    Where the number of input channels differs, the first convolution is adapted by `adapt_channels`, and with it any
+    other that sees the image. Tensors of another floating type are converted.
+
+    Args:
+        network: receives the weights in place; after an error it is as before.
+        state: name -> tensor, as `layouts.bare_state` takes it.
+        layout: one of `LAYOUTS`, or "auto" to recognise it by its names.
+        prefix: the submodule to fill; "" is the whole network, or its one encoder where the layout is an encoder's.
+        skip: patterns (see `layouts.match_names`) of tensors to leave as they are, as a classifier of other classes.
+        strict: refuse where a tensor of the place to be filled is missing, one has another shape, or one that came
+            has no place; else take what fits.
+
+    Returns:
+        What became of every tensor.
+
+    Raises:
+        ConfigError: an unknown layout, no such submodule, no encoder or more than one, or a pattern without match.
+        BundleError: not a state dict; nothing fits; or, if `strict`, not everything does.
+    """
+    if layout not in ("auto", *LAYOUTS):
+        raise ConfigError(f"`layout` must be auto or one of {', '.join(LAYOUTS)}, got {layout!r}")
+    names = list(network.state_dict())
+    bare = bare_state(state, names)
+    chosen = recognise_layout(bare, names) if layout == "auto" else layout
+    place = _place(network, chosen, prefix)
+    ours = {name: rename(name, chosen) for name in bare}
+    came = {place + new: bare[name] for name, new in ours.items() if new is not None}
+    needed = [name for name in names if name.startswith(place)]
+    kept = {name for pattern in skip for name in match_names(names, pattern)}
+    fitting, adapted, mismatched = _fit(network, came, [name for name in needed if name in came and name not in kept])
+    report = LoadReport(
+        layout=chosen,
+        loaded=tuple(name for name in fitting if name not in adapted),
+        adapted=adapted,
+        skipped=tuple(name for name in needed if name in kept),
+        missing=tuple(n for n in needed if n not in came and n not in kept and not n.endswith(_COUNTER)),
+        mismatched=mismatched,
+        unexpected=tuple(name for name in came if name not in needed),
+        dropped=tuple(name for name, new in ours.items() if new is None),
+    )
+    _refuse(report, strict=strict)
+    network.load_state_dict(fitting, strict=False)
+    return report
+
+
+def adapt_channels(weight: torch.Tensor, n_channels: int) -> torch.Tensor:
+    """Make a convolution for images of another number of channels.
+
+    The sum over the old channels, divided by the number of new ones, stands in each of these. So an image whose
+    channels are all alike, as grey in a colour network, gives what it gave; for one channel it is the plain sum.
+
+    Args:
+        weight: (C_out, C_in, ...).
+        n_channels: of the new image.
+
+    Returns:
+        (C_out, n_channels, ...).
+
+    >>> adapt_channels(torch.tensor([[1.0, 2.0, 6.0]]), 1), adapt_channels(torch.tensor([[1.0, 3.0]]), 4)
+    (tensor([[9.]]), tensor([[1., 1., 1., 1.]]))
+    """
+    return (weight.sum(1, keepdim=True) / n_channels).expand(-1, n_channels, *weight.shape[2:]).contiguous()
+
+
+def _place(network: nn.Module, layout: str, prefix: str) -> str:
+    """What stands before the names of the submodule to fill, with its dot."""
+    modules = dict(network.named_modules())
+    if prefix:
+        if prefix not in modules:
+            raise ConfigError(f"`prefix` must name a submodule of the network, got {prefix!r}")
+        return f"{prefix}."
+    if layout not in _ENCODERS:
+        return ""
+    places = [name for name, module in modules.items() if isinstance(module, _ENCODERS[layout])]
+    if len(places) != 1:
+        raise ConfigError(
+            f"{layout} weights need the one {_ENCODERS[layout].__name__} of a network, got {places or 'none'}; "
+            "name the place by `prefix`"
+        )
+    return f"{places[0]}." if places[0] else ""
+
+
+def _fit(
+    network: nn.Module, came: Mapping[str, torch.Tensor], names: Sequence[str]
+) -> tuple[dict[str, torch.Tensor], Changes, Changes]:
+    """The tensors to load among `names`, and the shapes of those adapted for that and of those that do not fit."""
+    needed = network.state_dict()
+    sees_image = _image_convolutions(network, came, names)
+    fitting: dict[str, torch.Tensor] = {}
+    adapted: Changes = {}
+    mismatched: Changes = {}
+    for name in names:
+        shapes = (tuple(came[name].shape), tuple(needed[name].shape))
+        if shapes[0] == shapes[1]:
+            fitting[name] = came[name]
+        elif name in sees_image:
+            fitting[name] = adapt_channels(came[name], shapes[1][1])
+            adapted[name] = shapes
+        else:
+            mismatched[name] = shapes
+    return fitting, adapted, mismatched
+
+
+def _image_convolutions(network: nn.Module, came: Mapping[str, torch.Tensor], names: Sequence[str]) -> set[str]:
+    """Names of the convolutions that differ from what came as the first one does, in their input channels alone."""
+    modules = dict(network.named_modules())
+    shapes: dict[str, tuple[Shape, Shape]] = {}
+    for name in names:
+        module = modules[name.rpartition(".")[0]]
+        if isinstance(module, nn.Conv2d | nn.Conv3d) and name.endswith("weight"):
+            shapes[name] = (tuple(came[name].shape), tuple(module.weight.shape))
+    # decoders may be registered before the encoder that sees the image
+    encoders = [f"{name}." for name, module in modules.items() if name and isinstance(module, ResNet | VGG)]
+    first = next((name for name in shapes if name.startswith(tuple(encoders))), next(iter(shapes), None))
+    if first is None:
+        return set()
+    change = _channels(*shapes[first])
+    return {name for name, both in shapes.items() if change is not None and _channels(*both) == change}
+
+
+def _channels(came: Shape, needed: Shape) -> tuple[int, int] | None:
+    """Input channels of two convolutions' weights; `None` where they differ in more than those."""
+    same = len(came) == len(needed) and (came[0], *came[2:]) == (needed[0], *needed[2:])
+    return (came[1], needed[1]) if same else None
+
+
+def _refuse(report: LoadReport, *, strict: bool) -> None:
+    if not report.loaded and not report.adapted:
+        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may be another one's")
+    kinds = [kind for kind in ("missing", "mismatched", "unexpected") if getattr(report, kind)]
+    if strict and kinds:
+        told = "; ".join(f"{len(report.lines(kind))} {kind}: {_first_few(report.lines(kind))}" for kind in kinds)
+        raise BundleError(
+            f"the {report.layout} weights must fit the network tensor by tensor, got {told}; leave layers as they are "
+            "by `skip`, or take what fits by `strict=False`"
+        )
+
+
+def _first_few(lines: Sequence[str]) -> str:
+    return ", ".join(lines[:_N_NAMED]) + (", ..." if len(lines) > _N_NAMED else "")

@@ -1,0 +1,1 @@
+"""DICOM files to a cine: headers, frames, which series, which lattice, pixels."""

@@ -1,0 +1,121 @@
+"""Enhanced multi-frame MR: functional groups, shared and per frame, to `Frame`s (PS3.3 A.36.2, C.7.6.16)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import Tag
+
+from pipeline.core.errors import UnreadableError
+from pipeline.read.dicom.frames import Frame, variant_of
+from pipeline.read.dicom.headers import count_of, integer, number, plane_of, text, words
+
+__all__ = ["ENHANCED_TAGS", "enhanced_frames"]
+
+ENHANCED_TAGS = (
+    "NumberOfFrames",
+    "DimensionIndexSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+"""Elements that an enhanced file's frames need beyond those of a classic one."""
+
+_TIME_POINTERS = {
+    Tag("TemporalPositionIndex"),
+    Tag("NominalCardiacTriggerDelayTime"),
+    Tag("TemporalPositionTimeOffset"),
+}
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Functional groups of one frame: its own first, then those shared by all."""
+
+    own: Dataset
+    shared: Dataset
+    header: Dataset
+
+    def macro(self, keyword: str) -> Dataset:
+        """First item of a functional group's sequence; empty where the group is absent."""
+        for group in (self.own, self.shared):
+            if group.get(keyword):
+                return group[keyword].value[0]
+        return Dataset()
+
+
+def enhanced_frames(header: FileDataset, path: Path) -> tuple[Frame, ...]:
+    """One `Frame` for each frame of an enhanced MR file, in the file's order.
+
+    Position, orientation and pixel measures come from the frame's own functional groups, else from the shared ones.
+    The time is NominalCardiacTriggerDelayTime (0020,9153); the temporal index TemporalPositionIndex (0020,9128), else
+    the DimensionIndexValues entry whose pointer is a time.
+
+    Args:
+        header: header with the elements of `dicom.HEADER_TAGS`.
+        path: the file, for messages and for reading pixels later.
+
+    Raises:
+        UnreadableError: the functional groups are absent, or not as many as there are frames.
+        HeaderError: a frame lacks position, orientation or pixel spacing.
+    """
+    n_frames = count_of(header, "NumberOfFrames", path=path)
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = header.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    if len(per_frame) != n_frames:
+        raise UnreadableError(
+            f"an enhanced image of {n_frames} frames must have as many per-frame functional groups, "
+            f"got {len(per_frame)}: the file is cut short",
+            path,
+        )
+    return tuple(_frame(_Groups(own, shared[0], header), index + 1, path) for index, own in enumerate(per_frame))
+
+
+def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
+    header = groups.header
+    measures = groups.macro("PixelMeasuresSequence")
+    cardiac = groups.macro("CardiacSynchronizationSequence")
+    transformation = groups.macro("PixelValueTransformationSequence")
+    content = groups.macro("FrameContentSequence")
+    slope = number(transformation, "RescaleSlope")
+    interval_ms = number(cardiac, "RRIntervalTimeNominal") or 0.0
+    position, orientation, spacing = plane_of(
+        groups.macro("PlanePositionSequence"), groups.macro("PlaneOrientationSequence"), measures, path=path
+    )
+    return Frame(
+        path=path,
+        frame_number=frame_number,
+        sop_instance_uid=text(header, "SOPInstanceUID") or "",
+        series_uid=text(header, "SeriesInstanceUID") or "",
+        study_uid=text(header, "StudyInstanceUID") or "",
+        position=position,
+        orientation=orientation,
+        pixel_spacing=spacing,
+        rows=count_of(header, "Rows", path=path),
+        columns=count_of(header, "Columns", path=path),
+        trigger_ms=number(cardiac, "NominalCardiacTriggerDelayTime"),
+        temporal_index=_temporal_index(content, header),
+        instance_number=integer(header, "InstanceNumber"),
+        series_number=integer(header, "SeriesNumber"),
+        stack_id=text(content, "StackID"),
+        variant=variant_of(words(groups.macro("MRImageFrameTypeSequence"), "FrameType") or words(header, "ImageType")),
+        rescale_slope=1.0 if slope is None else slope,
+        rescale_intercept=number(transformation, "RescaleIntercept") or 0.0,
+        slice_spacing_mm=number(measures, "SpacingBetweenSlices") or number(header, "SpacingBetweenSlices"),
+        slice_thickness_mm=number(measures, "SliceThickness"),
+        heart_rate_bpm=60000.0 / interval_ms if interval_ms > 0 else None,
+        cardiac_images=integer(header, "CardiacNumberOfImages"),
+    )
+
+
+def _temporal_index(content: Dataset, header: Dataset) -> int | None:
+    stated = integer(content, "TemporalPositionIndex")
+    if stated is not None:
+        return stated
+    values = content.get("DimensionIndexValues")
+    pointers = [item.get("DimensionIndexPointer") for item in header.get("DimensionIndexSequence") or []]
+    if values is None or isinstance(values, int) or len(values) != len(pointers):
+        return None
+    times = [int(value) for value, pointer in zip(values, pointers, strict=True) if pointer in _TIME_POINTERS]
+    return times[0] if times else None

@@ -1,1 +1,0 @@
-"""Logits to label maps on the native grid."""

@@ -1,0 +1,1 @@
+"""DICOM Segmentations and Structured Reports."""

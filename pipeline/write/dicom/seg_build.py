@@ -1,0 +1,212 @@
+"""The DICOM Segmentation object of one phase, by highdicom, with references to the very frames it outlines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+import pipeline
+from pipeline.core.case import Case
+from pipeline.core.labels import STRUCTURES
+from pipeline.write.dicom.codes import structure_code
+from pipeline.write.dicom.headers import FrameHeader, SourceHeaders
+
+__all__ = [
+    "MANUFACTURER",
+    "PHASE_NAMES",
+    "Algorithm",
+    "SegmentationSeries",
+    "algorithm_of",
+    "build_segmentation",
+]
+
+MANUFACTURER = "cardiac-mr-pipeline"
+"""Manufacturer and model name of what is written."""
+
+SEGMENTATION_SERIES = 1000
+"""Added to the source's SeriesNumber, with the phase."""
+
+PHASE_NAMES = {"ed": "end diastole", "es": "end systole"}
+"""What named phases are called in descriptions."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What drew the labels.
+
+    Attributes:
+        name: the bundle's name, 1 to 64 characters.
+        version: the bundle's version.
+        weights_sha256: digest of its weights, where known.
+        corrected: whether a person has corrected the labels since: they are then SEMIAUTOMATIC, else AUTOMATIC.
+    """
+
+    name: str
+    version: str
+    weights_sha256: str | None = None
+    corrected: bool = False
+
+
+def algorithm_of(case: Case) -> Algorithm:
+    """What drew a case's labels."""
+    bundle = case.provenance.bundle
+    return Algorithm(bundle.name, bundle.version, bundle.weights_sha256, case.corrected)
+
+
+@dataclass(frozen=True)
+class SegmentationSeries:
+    """The new series that a segmentation makes: one each, since some viewers show but one object of a series.
+
+    Attributes:
+        headers: of the cine's sources.
+        name: of the phase, "ed", "es" or another.
+        uid: SeriesInstanceUID, new.
+    """
+
+    headers: SourceHeaders
+    name: str = ""
+    uid: str = field(default_factory=generate_uid)
+
+
+def build_segmentation(
+    picture: np.ndarray, frames: Sequence[FrameHeader], phase: int, algorithm: Algorithm, series: SegmentationSeries
+) -> hd.seg.Segmentation:
+    """Make the object of one phase.
+
+    Args:
+        picture: labels (Z, rows, columns) uint8 of 0 to 3, not all 0.
+        frames: header of the source of each slice.
+        phase: 0-based.
+        algorithm: what drew the labels.
+        series: the new series that the object makes.
+    """
+    first, when = frames[0], PHASE_NAMES.get(series.name, f"phase {phase} from 0")
+    built = hd.seg.Segmentation(
+        source_images=[_carrier(series.headers, first, picture.shape[1:])],
+        pixel_array=picture,
+        segmentation_type="BINARY",
+        segment_descriptions=_descriptions(algorithm),
+        series_instance_uid=series.uid,
+        series_number=series.headers.series_number + SEGMENTATION_SERIES + phase,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MANUFACTURER,
+        software_versions=pipeline.__version__,
+        device_serial_number=pipeline.__version__,  # must not be empty; software has no other
+        content_label=f"PHASE_{phase}",
+        content_description=f"Left ventricle, myocardium, right ventricle; {when}",
+        series_description=f"Segmentation, {when}. Not for diagnosis.",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        pixel_measures=hd.PixelMeasuresSequence(
+            first.pixel_spacing, first.slice_thickness_mm, _slice_spacing_mm(frames)
+        ),
+        plane_orientation=hd.PlaneOrientationSequence("PATIENT", first.orientation),
+        plane_positions=[hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames],
+    )
+    _refer(built, frames)
+    return built
+
+
+def _descriptions(algorithm: Algorithm) -> list[hd.seg.SegmentDescription]:
+    digest = {} if algorithm.weights_sha256 is None else {"weights_sha256": algorithm.weights_sha256}
+    identification = hd.AlgorithmIdentificationSequence(
+        algorithm.name,
+        codes.cid7162.ArtificialIntelligence,
+        algorithm.version,
+        source=MANUFACTURER,
+        parameters=digest or None,
+    )
+    return [
+        hd.seg.SegmentDescription(
+            segment_number=structure.value,
+            segment_label=structure.meaning,
+            segmented_property_category=codes.SCT.AnatomicalStructure,
+            segmented_property_type=structure_code(structure),
+            algorithm_type="SEMIAUTOMATIC" if algorithm.corrected else "AUTOMATIC",
+            algorithm_identification=identification,
+            display_color=hd.color.CIELabColor.from_rgb(*structure.rgb),
+        )
+        for structure in STRUCTURES
+    ]
+
+
+def _carrier(headers: SourceHeaders, frame: FrameHeader, shape: tuple[int, ...]) -> Dataset:
+    """One image that highdicom copies patient, study and frame of reference from; references are made by `_refer`.
+
+    highdicom wants sources of one series and one multi-frame file at most, and matches them by position alone: a cine
+    may come in a series a slice, and has every position once a phase.
+    """
+    carrier = Dataset()
+    carrier.update(headers.subject)
+    carrier.SOPClassUID = MRImageStorage
+    carrier.Modality = "MR"
+    carrier.SeriesInstanceUID, carrier.SOPInstanceUID = frame.series_uid, frame.sop_instance_uid
+    carrier.Rows, carrier.Columns = shape
+    carrier.PixelSpacing = list(frame.pixel_spacing)
+    carrier.SliceThickness = frame.slice_thickness_mm
+    carrier.ImagePositionPatient, carrier.ImageOrientationPatient = list(frame.position), list(frame.orientation)
+    return carrier
+
+
+def _slice_spacing_mm(frames: Sequence[FrameHeader]) -> float | None:
+    """Mean distance of neighbouring slices along the normal; `None` for a single slice, which has no neighbour."""
+    if len(frames) < 2:
+        return None
+    normal = np.cross(frames[0].orientation[:3], frames[0].orientation[3:])
+    span = np.subtract(frames[-1].position, frames[0].position) @ normal
+    return float(abs(span)) / (len(frames) - 1)
+
+
+def _refer(built: hd.seg.Segmentation, frames: Sequence[FrameHeader]) -> None:
+    """Refer each frame to the one image that it outlines, and the whole object to all images of the phase."""
+    positions = np.array([frame.position for frame in frames])
+    for group in built.PerFrameFunctionalGroupsSequence:
+        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, dtype=np.float64)
+        nearest = frames[int(np.linalg.norm(positions - place, axis=1).argmin())]
+        source = _with_frames(_reference(nearest), [nearest])
+        source.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SourceImageForImageProcessingOperation)]
+        source.SpatialLocationsPreserved = "YES"
+        derivation = Dataset()
+        derivation.DerivationCodeSequence = [_coded(codes.DCM.Segmentation)]
+        derivation.SourceImageSequence = [source]
+        group.DerivationImageSequence = [derivation]
+    by_series: dict[str, dict[str, list[FrameHeader]]] = defaultdict(lambda: defaultdict(list))
+    for frame in frames:
+        by_series[frame.series_uid][frame.sop_instance_uid].append(frame)
+    files = [same for instances in by_series.values() for same in instances.values()]
+    built.SourceImageSequence = [_with_frames(_reference(same[0]), same) for same in files]
+    built.ReferencedSeriesSequence = [_of_series(uid, instances.values()) for uid, instances in by_series.items()]
+
+
+def _of_series(series_uid: str, files: Iterable[Sequence[FrameHeader]]) -> Dataset:
+    item = Dataset()
+    item.SeriesInstanceUID = series_uid
+    item.ReferencedInstanceSequence = [_reference(same[0]) for same in files]
+    return item
+
+
+def _with_frames(reference: Dataset, frames: Sequence[FrameHeader]) -> Dataset:
+    """Narrow a reference to a multi-frame file to some of its frames."""
+    numbers = [frame.frame_number for frame in frames if frame.frame_number is not None]
+    if numbers:
+        reference.ReferencedFrameNumber = numbers
+    return reference
+
+
+def _reference(frame: FrameHeader) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = frame.sop_class_uid, frame.sop_instance_uid
+    return item
+
+
+def _coded(code: Code) -> hd.sr.CodedConcept:
+    return hd.sr.CodedConcept.from_code(code)

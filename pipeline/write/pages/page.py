@@ -1,0 +1,63 @@
+"""Self-contained HTML pages from templates: they open from disk, need no network and print."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+__all__ = ["write_page"]
+
+_ABSENT = "n/a"
+
+
+def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
+    """Fill a template of `pipeline/write/pages/templates`; whatever is inserted is escaped.
+
+    Args:
+        path: HTML to write; folders above are made.
+        template: its file name.
+        content: every name that the template uses; a missing one is an error.
+
+    Returns:
+        `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_environment().get_template(template).render(content), encoding="utf-8")
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipeline.write.pages"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"fixed": _fixed, "signed": _signed, "words": _words, "png": _png, "jpeg": _jpeg}
+    return environment
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return _ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return _ABSENT if value is None or math.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _png(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def _jpeg(data: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()

@@ -1,0 +1,134 @@
+"""All pictures of one study that its report shows: a sheet of slices a phase, outlines, and where they were cut out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.errors import GridError
+from pipeline.core.images import Cine
+from pipeline.core.labels import STRUCTURES
+from pipeline.write.pages.pictures import (
+    brightness_range,
+    direction_letters,
+    heart_window,
+    jpeg,
+    outline_path,
+    sheet,
+    sheet_columns,
+    to_grey,
+)
+
+__all__ = ["Locator", "StudyPictures", "draw_study"]
+
+
+@dataclass(frozen=True)
+class Locator:
+    """A whole slice with the box that was cut out of every slice.
+
+    Attributes:
+        jpeg: the picture.
+        size: its width and height in pixels.
+        box: (x, y, width, height) of the cut-out in pixels.
+        slice_index: which slice, 0-based.
+    """
+
+    jpeg: bytes
+    size: tuple[int, int]
+    box: tuple[int, int, int, int]
+    slice_index: int
+
+
+@dataclass(frozen=True)
+class StudyPictures:
+    """Pictures of a study, see `pipeline.write.pages.pictures` for the words.
+
+    Attributes:
+        sheets: JPEG of each phase.
+        outlines: `outlines[t][z][s]` is the SVG path of structure s in slice z of phase t, in `STRUCTURES`' order.
+        tile: width and height of a tile in pixels.
+        pixel_mm: width and height of a pixel.
+        columns: tiles in a row of a sheet. rows: rows of a sheet.
+        edges: patient's directions at the (left, right, upper, lower) edge of a tile; `None` where the file's axes are
+            not a scanner's own.
+        locator: where the tiles were cut out.
+    """
+
+    sheets: tuple[bytes, ...]
+    outlines: tuple[tuple[tuple[str, ...], ...], ...]
+    tile: tuple[int, int]
+    pixel_mm: tuple[float, float]
+    columns: int
+    rows: int
+    edges: tuple[str, str, str, str] | None
+    locator: Locator
+
+    @property
+    def tile_mm(self) -> tuple[float, float]:
+        """Width and height of a tile in mm."""
+        return round(self.tile[0] * self.pixel_mm[0], 2), round(self.tile[1] * self.pixel_mm[1], 2)
+
+    def corner_mm(self, z: int) -> tuple[float, float]:
+        """Upper left corner of a slice's tile within the sheet, in mm."""
+        width, height = self.tile_mm
+        return round(z % self.columns * width, 2), round(z // self.columns * height, 2)
+
+
+def draw_study(cine: Cine, labels: np.ndarray) -> StudyPictures:
+    """Cut the region around the heart out of every slice and trace the label map.
+
+    The range of brightness is one for the whole study, taken over the cut-outs of all phases.
+
+    Args:
+        cine: the images.
+        labels: (T, X, Y, Z) label map on the cine's grid.
+
+    Raises:
+        GridError: the label map is not on the cine's grid.
+    """
+    if labels.shape != cine.array.shape:
+        raise GridError(f"the label map must have the cine's shape {cine.array.shape}, got {labels.shape}")
+    x, y = heart_window(labels)
+    cut, cut_labels = cine.array[:, x, y], labels[:, x, y]
+    shown = brightness_range(cut)
+    columns = sheet_columns(cine.n_slices)
+    return StudyPictures(
+        sheets=tuple(jpeg(sheet(phase, columns)) for phase in to_grey(cut, shown)),
+        outlines=tuple(_phase_outlines(phase) for phase in cut_labels),
+        tile=(x.stop - x.start, y.stop - y.start),
+        pixel_mm=cine.grid.spacing_mm[:2],
+        columns=columns,
+        rows=-(-cine.n_slices // columns),
+        edges=_edges(cine),
+        locator=_locate(cine, labels, shown=shown, box=(x, y)),
+    )
+
+
+def _phase_outlines(labels: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    """Outlines of the slices of one phase, (X, Y, Z)."""
+    return tuple(
+        tuple(outline_path(labels[:, :, z] == structure.value) for structure in STRUCTURES)
+        for z in range(labels.shape[2])
+    )
+
+
+def _edges(cine: Cine) -> tuple[str, str, str, str] | None:
+    if cine.sources is None:  # a NIfTI file's axes are often made up
+        return None
+    right, down = cine.grid.affine[:3, 0], cine.grid.affine[:3, 1]
+    return direction_letters(-right), direction_letters(right), direction_letters(-down), direction_letters(down)
+
+
+def _locate(cine: Cine, labels: np.ndarray, *, shown: tuple[float, float], box: tuple[slice, slice]) -> Locator:
+    """The whole slice with most of the heart in the first phase; the middle one where there is no heart."""
+    areas = labels[0].astype(bool).sum(axis=(0, 1))
+    z = int(areas.argmax()) if areas.any() else cine.n_slices // 2
+    x, y = box
+    picture = to_grey(cine.array[0, :, :, z], shown).T
+    return Locator(
+        jpeg=jpeg(picture),
+        size=(picture.shape[1], picture.shape[0]),
+        box=(x.start, y.start, x.stop - x.start, y.stop - y.start),
+        slice_index=z,
+    )

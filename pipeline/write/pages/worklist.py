@@ -1,0 +1,113 @@
+"""The worklist: one page for a folder of studies, those that need a look on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.labels import LV, RV
+from pipeline.core.measurements import Measurements
+from pipeline.write.pages import findings
+from pipeline.write.pages.page import write_page
+
+__all__ = ["Study", "worst_first", "write_worklist"]
+
+_ORDER = ("not processed", "fail", "review", "not assessed", "pass")
+_REASONS = 2
+"""Flags told in words; the others are in the report."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study on the list.
+
+    Attributes:
+        case: its name.
+        report: address of its report, relative to the list; `None` where there is none.
+        measured: what was measured of it; `None` where it could not be processed.
+        error: the sentence that says why it could not; `None` where it could.
+    """
+
+    case: str
+    report: str | None = None
+    measured: Measurements | None = None
+    error: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """That of its quality; "not processed" for a study without measurements."""
+        return "not processed" if self.measured is None else findings.verdict(self.measured)
+
+    @property
+    def flags(self) -> list[findings.FlagRow]:
+        """Quality flags, the gravest first."""
+        return [] if self.measured is None else findings.flags(self.measured)
+
+    @property
+    def lowest_confidence(self) -> float | None:
+        """Lowest expected Dice of any structure in any phase; `None` where it was not estimated."""
+        rows = [] if self.measured is None else findings.confidences(self.measured)
+        return min((row.lowest for row in rows if row.lowest is not None), default=None)
+
+
+def worst_first(studies: Iterable[Study]) -> list[Study]:
+    """Order studies by how much they need a look.
+
+    Those not processed come first, then fail, review, not assessed, pass; among equals those with more flags, then
+    those of lower confidence, then by name.
+
+    >>> from dataclasses import replace
+    >>> from pipeline.core.measurements import Quality
+    >>> nothing = Measurements("single_phase", 1, 3, (1.0, 1.0, 8.0), {})
+    >>> ok, poor = (replace(nothing, quality=Quality(verdict)) for verdict in ("pass", "fail"))
+    >>> studies = Study("a", measured=ok), Study("b", error="no"), Study("c", measured=poor)
+    >>> [study.case for study in worst_first(studies)]
+    ['b', 'c', 'a']
+    """
+
+    def rank(study: Study) -> tuple[int, int, float, str]:
+        confidence = study.lowest_confidence
+        return _ORDER.index(study.verdict), -len(study.flags), 1.0 if confidence is None else confidence, study.case
+
+    return sorted(studies, key=rank)
+
+
+def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
+    """Write the list as one HTML file that needs no other and no network; click a column's head to sort by it.
+
+    Args:
+        path: HTML to write, as index.html above the studies' folders; folders above are made.
+        studies: in any order; none gives a list that says so.
+
+    Returns:
+        `path`.
+    """
+    ordered = worst_first(studies)
+    counts = [(verdict, sum(study.verdict == verdict for study in ordered)) for verdict in _ORDER]
+    content = {
+        "n_studies": len(ordered),
+        "counts": [(verdict, n) for verdict, n in counts if n],
+        "rows": [_row(study, place) for place, study in enumerate(ordered)],
+    }
+    return write_page(path, "worklist.html", content)
+
+
+def _row(study: Study, place: int) -> dict[str, Any]:
+    """What the template shows of a study; `place` is its rank, by which the verdict's column sorts."""
+    measured, flags = study.measured, study.flags
+    sides = [None if measured is None else measured.function(side.name) for side in (LV, RV)]
+    return {
+        "case": study.case,
+        "report": study.report,
+        "verdict": study.verdict,
+        "place": place,
+        "numbers": [getattr(side, key, None) for side in sides for key in ("edv_ml", "esv_ml", "ef_percent")],
+        "mass_g": None if measured is None else measured.myocardial_mass_g,
+        "confidence": study.lowest_confidence,
+        "n_flags": None if study.measured is None or study.verdict == "not assessed" else len(flags),
+        "reasons": [flag.message for flag in flags[:_REASONS]],
+        "n_more": max(0, len(flags) - _REASONS),
+        "error": study.error,
+    }

@@ -1,0 +1,53 @@
+"""Frames to stacks: what belongs together."""
+
+import pytest
+
+from pipeline.read.dicom.files import read_frames
+from pipeline.read.dicom.stacks import Stack, group_stacks
+
+
+def _sizes(study):
+    return [(stack.n_slices, stack.n_phases) for stack in group_stacks(read_frames(study.written))]
+
+
+def test_no_frames_no_stacks():
+    assert group_stacks([]) == []
+
+
+def test_positions_rise_along_the_normal(study):
+    study.cine(2, 3)
+    stack = Stack(tuple(reversed(read_frames(study.written))))
+    assert stack.normal.tolist() == pytest.approx([-0.6, 0.8, 0.0])
+    assert [mm for mm, _ in stack.slices] == pytest.approx([10.0, 18.0, 26.0])
+    assert stack.is_oblique
+
+
+def test_series_of_disjoint_slices_join(study):
+    study.cine(4, 3, SeriesInstanceUID=lambda z: f"1.2.3.{z}")
+    assert _sizes(study) == [(3, 4)]
+
+
+def test_repeated_stacks_stay_apart(study):
+    study.cine(4, 3)
+    study.cine(4, 3, SeriesInstanceUID="1.2.3.2")
+    assert _sizes(study) == [(3, 4), (3, 4)]
+
+
+def test_series_of_very_different_length_stay_apart(study):
+    study.cine(6, 3)
+    study.image(0, 7, SeriesInstanceUID="1.2.3.2")
+    for t in range(2):
+        study.image(t, 8, SeriesInstanceUID="1.2.3.3")
+    assert _sizes(study) == [(3, 6), (1, 2), (1, 1)]
+
+
+def test_static_volumes_of_one_time_stay_apart(study):
+    study.cine(1, 3)
+    study.cine(1, 3, SeriesInstanceUID="1.2.3.2")
+    assert _sizes(study) == [(3, 1), (3, 1)]
+
+
+def test_plane_along_the_body_is_not_oblique(new_study):
+    made = new_study("axial", orientation=(1, 0, 0, 0, 1, 0))
+    made.cine(1, 2)
+    assert not Stack(tuple(read_frames(made.written))).is_oblique

@@ -1,0 +1,58 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline.core.measurements import Measurements
+from pipeline.write.pages import findings
+
+NOTHING = Measurements("single_phase", n_phases=1, n_slices=3, spacing_mm=(3.0, 3.0, 10.0), volumes_ml={})
+
+
+@pytest.fixture
+def found(measured: dict[str, Any]) -> Measurements:
+    return Measurements.from_json(measured)
+
+
+def test_facts_count_phases_from_1_and_leave_out_what_is_not_known(found: Measurements) -> None:
+    facts = dict(findings.study_facts(found, manufacturer="ACME", corrected=True))
+    assert facts["Input"] == "cine: 8 phases, 8 slices"
+    assert facts["End-diastole"] == "phase 1 (0 ms), found from the volumes"
+    assert facts["End-systole"].startswith(f"phase {found.es_phase + 1} (")
+    assert facts["End-systole"].endswith("given by the user")
+    assert facts["Body surface"] == "1.87 m² (Mosteller)"
+    assert facts["Label map"] == "corrected by hand"
+    assert facts["Voxels"] == "3.00 x 3.00 x 10.00 mm"
+    unknown = [("Input", "a single phase: 1 phase, 3 slices"), ("Voxels", "3.00 x 3.00 x 10.00 mm")]
+    assert findings.study_facts(NOTHING) == unknown
+
+
+def test_numbers_stand_in_their_columns(found: Measurements) -> None:
+    rows = {row.name: row for row in findings.number_rows(found)}
+    assert rows["End-diastolic volume"].left == found.left.edv_ml
+    assert rows["End-diastolic volume"].right == found.right.edv_ml
+    assert rows["End-diastolic volume"].left_indexed == 72.5
+    assert rows["End-diastolic volume"].right_indexed is None
+    assert rows["Cardiac output"].left is None
+    assert rows["Myocardial mass at ED"].left_indexed == 61.25
+    assert findings.number_rows(NOTHING) == []
+    assert findings.headlines(NOTHING) == []
+    assert [row.value for row in findings.headlines(found)][:2] == [found.left.ef_percent, found.left.edv_ml]
+
+
+def test_the_gravest_flag_comes_first_with_its_place(found: Measurements) -> None:
+    first, second = findings.flags(found)
+    assert (first.severity, first.place) == ("fail", f"phase {found.es_phase + 1}, slice 3")
+    assert first.detail == "value 2, threshold 0.5"
+    assert (second.place, second.detail, second.slice_index) == ("phase 6", "", None)
+    assert findings.flags(NOTHING) == []
+    assert [findings.verdict(one) for one in (found, NOTHING)] == ["fail", "not assessed"]
+
+
+def test_confidence_is_told_at_ed_and_es_and_at_its_lowest(found: Measurements) -> None:
+    row = findings.confidences(found)[0]
+    assert row.at == (0.95, found.confidence["left_ventricle"][found.es_phase])
+    assert (row.lowest, row.lowest_phase) == (0.8, 3)
+    assert findings.confidences(NOTHING) == []
+    (unknown,) = findings.confidences(replace(NOTHING, confidence={"left_ventricle": [None]}))
+    assert (unknown.at, unknown.lowest, unknown.lowest_phase) == ((None,), None, None)
