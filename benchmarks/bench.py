@@ -22,8 +22,8 @@ import torch
 from monai.bundle import ConfigParser
 from steps import bias_row, command_row, long_cine_row, reading_row, step_rows, study_folder
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import BUNDLES, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.infer.precision import AutocastInferer
 from pipeline.networks.deeplab import DeepLabV3
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from pipeline.app.memory import keep_freed_memory
-from pipeline.app.predict import Segmenter, segment_path
+from pipeline.app.predict import CaseRunner, segment_path
+from pipeline.app.segmenter import Segmenter
 
 
 def main(bundle: str, study: Path, n_cases: int) -> None:
@@ -23,10 +24,10 @@ def main(bundle: str, study: Path, n_cases: int) -> None:
     keep_freed_memory()  # as `cmr` does
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as out:
-        segmenter = Segmenter(bundle, Path(out))
+        runner = CaseRunner(Segmenter(bundle), out)
         start = time.perf_counter()
         for done in range(1, n_cases + 1):
-            for result in segment_path(segmenter, study):
+            for result in segment_path(runner, study):
                 if result.error is not None:
                     raise SystemExit(f"{result.name}: {result.error}")
             if done % max(1, n_cases // 10) == 0:

@@ -23,8 +23,8 @@ from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from steps import command_row
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.core.images import Cine
 from pipeline.read.cine import read_cine
 from pipeline.read.datasets import load_datalist

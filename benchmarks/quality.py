@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from pipeline.app.predict import Segmenter
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Flag
@@ -93,7 +93,7 @@ def predict(bundle: str, cases: Sequence[Mapping[str, Any]], folder: Path) -> li
     for case in cases:
         path = folder / f"{case['patient']}_{case['phase']}.npz"
         if not path.is_file():
-            segmenter = segmenter or Segmenter(bundle, folder)
+            segmenter = segmenter or Segmenter(bundle)
             labels, expected = _segment(segmenter, str(case["image"]))
             np.savez_compressed(path, labels=labels, expected=expected)
         with np.load(path) as kept:

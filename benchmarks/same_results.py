@@ -18,8 +18,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
-from pipeline.app.predict import Segmenter, segment_path
+from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.predict import CaseRunner, segment_path
+from pipeline.app.segmenter import Segmenter
 from pipeline.read.datasets import load_datalist
 
 ACDC_STEP = 20
@@ -27,10 +28,10 @@ ACDC_STEP = 20
 
 def record(data: Path, out: Path) -> None:
     """Segment the set with the shipped bundle."""
-    segmenter = Segmenter(DEFAULT_BUNDLE, out)
+    runner = CaseRunner(Segmenter(DEFAULT_BUNDLE), out)
     acdc = [Path(case["image"]) for case in load_datalist(data / "acdc")[::ACDC_STEP]]
     for path in [*sorted((data / "sunnybrook" / "dicom").iterdir()), *acdc]:
-        for result in segment_path(segmenter, path):
+        for result in segment_path(runner, path):
             print(result.name, result.error or "", flush=True)
 
 

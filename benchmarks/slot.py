@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from training import measure
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import copy_bundle, find_bundle, open_workflow
 from pipeline.app.crossvalidation import Training, cross_validate
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.evaluate.scores import summarise
 
 USUAL = {"deterministic": False, "val_interval": 50, "patience": 10**6, "epochs": 400}

@@ -14,7 +14,7 @@ import psutil
 import SimpleITK as sitk
 import torch
 
-from pipeline.app.predict import Segmenter
+from pipeline.app.segmenter import Segmenter
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import make_cine
@@ -77,27 +77,26 @@ def bias_row(study: Path, alternate: Alternate) -> dict[str, object]:
 
 def step_rows(bundle: str, study: Path) -> list[dict[str, object]]:
     """Seconds of each step of a study through a bundle, in one process, packages loaded before."""
-    with tempfile.TemporaryDirectory() as out:
-        segmenter = Segmenter(bundle, Path(out))
-        (case,) = find_cases(study)
-        item: dict = {"image": [str(file) for file in case.files], "case": case.name}
-        rows: list[dict[str, object]] = []
+    segmenter = Segmenter(bundle)
+    (case,) = find_cases(study)
+    item: dict = {"image": [str(file) for file in case.files]}
+    rows: list[dict[str, object]] = []
 
-        def timed(name: str, step: Callable[[dict], dict], item: dict) -> dict:
-            start = time.perf_counter()
-            item = step(item)
-            rows.append({"what": f"step {name}", "ours_s": time.perf_counter() - start})
-            return item
+    def timed(name: str, step: Callable[[dict], dict], item: dict) -> dict:
+        start = time.perf_counter()
+        item = step(item)
+        rows.append({"what": f"step {name}", "ours_s": time.perf_counter() - start})
+        return item
 
-        def network(item: dict) -> dict:
-            with torch.inference_mode():
-                return item | {"pred": segmenter.inferer(item["image"][None], segmenter.network)[0]}
+    def network(item: dict) -> dict:
+        with torch.inference_mode():
+            return item | {"pred": segmenter.inferer(item["image"][None], segmenter.network)[0]}
 
-        for transform in segmenter.preprocessing.transforms:
-            item = timed(type(transform).__name__, transform, item)
-        item = timed("network", network, item)
-        for transform in segmenter.to_labels.transforms:
-            item = timed(type(transform).__name__, transform, item)
+    for transform in segmenter.preprocessing.transforms:
+        item = timed(type(transform).__name__, transform, item)
+    item = timed("network", network, item)
+    for transform in segmenter.to_labels.transforms:
+        item = timed(type(transform).__name__, transform, item)
     return rows
 
 

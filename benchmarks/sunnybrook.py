@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.app.predict import Segmenter, segment_path
+from pipeline.app.predict import CaseRunner, segment_path
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.labels import LV, UNLABELLED
 from pipeline.evaluate.overlap import volume_overlap
 from pipeline.read.cine import read_cine, read_label
@@ -22,9 +23,9 @@ from pipeline.read.datasets import load_datalist
 def main(bundle: str, folder: Path, out: Path) -> None:
     """Segment the studies and print a line for each phase with contours."""
     cases = load_datalist(folder, layout="sunnybrook", label_dir=out / "labels")
-    segmenter = Segmenter(bundle, out)
+    runner = CaseRunner(Segmenter(bundle), out)
     for case in cases:
-        (result,) = segment_path(segmenter, Path(case["image"]))
+        (result,) = segment_path(runner, Path(case["image"]))
         if result.error is not None:
             raise SystemExit(f"{result.name}: {result.error}")
         found = read_cine(result.folder / "segmentation.nii.gz")

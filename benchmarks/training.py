@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import copy_bundle, find_bundle, open_workflow
+from pipeline.app.defaults import DEFAULT_BUNDLE
 
 WARM_UP = 10
 """Steps before the clock starts: allocators, cuDNN's choice of kernels, compilation."""

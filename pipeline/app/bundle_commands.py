@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_BUNDLE", "BundleOption", "bundle_app"]
+from pipeline.app.defaults import DEFAULT_BUNDLE
 
-DEFAULT_BUNDLE = "ventricles_mr_segmentation_unet"
+__all__ = ["BundleOption", "bundle_app"]
+
 BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 
 bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
-from pipeline.app.predict import CaseResult, Segmenter, segment_path
+from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.predict import CaseResult, CaseRunner, segment_path
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
@@ -55,7 +56,7 @@ def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Map
     studies = write_dataset(out / "held_out", n_patients=n_held_out, layout="one_series", seed=HELD_OUT_SEED)
     bundle = copy_bundle(find_bundle(DEFAULT_BUNDLE), out / "bundle", DEMO_SETTINGS if settings is None else settings)
     run_workflow(bundle, config="train", run_id="training", overrides={"dataset_dir": str(out / "train")})
-    results = segment_path(Segmenter(str(bundle), out / "segmented"), out / "held_out" / "images")
+    results = segment_path(CaseRunner(Segmenter(bundle), out / "segmented"), out / "held_out" / "images")
     blocks = [compare_with_truth(result, study, out) for result, study in zip(results, studies, strict=True)]
     return "\n".join(["Synthetic studies, not patients. Not for diagnosis.", *blocks])
 

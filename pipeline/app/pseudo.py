@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.app.predict import Segmenter
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import DatasetError, InputError
+from pipeline.read.cine import read_cine
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.train.pseudo import make_pseudo_case, write_pseudo_labels
 
@@ -36,7 +37,7 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
     _refuse_shared_folders(found)
     _refuse_other_images(out / "datalist.csv", found)
     for case in found:
-        probabilities, affine = segmenter.probabilities([str(file) for file in case.files])
+        probabilities, affine = segmenter.probabilities(read_cine([str(file) for file in case.files]))
         item = {"image": str(case.path), "patient": case.name}
         cases.append(make_pseudo_case(probabilities, item, affine=affine, threshold=threshold))
     return write_pseudo_labels(out, cases, keep=keep)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_nifti
 from pipeline.phantom.dicom import write_study

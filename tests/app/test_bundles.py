@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from pipeline.app.bundle_commands import DEFAULT_BUNDLE
 from pipeline.app.bundles import apply_code, apply_overrides, copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.core.errors import BundleError, ConfigError
 
 

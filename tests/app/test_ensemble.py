@@ -11,7 +11,8 @@ import torch
 
 from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.ensemble import make_ensemble
-from pipeline.app.predict import Segmenter, segment_path
+from pipeline.app.predict import CaseRunner, segment_path
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.read.cine import read_cine
 
@@ -20,7 +21,7 @@ def test_twins_segment_as_one_of_them_does(untrained_bundle: Path, studies: Path
     twins = make_ensemble([untrained_bundle, untrained_bundle], tmp_path / "twins")
     labels = []
     for name, bundle in (("one", untrained_bundle), ("both", twins)):
-        (result,) = segment_path(Segmenter(str(bundle), tmp_path / name), studies / "two.nii.gz")
+        (result,) = segment_path(CaseRunner(Segmenter(bundle), tmp_path / name), studies / "two.nii.gz")
         assert result.error is None
         labels.append(read_cine(result.folder / "segmentation.nii.gz").array)
     assert (labels[0] == labels[1]).mean() > 0.999

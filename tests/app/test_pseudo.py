@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.predict import Segmenter
 from pipeline.app.pseudo import label_studies
+from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import DatasetError, InputError
 from pipeline.read.datasets import load_datalist
 
 
 def _label(bundle: Path, studies: Path, out: Path) -> Path:
-    return label_studies(Segmenter(str(bundle), out), studies, out, keep=1.0, threshold=0.0)
+    return label_studies(Segmenter(bundle), studies, out, keep=1.0, threshold=0.0)
 
 
 def test_studies_of_one_name_stay_apart(untrained_bundle: Path, namesakes: list[Path], tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.folders import rewrite
-from pipeline.app.predict import CaseResult, Segmenter, segment_path
+from pipeline.app.predict import CaseResult, CaseRunner, segment_path
 from pipeline.app.results import write_case, write_source
+from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, GridError, InputError
@@ -327,7 +328,7 @@ def test_images_are_read_once_and_nothing_is_read_back(
         return read_pictures(path, *rest)
 
     monkeypatch.setattr("pipeline.read.dicom.series.read_pictures", counted)
-    (result,) = segment_path(Segmenter(str(untrained_bundle), tmp_path), images)
+    (result,) = segment_path(CaseRunner(Segmenter(untrained_bundle), tmp_path), images)
     assert result.error is None
     assert len(pixels) == len(set(pixels)) == 6 * 8
     assert result.record == json.loads((result.folder / "measurements.json").read_text())
@@ -335,10 +336,8 @@ def test_images_are_read_once_and_nothing_is_read_back(
 
 
 def test_a_cine_is_segmented_in_memory(images: Path, untrained_bundle: Path, tmp_path: Path) -> None:
-    segmenter = Segmenter(str(untrained_bundle), tmp_path / "none")
     cine = read_cine(images)
-    found = segmenter.segment(cine)
+    found = Segmenter(untrained_bundle).segment(cine)
     assert (found.labels.shape, found.labels.dtype, found.confidence.shape) == (cine.array.shape, np.uint8, (6, 3))
-    assert not (tmp_path / "none").exists()
-    (result,) = segment_path(Segmenter(str(untrained_bundle), tmp_path), images)
+    (result,) = segment_path(CaseRunner(Segmenter(untrained_bundle), tmp_path), images)
     np.testing.assert_array_equal(read_cine(result.folder / "segmentation.nii.gz").array, found.labels)

@@ -33,7 +33,7 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("pipeline.write.pages"),
+        loader=PackageLoader(str(__package__)),
         autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,147 @@
+"""A bundle, loaded once, applied to cines in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.transforms import Compose
+
+from pipeline.app.bundles import apply_overrides, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.preparation import describe_inference, plain_settings
+from pipeline.app.results import software_versions
+from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.errors import ConfigError
+from pipeline.core.images import Cine
+from pipeline.core.versions import require
+from pipeline.infer.weights import load_weights
+from pipeline.measure.measurements import PhaseChoice
+from pipeline.measure.study import measure_study
+from pipeline.prepare.description import description_digest
+from pipeline.read.cine import Source, read_cine
+
+__all__ = ["Segmentation", "Segmenter", "segment"]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a network says of a cine.
+
+    Attributes:
+        labels: (T, X, Y, Z) uint8 on the cine's own grid.
+        confidence: (T, structures) expected Dice, NaN where a structure is absent; `None` where the bundle estimates
+            none.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray | None
+
+
+class Segmenter:
+    """A bundle, loaded once.
+
+    Args:
+        bundle: name or folder of the bundle.
+        device: torch device; `None` takes what the bundle chooses.
+
+    Attributes:
+        measures: whether its labels are ventricles that can be measured.
+        provenance: what results state of it.
+
+    Raises:
+        BundleError: no such bundle, no weights, or a bundle for another version.
+        ConfigError: a device that torch does not know.
+    """
+
+    def __init__(self, bundle: str | Path = DEFAULT_BUNDLE, *, device: str | None = None) -> None:
+        root = find_bundle(bundle)
+        parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
+        apply_overrides(parser, {"bundle_root": str(root)} | ({} if device is None else {"device": device}))
+        get = parser.get_parsed_content
+        require(get("library_version"))
+        self.device = get("device")
+        load_weights(get("network_def"), get("weights"), bundle_root=root)
+        self.network = get("network").eval()
+        self.preprocessing, self.inferer = get("preprocessing"), get("inferer")
+        self.to_labels = Compose([*get("confidence_transforms"), *get("restore_transforms")])
+        self.to_own_grid = get("invert_transforms#0")
+        self.n_classes = int(get("n_classes"))
+        self.measures = bool(get("measures"))
+        resolved = {"inference_sha256": description_digest(describe_inference(parser))}
+        self.provenance = Provenance(
+            software=software_versions(),
+            bundle=_bundle_record(root, Path(get("weights"))),
+            settings=plain_settings(parser.get()) | resolved,
+        )
+
+    def segment(self, cine: Cine) -> Segmentation:
+        """Segment a cine in memory."""
+        item = self.to_labels(self.predict(cine))
+        return Segmentation(item["pred"].numpy(), item.get("confidence"))
+
+    def make_case(self, cine: Cine, found: Segmentation, *, choice: PhaseChoice | None = None, name: str = "") -> Case:
+        """Measure what was found, and put together what belongs together.
+
+        Args:
+            cine: the images.
+            found: of `segment`.
+            choice: phases given rather than found, and the formula of the body surface.
+            name: of the case.
+
+        Raises:
+            ConfigError: the bundle's labels are no ventricles, or a chosen phase is not there.
+        """
+        if not self.measures:
+            raise ConfigError(f"the labels of {self.provenance.bundle.name} are no ventricles that could be measured")
+        measured = measure_study(cine, found.labels, confidence=found.confidence, choice=choice)
+        return Case(name, cine, found.labels, measured, self.provenance)
+
+    def probabilities(self, cine: Cine) -> tuple[np.ndarray, np.ndarray]:
+        """What the network takes each voxel for, on the cine's own grid.
+
+        Returns:
+            (T, C, X, Y, Z) float32, sums over C are 1; and the affine (4, 4), voxel index to RAS+ mm.
+        """
+        logits = self.to_own_grid(self.predict(cine))["pred"]
+        classes = logits.as_tensor().unflatten(0, (-1, self.n_classes)).softmax(dim=1)
+        return classes.numpy(), logits.affine.cpu().numpy()
+
+    def predict(self, cine: Cine) -> dict[str, Any]:
+        """Run the network: the prepared image under `image`, and the logits (T*C, X, Y, Z) on its grid under `pred`."""
+        item: dict[str, Any] = self.preprocessing({"image": cine})
+        with torch.inference_mode():
+            item["pred"] = self.inferer(item["image"][None].to(self.device), self.network)[0].cpu()
+        return item
+
+
+def segment(source: Cine | Source, *, bundle: str | Path = DEFAULT_BUNDLE, device: str | None = None) -> Case:
+    """Segment and measure one study in memory; for several, load a `Segmenter` once.
+
+    Args:
+        source: a cine, or what `read_cine` reads: a NIfTI file, a DICOM file or folder, the DICOM files of one study.
+        bundle: name or folder of the bundle.
+        device: torch device; `None` takes what the bundle chooses.
+
+    Returns:
+        The case: images, labels, measurements with quality, and what made them.
+
+    Raises:
+        PipelineError: the study or the bundle cannot be used; the message says why.
+    """
+    cine = source if isinstance(source, Cine) else read_cine(source)
+    segmenter = Segmenter(bundle, device=device)
+    return segmenter.make_case(cine, segmenter.segment(cine))
+
+
+def _bundle_record(root: Path, weights: Path) -> BundleRecord:
+    """Name and version of a bundle, and the digest of its weights where they are one file."""
+    metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    return BundleRecord(root.resolve().name, str(metadata["version"]), digest)
