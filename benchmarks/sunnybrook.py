@@ -29,7 +29,7 @@ def main(bundle: str, folder: Path, out: Path) -> None:
         if result.error is not None:
             raise SystemExit(f"{result.name}: {result.error}")
         found = read_cine(result.folder / "segmentation.nii.gz")
-        truth = read_label(case["label"], scheme=case["scheme"]).array
+        truth = read_label(case["label"], scheme=case["scheme"], drawn_phases=case.get("drawn_phases")).array
         for phase in range(truth.shape[0]):
             drawn = (truth[phase] == LV.value).any(axis=(0, 1)) & (truth[phase] != UNLABELLED).any(axis=(0, 1))
             if not drawn.any():

@@ -6,15 +6,26 @@ myocardium 2 and right-ventricular cavity 3. Papillary muscles count as cavity, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from pipeline.core.errors import ConfigError, LabelError
+from pipeline.core.errors import ConfigError, GridError, LabelError
 
-__all__ = ["BACKGROUND", "LV", "MYO", "RV", "SCHEMES", "STRUCTURES", "UNLABELLED", "Structure", "map_labels"]
+__all__ = [
+    "BACKGROUND",
+    "LV",
+    "MYO",
+    "RV",
+    "SCHEMES",
+    "STRUCTURES",
+    "UNLABELLED",
+    "Structure",
+    "keep_drawn",
+    "map_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -88,3 +99,30 @@ def map_labels(array: np.ndarray, *, scheme: str | Mapping[int, int]) -> np.ndar
     for value in values:
         mapped[array == value] = table[int(value)]
     return mapped
+
+
+def keep_drawn(labels: np.ndarray, drawn_phases: Collection[int] | None) -> np.ndarray:
+    """Call a label map unlabelled in all phases but those in which somebody has drawn.
+
+    Args:
+        labels: (T, X, Y, Z) uint8.
+        drawn_phases: 0-based; `None`: all.
+
+    Returns:
+        The label map, changed in a copy.
+
+    Raises:
+        GridError: a phase that is not there.
+
+    >>> keep_drawn(np.ones((3, 1, 1, 1), np.uint8), [0, 2]).ravel().tolist()
+    [1, 255, 1]
+    """
+    if drawn_phases is None:
+        return labels
+    absent = sorted(phase for phase in drawn_phases if not 0 <= phase < len(labels))
+    if absent:
+        raise GridError(f"phases said to be drawn must be from 0 to {len(labels) - 1}, got {absent}")
+    kept = np.full_like(labels, UNLABELLED)
+    drawn = list(drawn_phases)
+    kept[drawn] = labels[drawn]
+    return kept

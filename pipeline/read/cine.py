@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.images import Cine
-from pipeline.core.labels import map_labels
+from pipeline.core.labels import keep_drawn, map_labels
 from pipeline.read.dicom.series import read_dicom_cine
 from pipeline.read.nifti import is_nifti, read_nifti
 from pipeline.read.packs import is_pack
@@ -48,12 +48,15 @@ def read_cine(source: Source, *, series_uid: str | None = None) -> Cine:
     return read_dicom_cine(paths[0] if len(paths) == 1 else paths, series_uid=series_uid)
 
 
-def read_label(path: str | Path, *, scheme: str | Mapping[int, int]) -> Cine:
+def read_label(
+    path: str | Path, *, scheme: str | Mapping[int, int], drawn_phases: Collection[int] | None = None
+) -> Cine:
     """Read a label map and translate it into ours.
 
     Args:
         path: a .nii or .nii.gz file.
         scheme: the file's label scheme, see `core.labels.map_labels`.
+        drawn_phases: 0-based phases in which somebody has drawn; `None`: in all. The others become unlabelled.
 
     Returns:
         A cine whose array is (T, X, Y, Z) uint8: LV 1, MYO 2, RV 3, 255 unlabelled.
@@ -63,4 +66,4 @@ def read_label(path: str | Path, *, scheme: str | Mapping[int, int]) -> Cine:
         InputError: what `nifti.read_nifti` refuses.
     """
     stored = read_nifti(path)
-    return replace(stored, array=map_labels(stored.array, scheme=scheme))
+    return replace(stored, array=keep_drawn(map_labels(stored.array, scheme=scheme), drawn_phases))

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from pkgutil import iter_modules
+from types import MappingProxyType
 
 from pipeline.core.errors import ConfigError, DatasetError
-from pipeline.read.datalists.acdc import acdc_cases, looks_like_acdc
-from pipeline.read.datalists.cases import Case, Scheme, finish_cases
-from pipeline.read.datalists.decathlon import looks_like_msd, looks_like_nnunet, msd_cases, nnunet_cases
-from pipeline.read.datalists.sunnybrook import looks_like_sunnybrook, sunnybrook_cases
-from pipeline.read.datalists.tables import find_table, table_cases
+from pipeline.read import datalists
+from pipeline.read.datalists.cases import Adapter, Case, Scheme, finish_cases
 from pipeline.read.packs import is_pack, pack_cases
 
-__all__ = ["LAYOUTS", "Layout", "load_datalist"]
+__all__ = ["LAYOUTS", "load_datalist"]
 
-Layout = Literal["auto", "table", "acdc", "sunnybrook", "nnunet", "msd", "pack"]
 
-LAYOUTS = {
-    "table": "a .csv or .json list, or a folder with datalist.csv or datalist.json",
-    "acdc": "patientNNN/ folders with Info.cfg",
-    "sunnybrook": "link.csv, dicom/ and contours/",
-    "nnunet": "dataset.json, imagesTr/<case>_0000.nii.gz and labelsTr/<case>.nii.gz",
-    "msd": "dataset.json with a list under `training`",
-    "pack": "a .pack file that `cmr pack` wrote",
-}
+def _adapters() -> dict[str, Adapter]:
+    """Those of every module in `datalists`, by name."""
+    names = sorted(found.name for found in iter_modules(datalists.__path__))
+    modules = [import_module(f"{datalists.__name__}.{name}") for name in names]
+    return {adapter.name: adapter for module in modules for adapter in getattr(module, "ADAPTERS", ())}
+
+
+_ADAPTERS = _adapters()
+_PACK = "pack"
+LAYOUTS: Mapping[str, str] = MappingProxyType(
+    {name: adapter.what for name, adapter in _ADAPTERS.items()} | {_PACK: "a .pack file that `cmr pack` wrote"}
+)
 """Layouts that are understood, and what each is recognised by."""
 
 
 def load_datalist(
     source: str | Path,
     *,
-    layout: Layout = "auto",
+    layout: str = "auto",
     scheme: Scheme | None = None,
     label_dir: str | Path | None = None,
 ) -> list[Case]:
@@ -61,56 +62,20 @@ def load_datalist(
     if not source.exists():
         raise DatasetError("a data set's folder or list was expected here, but there is none", source)
     chosen = _recognise(source) if layout == "auto" else layout
-    if chosen == "pack":
+    if chosen == _PACK:
         return sorted(pack_cases(source), key=lambda case: (case["patient"], case["phase"]))
-    folder = source if source.is_dir() else source.parent
-    if chosen == "acdc":
-        cases = acdc_cases(folder)
-    elif chosen == "sunnybrook":
-        cases = sunnybrook_cases(folder, label_dir=_label_dir(folder, label_dir))
-    elif chosen == "nnunet":
-        cases = nnunet_cases(folder, scheme=scheme)
-    elif chosen == "msd":
-        cases = msd_cases(folder, scheme=scheme)
-    else:
-        cases = table_cases(_table(source), scheme=scheme)
-    return finish_cases(cases, source=source)
+    kept = None if label_dir is None else Path(label_dir)
+    return finish_cases(_ADAPTERS[chosen].list_cases(source, scheme=scheme, label_dir=kept), source=source)
 
 
 def _recognise(source: Path) -> str:
     """Name the one layout that fits what is there."""
     if is_pack(source):
-        return "pack"
-    if source.is_file() and source.name != "dataset.json":
-        return "table"
-    folder = source if source.is_dir() else source.parent
-    fits = {
-        "table": source.is_dir() and find_table(folder) is not None,
-        "acdc": source.is_dir() and looks_like_acdc(folder),
-        "sunnybrook": source.is_dir() and looks_like_sunnybrook(folder),
-        "nnunet": looks_like_nnunet(folder),
-        "msd": looks_like_msd(folder),
-    }
-    found = [name for name, fit in fits.items() if fit]
+        return _PACK
+    found = [name for name, adapter in _ADAPTERS.items() if adapter.fits(source)]
     if len(found) == 1:
         return found[0]
     understood = "; ".join(f"{name}: {what}" for name, what in LAYOUTS.items())
     if found:
         raise DatasetError(f"the layout must be unambiguous, got {' and '.join(found)}; state `layout`", source)
     raise DatasetError(f"no known layout is found here; understood are {understood}", source)
-
-
-def _table(source: Path) -> Path:
-    table = find_table(source) if source.is_dir() else source
-    if table is None or table.suffix.lower() not in (".csv", ".json"):
-        raise DatasetError(f"a table must be {LAYOUTS['table']}", source)
-    return table
-
-
-def _label_dir(folder: Path, stated: str | Path | None) -> Path:
-    """Name the stated folder, or one in the user's cache that no other copy of the data set shares."""
-    if stated is not None:
-        return Path(stated)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    return cache / "cardiac-mr-pipeline" / f"sunnybrook-{digest}"

@@ -19,7 +19,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
-from pipeline.core.labels import map_labels
+from pipeline.core.labels import keep_drawn, map_labels
 from pipeline.read.cine import Source, read_cine
 
 __all__ = ["CineLoadImaged", "CineReader", "MapLabelsd"]
@@ -111,6 +111,8 @@ def _as_tensor(cine: Cine) -> MetaTensor:
 class MapLabelsd(MapTransform):
     """Translate label values by each item's own scheme, see `core.labels.map_labels`.
 
+    Where an item says in which phases somebody has drawn (`drawn_phases`), the others become unlabelled.
+
     Args:
         keys: of the label maps, any shape.
         scheme_key: of the scheme's name or mapping.
@@ -137,7 +139,7 @@ class MapLabelsd(MapTransform):
         for key in self.key_iterator(mapped):
             label = mapped[key]
             array = label.as_tensor().cpu().numpy() if isinstance(label, MetaTensor) else np.asarray(label)
-            ours = map_labels(array, scheme=scheme)
+            ours = keep_drawn(map_labels(array, scheme=scheme), mapped.get("drawn_phases"))
             mapped[key] = convert_to_dst_type(ours, label, dtype=torch.uint8 if torch.is_tensor(label) else np.uint8)[0]
         return mapped
 

@@ -94,7 +94,7 @@ def _measure(case: Mapping[str, Any]) -> _Image:
     shape, nothing = (grid.shape[0], grid.shape[1]), np.zeros(len(STRUCTURES) + 1, dtype=np.int64)
     if not case.get("label"):
         return _Image(shape, grid.spacing_mm, None, 0, nothing)
-    labels = read_label(case["label"], scheme=case["scheme"]).array
+    labels = read_label(case["label"], scheme=case["scheme"], drawn_phases=case.get("drawn_phases")).array
     drawn = labels != UNLABELLED
     heart = (drawn & (labels > 0)).any(axis=(0, 3))
     counts = np.bincount(labels[drawn].astype(np.int64), minlength=len(nothing))

@@ -192,7 +192,7 @@ def test_unknown_scheme_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_layouts_say_what_is_understood(tmp_path: Path) -> None:
     image(tmp_path / "scan.nii.gz")
-    with pytest.raises(DatasetError, match=r"table: .*acdc: .*sunnybrook: .*nnunet: .*msd: "):
+    with pytest.raises(DatasetError, match=r"acdc: .*nnunet: .*msd: .*mnms: .*sunnybrook: .*table: .*pack: "):
         load_datalist(tmp_path)
     with pytest.raises(DatasetError, match="there is none"):
         load_datalist(tmp_path / "absent")
@@ -205,7 +205,7 @@ def test_unknown_layouts_say_what_is_understood(tmp_path: Path) -> None:
 def test_ambiguous_layouts_need_a_word(tmp_path: Path) -> None:
     acdc(tmp_path, "patient001")
     table(tmp_path / "datalist.csv", [{"image": "i.nii", "label": "l.nii", "patient": "P", "scheme": "cmr"}])
-    with pytest.raises(DatasetError, match="table and acdc"):
+    with pytest.raises(DatasetError, match="acdc and table"):
         load_datalist(tmp_path)
     assert len(load_datalist(tmp_path, layout="acdc")) == 2
     assert len(load_datalist(tmp_path, layout="table")) == 1

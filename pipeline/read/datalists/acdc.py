@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Case
+from pipeline.read.datalists.cases import Adapter, Case
 
-__all__ = ["acdc_cases", "looks_like_acdc"]
+__all__ = ["ADAPTERS", "acdc_cases", "looks_like_acdc"]
 
 
 def looks_like_acdc(folder: Path) -> bool:
@@ -68,3 +68,13 @@ def _nifti(stem: str) -> str:
     """The compressed file, unless only the uncompressed one is there."""
     plain, compressed = Path(f"{stem}.nii"), Path(f"{stem}.nii.gz")
     return str(plain if plain.is_file() and not compressed.exists() else compressed)
+
+
+ADAPTERS = (
+    Adapter(
+        "acdc",
+        "patientNNN/ folders with Info.cfg",
+        lambda source: source.is_dir() and looks_like_acdc(source),
+        lambda source, **_: acdc_cases(source),
+    ),
+)

@@ -2,25 +2,58 @@
 
 A case is a dict with `image` and `label` (paths as str), `patient`, `phase` ("ED", "ES" or "" for a whole cine or an
 unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels.SCHEMES`, or a mapping from the data
-set's label values to ours), and whatever else the data set tells.
+set's label values to ours), and whatever else the data set tells. `drawn_phases` (0-based) says in which phases of a 4D
+label somebody has drawn: all others are unlabelled then, whatever their values.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES
 from pipeline.read.nifti import read_nifti_grid
 
-__all__ = ["Case", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
+__all__ = ["Adapter", "Case", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
 
 Case = dict[str, Any]
 Scheme = str | Mapping[int, int]
+
+
+class ListCases(Protocol):
+    """Lists the cases of a data set, each without `spacing`."""
+
+    def __call__(self, source: Path, *, scheme: Scheme | None, label_dir: Path | None) -> list[Case]:
+        """List them.
+
+        Args:
+            source: the data set's folder or list.
+            scheme: label scheme where the data set states none of its own.
+            label_dir: where label maps that are made of something else are kept; `None` for the user's cache.
+        """
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One layout of data sets, known by the tuple `ADAPTERS` of its own module in this package.
+
+    Attributes:
+        name: of the layout.
+        what: what it is recognised by, in words.
+        fits: whether a folder or a list, which exists, is of this layout; reads as little as it can.
+        list_cases: lists its cases.
+    """
+
+    name: str
+    what: str
+    fits: Callable[[Path], bool]
+    list_cases: ListCases
+
 
 _NAMES = {
     BACKGROUND: ("background", "bg"),

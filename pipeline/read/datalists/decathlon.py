@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Case, Scheme, patient_and_phase, read_json, scheme_from_names
+from pipeline.read.datalists.cases import Adapter, Case, Scheme, patient_and_phase, read_json, scheme_from_names
 
-__all__ = ["looks_like_msd", "looks_like_nnunet", "msd_cases", "nnunet_cases"]
+__all__ = ["ADAPTERS", "looks_like_msd", "looks_like_nnunet", "msd_cases", "nnunet_cases"]
 
 _LIST = "dataset.json"
 _FIRST_CHANNEL = "_0000"
@@ -86,3 +86,28 @@ def _scheme(declared: dict[str, Any], folder: Path) -> Scheme:
     if not isinstance(labels, dict) or not labels:
         raise DatasetError("`labels` must name the label values; or state `scheme`", folder / _LIST)
     return scheme_from_names(labels, path=folder / _LIST)
+
+
+def _folder(source: Path) -> Path:
+    """Of a data set that is named by its folder, or by its `dataset.json`."""
+    return source if source.is_dir() else source.parent
+
+
+def _is_named(source: Path) -> bool:
+    return source.is_dir() or source.name == _LIST
+
+
+ADAPTERS = (
+    Adapter(
+        "nnunet",
+        "dataset.json, imagesTr/<case>_0000.nii.gz and labelsTr/<case>.nii.gz",
+        lambda source: _is_named(source) and looks_like_nnunet(_folder(source)),
+        lambda source, *, scheme, **_: nnunet_cases(_folder(source), scheme=scheme),
+    ),
+    Adapter(
+        "msd",
+        "dataset.json with a list under `training`",
+        lambda source: _is_named(source) and looks_like_msd(_folder(source)),
+        lambda source, *, scheme, **_: msd_cases(_folder(source), scheme=scheme),
+    ),
+)

@@ -8,7 +8,9 @@ that number by up to six frames correlates better with the images. Papillary mus
 from __future__ import annotations
 
 import csv
+import hashlib
 import logging
+import os
 import re
 import tempfile
 from collections import Counter
@@ -23,10 +25,10 @@ from pipeline.core.errors import DatasetError
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO, UNLABELLED
 from pipeline.read.contours import rasterise, read_contour
-from pipeline.read.datalists.cases import Case
+from pipeline.read.datalists.cases import Adapter, Case
 from pipeline.read.dicom.series import read_dicom_cine
 
-__all__ = ["draw_labels", "looks_like_sunnybrook", "sunnybrook_cases"]
+__all__ = ["ADAPTERS", "draw_labels", "looks_like_sunnybrook", "sunnybrook_cases"]
 
 Frame = tuple[int, int]
 """Phase and slice, 0-based."""
@@ -160,3 +162,20 @@ def _write_labels(path: Path, labels: np.ndarray, affine: np.ndarray) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         nib.save(image, Path(folder) / path.name)
         (Path(folder) / path.name).replace(path)
+
+
+def _cache(folder: Path) -> Path:
+    """A folder in the user's cache that no other copy of the data set shares."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    return cache / "cardiac-mr-pipeline" / f"sunnybrook-{digest}"
+
+
+ADAPTERS = (
+    Adapter(
+        "sunnybrook",
+        "link.csv, dicom/ and contours/",
+        lambda source: source.is_dir() and looks_like_sunnybrook(source),
+        lambda source, *, label_dir, **_: sunnybrook_cases(source, label_dir=label_dir or _cache(source)),
+    ),
+)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Case, Scheme, read_json
+from pipeline.read.datalists.cases import Adapter, Case, Scheme, read_json
 
-__all__ = ["find_table", "table_cases"]
+__all__ = ["ADAPTERS", "find_table", "table_cases"]
 
 _REQUIRED = ("image", "label", "patient")
 
@@ -58,3 +58,20 @@ def _case(row: dict[str, Any], number: int, path: Path, scheme: Scheme | None) -
     extra = {name: value for name, value in row.items() if name is not None}
     files = {name: str(path.parent / str(row[name])) for name in ("image", "label")}
     return {**extra, **files, "patient": str(row["patient"]), "phase": str(row.get("phase") or ""), "scheme": own}
+
+
+_WHAT = "a .csv or .json list, or a folder with datalist.csv or datalist.json"
+
+
+def _fits(source: Path) -> bool:
+    return find_table(source) is not None if source.is_dir() else source.name != "dataset.json"
+
+
+def _table(source: Path) -> Path:
+    table = find_table(source) if source.is_dir() else source
+    if table is None or table.suffix.lower() not in (".csv", ".json"):
+        raise DatasetError(f"a table must be {_WHAT}", source)
+    return table
+
+
+ADAPTERS = (Adapter("table", _WHAT, _fits, lambda source, *, scheme, **_: table_cases(_table(source), scheme=scheme)),)
