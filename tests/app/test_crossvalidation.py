@@ -40,10 +40,10 @@ def test_folds_cover_all_patients_once_and_are_not_trained_twice(data: Path, tmp
     assert len(scores) == 3 * len(volumes) == 3 * 4 * 2
     for fold in (0, 1):
         split = json.loads((out / f"fold{fold}" / "eval" / "run.json").read_text())["split"]
-        predictions = np.load(out / f"fold{fold}" / "eval" / "predictions.npz")
-        assert {name.rsplit("_", 1)[0] for name in predictions} == set(split["validation"])
+        with np.load(out / f"fold{fold}" / "eval" / "predictions.npz") as predictions:
+            assert {name.rsplit("_", 1)[0] for name in predictions} == set(split["validation"])
+            assert {labels.shape for labels in predictions.values()} == {(4, 40, 40)}
         assert not set(split["validation"]) & set(split["train"])
-        assert {labels.shape for labels in predictions.values()} == {(4, 40, 40)}
     assert (out / "evaluation.html").is_file()
     weights = out / "fold0" / "models" / "model.pt"
     before = weights.stat().st_mtime_ns
