@@ -10,7 +10,7 @@ from pipeline.app.results import SOURCE
 from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.cine import read_cine
+from pipeline.read.cine import SeriesOptions, read_cine
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.read.sameness import states_study
@@ -46,7 +46,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
         )
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
-    return read_cine(own[0].files, series_uid=source["series_uid"])
+    return read_cine(own[0].files, options=SeriesOptions(series_uid=source["series_uid"]))
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

@@ -16,7 +16,7 @@ from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.read.cine import read_cine
+from pipeline.read.cine import SeriesOptions, read_cine
 from pipeline.read.discover import CaseFiles, find_cases
 
 __all__ = ["CaseResult", "CaseRunner", "segment_path"]
@@ -91,7 +91,7 @@ class CaseRunner:
             PipelineError: the case cannot be used; the message says why.
         """
         files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        cine = read_cine([str(file) for file in files.files], options=SeriesOptions(series_uid=self.series_uid))
         found, choice = self.segmenter.segment(cine), self.choices.phases
         case = self.segmenter.make_case(cine, found, choice=choice) if self.segmenter.measures else None
         source = {

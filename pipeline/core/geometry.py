@@ -112,13 +112,17 @@ class Grid:
     Attributes:
         shape: number of voxels (X, Y, Z).
         affine: (4, 4) float64, voxel index to RAS+ mm; made read-only.
+        spans_mm: length of the stack that each slice stands for (Z), where slices are unevenly apart; `None` where each
+            stands for the slice distance.
 
     Raises:
-        GridError: a shape that is not three positive counts, or an affine that is not an invertible 4x4 matrix.
+        GridError: a shape that is not three positive counts, an affine that is not an invertible 4x4 matrix, or spans
+            that are not Z positive lengths.
     """
 
     shape: tuple[int, int, int]
     affine: np.ndarray
+    spans_mm: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in self.shape)
@@ -127,6 +131,8 @@ class Grid:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
             raise GridError(f"a grid's affine must be an invertible 4x4 matrix, got {self.affine!r}")
+        if self.spans_mm is not None and (len(self.spans_mm) != shape[2] or min(self.spans_mm) <= 0):
+            raise GridError(f"a grid's spans must be {shape[2]} positive lengths in mm, got {self.spans_mm}")
         affine.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)
@@ -140,6 +146,12 @@ class Grid:
     def voxel_volume_ml(self) -> float:
         """Volume of one voxel: the determinant of the affine, so shear is respected."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    @property
+    def voxel_volumes_ml(self) -> np.ndarray:
+        """Volume of one voxel in each slice (Z,): alike in all, but where slices are unevenly apart."""
+        shares = np.ones(self.shape[2]) if self.spans_mm is None else np.array(self.spans_mm) / self.spacing_mm[2]
+        return self.voxel_volume_ml * shares
 
     def matches(self, other: Grid, *, tolerance_mm: float = 1e-2) -> bool:
         """Whether every corner voxel of both grids lies at the same place within `tolerance_mm`."""

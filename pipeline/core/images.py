@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.core.errors import GridError
-from pipeline.core.geometry import Grid
+from pipeline.core.geometry import Grid, flip_ras_lps
 
 __all__ = ["Cine", "SourceFrame", "StudyFacts"]
 
@@ -20,11 +20,16 @@ class SourceFrame:
         path: file it was read from.
         sop_instance_uid: the instance's UID as written in the file.
         frame_number: 1-based frame within a multi-frame instance; 1 for a single-frame one.
+        position: ImagePositionPatient, LPS mm; `None` where not known, and the slice lies on the cine's grid. Slices of
+            one cine may each tilt or shift a little.
+        orientation: ImageOrientationPatient, directions of rows and of columns, likewise.
     """
 
     path: str
     sop_instance_uid: str
     frame_number: int = 1
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,19 @@ class Cine:
         frozen = self.array.view()
         frozen.setflags(write=False)
         object.__setattr__(self, "array", frozen)
+
+    def plane(self, phase: int, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where a slice of a phase lies: of its source frame where known, else of the grid.
+
+        Returns:
+            Position (3) of the first pixel's centre in LPS mm; unit directions (6) of rows and of columns.
+        """
+        source = self.sources[phase][level] if self.sources is not None else None
+        if source is not None and source.position is not None and source.orientation is not None:
+            return np.array(source.position), np.array(source.orientation)
+        lps = flip_ras_lps(self.grid.affine)
+        x_mm, y_mm, _ = self.grid.spacing_mm
+        return (lps @ (0, 0, level, 1))[:3], np.concatenate([lps[:3, 0] / x_mm, lps[:3, 1] / y_mm])
 
     @property
     def n_phases(self) -> int:

@@ -1,7 +1,8 @@
 """Volumes and ventricular function from label maps (SCMR post-processing, Schulz-Menger et al., JCMR 22:19, 2020).
 
-Volume is the sum over slices of area times the distance of slice centres, which is the count of voxels times the volume
-of one, taken from the affine. Papillary muscles lie in the cavity, as the labels draw them.
+Volume is the sum over slices of area times the length of the stack that the slice stands for: the distance of slice
+centres, from the affine, or each slice's own share where they are unevenly apart. Papillary muscles lie in the cavity,
+as the labels draw them.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
     >>> round(volumes_ml(labels, Grid((2, 2, 2), np.diag([2.0, 2.0, 10.0, 1.0])))["left_ventricle"][0], 6)
     0.04
     """
-    counts = {s.name: (labels == s.value).sum(axis=(1, 2, 3)) for s in STRUCTURES}
-    return {name: tuple(float(n) * grid.voxel_volume_ml for n in per_phase) for name, per_phase in counts.items()}
+    counts = {s.name: (labels == s.value).sum(axis=(1, 2)) for s in STRUCTURES}
+    return {name: tuple((per_phase @ grid.voxel_volumes_ml).tolist()) for name, per_phase in counts.items()}
 
 
 def ventricular_function(

@@ -9,22 +9,24 @@ from pathlib import Path
 from pipeline.core.errors import UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import keep_drawn, map_labels
-from pipeline.read.dicom.series import read_dicom_cine
+from pipeline.read.dicom.choice import Look
+from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 from pipeline.read.nifti import is_nifti, read_nifti
 from pipeline.read.packs import is_pack
 
-__all__ = ["Source", "read_cine", "read_label"]
+__all__ = ["SeriesOptions", "Source", "read_cine", "read_label"]
 
 Source = str | Path | Sequence[str | Path]
 """A NIfTI file, a DICOM file or folder, or the DICOM files of one study."""
 
 
-def read_cine(source: Source, *, series_uid: str | None = None) -> Cine:
+def read_cine(source: Source, *, options: SeriesOptions | None = None, look: Look | None = None) -> Cine:
     """Read a cine or a static volume of either format.
 
     Args:
         source: a .nii or .nii.gz file; or a DICOM file, a folder, or a list of DICOM files.
-        series_uid: SeriesInstanceUID to read rather than the one chosen by geometry and count; NIfTI has none.
+        options: what the user decides about DICOM series; NIfTI has none.
+        look: judges pictures of stacks that headers do not tell apart, see `choice.choose_stack`.
 
     Returns:
         A cine (T, X, Y, Z); T = 1 for a static volume.
@@ -45,7 +47,7 @@ def read_cine(source: Source, *, series_uid: str | None = None) -> Cine:
     for path in paths:
         if not path.exists():
             raise UnreadableError("an image file or folder was expected here, but there is none", path)
-    return read_dicom_cine(paths[0] if len(paths) == 1 else paths, series_uid=series_uid)
+    return read_dicom_cine(paths[0] if len(paths) == 1 else paths, options=options, look=look)
 
 
 def read_label(

@@ -20,7 +20,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.labels import keep_drawn, map_labels
-from pipeline.read.cine import Source, read_cine
+from pipeline.read.cine import SeriesOptions, Source, read_cine
 
 __all__ = ["CineLoadImaged", "CineReader", "MapLabelsd"]
 
@@ -42,7 +42,7 @@ class CineReader(ImageReader):
     def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Cine:  # noqa: ARG002, likewise
         """Read a source; `kwargs` are MONAI's and unused."""
         source: Source = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
-        return read_cine(source, series_uid=self.series_uid)
+        return read_cine(source, options=SeriesOptions(series_uid=self.series_uid))
 
     def get_data(self, img: Cine) -> tuple[np.ndarray, dict[str, Any]]:
         """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.

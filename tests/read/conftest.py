@@ -29,7 +29,7 @@ def picture(phase: int, level: int, *, rows: int = 5, columns: int = 4) -> np.nd
 
 
 def data_set(pixels: np.ndarray, sop_class: str, **elements: Any) -> FileDataset:
-    """A DICOM data set around pixels; `elements` by keyword, `None` leaves one out."""
+    """A DICOM data set around pixels; `elements` by keyword, `None` leaves one out, `private` is (tag, VR, value)."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = sop_class
@@ -52,9 +52,12 @@ def data_set(pixels: np.ndarray, sop_class: str, **elements: Any) -> FileDataset
         "PixelData": pixels.tobytes(),
     }
     with quiet_dicom():  # some tests write values that the standard forbids
+        private = elements.pop("private", None)
         for keyword, value in (defaults | elements).items():
             if value is not None:
                 setattr(made, keyword, value)
+        if private is not None:
+            made.add_new(*private)
     return made
 
 
@@ -88,7 +91,7 @@ class Study:
             "SeriesInstanceUID": "1.2.3.1",
             "SeriesNumber": 1,
             "InstanceNumber": number,
-            "TriggerTime": 40.0 * phase + 5.0,
+            "TriggerTime": 100.0 * phase + 5.0,
             "ImagePositionPatient": self.position(level),
             "ImageOrientationPatient": list(self.orientation),
             "PixelSpacing": list(self.spacing),
@@ -119,7 +122,7 @@ class Study:
         for phase, level in frames:
             own, plane, heart, content = Dataset(), Dataset(), Dataset(), Dataset()
             plane.ImagePositionPatient = self.position(level)
-            heart.NominalCardiacTriggerDelayTime, heart.RRIntervalTimeNominal = 40.0 * phase, 800.0
+            heart.NominalCardiacTriggerDelayTime, heart.RRIntervalTimeNominal = 100.0 * phase, 800.0
             content.StackID, content.InStackPositionNumber, content.TemporalPositionIndex = "1", level + 1, phase + 1
             content.DimensionIndexValues = [1, level + 1, phase + 1]
             own.PlanePositionSequence, own.FrameContentSequence = Items([plane]), Items([content])

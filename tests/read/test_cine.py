@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ConfigError, LabelError, UnreadableError
-from pipeline.read.cine import read_cine, read_label
+from pipeline.read.cine import SeriesOptions, read_cine, read_label
 
 
 @pytest.fixture
@@ -50,6 +50,8 @@ def test_refusals(tmp_path: Path, stored: Path) -> None:
 def test_dicom_folder_and_list_agree(cmr_data: Path) -> None:
     folder = cmr_data / "sunnybrook" / "dicom" / "SCD0000101"
     whole = read_cine(folder)
-    listed = read_cine(sorted(folder.glob("*.dcm"), reverse=True), series_uid=whole.facts.series_uid)
+    listed = read_cine(
+        sorted(folder.glob("*.dcm"), reverse=True), options=SeriesOptions(series_uid=whole.facts.series_uid)
+    )
     assert whole.array.shape == (20, 256, 256, 12)
     np.testing.assert_array_equal(whole.array, listed.array)

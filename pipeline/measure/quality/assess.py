@@ -65,4 +65,4 @@ def _crop(heart: Heart) -> Heart:
         spans.append(slice(max(0, hits[0] - 1), min(size, hits[-1] + 2)) if hits.size else slice(0, 1))
     labels = heart.labels[spans[0], spans[1]]
     n_x, n_y, n_z = labels.shape
-    return Heart(labels, Grid((n_x, n_y, n_z), heart.grid.affine), heart.phase)
+    return Heart(labels, Grid((n_x, n_y, n_z), heart.grid.affine, heart.grid.spans_mm), heart.phase)

@@ -51,8 +51,8 @@ class Heart:
     @cached_property
     def volumes_ml(self) -> dict[str, float]:
         """Structure's name -> volume."""
-        ml = self.grid.voxel_volume_ml
-        return {s.name: float((self.labels == s.value).sum() * ml) for s in STRUCTURES}
+        ml = self.grid.voxel_volumes_ml
+        return {s.name: float((self.labels == s.value).sum(axis=(0, 1)) @ ml) for s in STRUCTURES}
 
     @property
     def left_heart(self) -> np.ndarray:

@@ -3,93 +3,146 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pipeline.core.errors import LatticeError
+from pipeline.read.dicom.evidence import CLOSE, Candidate, weigh
 from pipeline.read.dicom.frames import Frame
-from pipeline.read.dicom.stacks import MIN_SLICES, ORIENTATION_TOLERANCE, Stack, group_stacks
+from pipeline.read.dicom.repeats import Prefer, order_in_time
+from pipeline.read.dicom.stacks import MIN_SLICES, Stack, are_alike, group_stacks
 
-__all__ = ["choose_stack"]
+__all__ = ["Choice", "Look", "choose_stack", "rank_stacks"]
 
 _LOGGER = logging.getLogger(__name__)
 
+Look = Callable[[Stack], float]
+"""How much a stack's pictures look like a heart in short axis, the more the higher."""
 
-def choose_stack(frames: Sequence[Frame], *, series_uid: str | None = None) -> tuple[Stack, tuple[str, ...]]:
-    """Choose the short-axis stack of a study by geometry and count.
 
-    In this order: at least `MIN_SLICES` parallel slices (localisers and long-axis views have one to a few, in mixed
-    orientations), several phases, a plane off the body's axes, and the most slices x phases. A tie is refused.
+@dataclass(frozen=True)
+class Choice:
+    """The stack to read.
+
+    Attributes:
+        stack: its frames.
+        again: the same stack acquired another time, complete as well; to be compared.
+        notes: a sentence for each stack left out.
+    """
+
+    stack: Stack
+    again: tuple[Stack, ...]
+    notes: tuple[str, ...]
+
+
+def rank_stacks(frames: Sequence[Frame]) -> list[Candidate]:
+    """The stacks of a study with what speaks for and against each, the likeliest short axis first."""
+    stacks = group_stacks(frames)
+    candidates = [weigh(stack, [other for other in stacks if other is not stack]) for stack in stacks]
+    return sorted(candidates, key=lambda one: (one.can_be_short_axis, one.points), reverse=True)
+
+
+def choose_stack(
+    frames: Sequence[Frame],
+    *,
+    series_uid: str | None = None,
+    prefer: Prefer = "later",
+    look: Look | None = None,
+) -> Choice:
+    """Choose the short-axis stack of a study.
+
+    Every stack is weighed, see `evidence`. Of stacks that are one acquired several times the later is taken. Others
+    that are as likely are told apart by a look at their pictures, if there is one, else refused.
 
     Args:
         frames: all frames of one study.
         series_uid: take the stack that this series belongs to instead.
-
-    Returns:
-        The stack, and a sentence for each stack left out.
+        prefer: "first" takes the earlier of several acquisitions.
+        look: judges pictures where headers do not tell.
 
     Raises:
         LatticeError: there is no frame, no such series, no single best stack, or the stack's pictures differ in size.
     """
-    stacks = group_stacks(frames)
-    chosen = _best(stacks) if series_uid is None else _with_series(stacks, frames, series_uid)
-    taken = set(chosen.frames)
-    rests = [tuple(frame for frame in stack.frames if frame not in taken) for stack in stacks]
-    left_out = [Stack(rest) for rest in rests if rest]
-    _refuse_mixed_sizes(chosen, left_out, by_hand=series_uid is not None)
-    reason = "the most parallel slices x phases" if series_uid is None else "named by its series"
-    _LOGGER.info("took the stack of %s: %s", _told(chosen), reason)
-    notes = tuple(f"left out {_told(stack)}: {_why(stack, chosen)}" for stack in left_out)
-    for note in notes:
-        _LOGGER.info(note)
-    return chosen, notes
-
-
-def _rank(stack: Stack) -> tuple[bool, bool, bool, int]:
-    return stack.n_slices >= MIN_SLICES, stack.n_phases > 1, stack.is_oblique, stack.n_slices * stack.n_phases
-
-
-def _best(stacks: Sequence[Stack]) -> Stack:
-    ranked = sorted(stacks, key=_rank, reverse=True)
-    if not ranked:
+    candidates = rank_stacks(frames)
+    if not candidates:
         raise LatticeError("a study must hold at least one MR image, got none")
-    tied = [stack for stack in ranked if _rank(stack) == _rank(ranked[0])]
-    if len(ranked) > 1 and ranked[0].n_slices < MIN_SLICES:
-        raise LatticeError(
-            f"a short-axis stack must have at least {MIN_SLICES} parallel slices, got only {_listed(ranked)}; "
-            "name one of these series to read it",
-            ranked[0].frames[0].path.parent,
-        )
-    if len(tied) > 1:
-        raise LatticeError(
-            f"one stack must be the short axis, got {len(tied)} that fit alike: {_listed(tied)}; "
-            "name the series to read",
-            ranked[0].frames[0].path.parent,
-        )
-    return ranked[0]
+    _log(candidates)
+    chosen = _best(candidates, prefer, look) if series_uid is None else _with_series(candidates, frames, series_uid)
+    taken = set(map(id, chosen.stack.frames))
+    rests = [
+        (Stack(rest), candidate)
+        for candidate in candidates
+        if (rest := tuple(frame for frame in candidate.stack.frames if id(frame) not in taken))
+    ]
+    _refuse_mixed_sizes(chosen.stack, [stack for stack, _ in rests], by_hand=series_uid is not None)
+    again = tuple(stack for stack, _ in rests if series_uid is None and _is_again(stack, chosen.stack))
+    notes = tuple(
+        f"left out {describe_stack(stack)}: {_tell_why(candidate, chosen)}"
+        for stack, candidate in rests
+        if not any(stack is one for one in again)
+    )
+    return Choice(chosen.stack, again, notes)
 
 
-def _with_series(stacks: Sequence[Stack], frames: Sequence[Frame], series_uid: str) -> Stack:
-    holding = [stack for stack in stacks if series_uid in stack.series]
+def _best(candidates: Sequence[Candidate], prefer: Prefer, look: Look | None) -> Candidate:
+    best = candidates[0]
+    if not best.can_be_short_axis:
+        raise LatticeError(_tell_none(candidates), best.stack.frames[0].path.parent)
+    rivals = [one for one in candidates if one.can_be_short_axis and best.points - one.points < CLOSE]
+    others = [one for one in rivals if one is not best and not _shows_the_same(one.stack, best.stack)]
+    if others and look is None:
+        raise LatticeError(
+            f"one stack must be the short axis, got {len(rivals)} that fit alike: "
+            f"{_list([one.stack for one in rivals])}; name the series to read",
+            best.stack.frames[0].path.parent,
+        )
+    if others and look is not None:
+        best = max(rivals, key=lambda one: look(one.stack))
+    same = [one for one in rivals if one is best or _is_again(one.stack, best.stack)]
+    pick = max if prefer == "later" else min
+    n_phases = max(one.stack.n_phases for one in same)
+    complete = [one for one in same if one.stack.n_phases == n_phases]
+    return pick(complete, key=lambda one: (order_in_time(one.stack.frames), -candidates.index(one)))
+
+
+def _is_again(stack: Stack, other: Stack) -> bool:
+    """Whether a stack is another acquisition of the same slices, not the same one otherwise corrected."""
+    return stack is not other and stack.frames[0].kind == other.frames[0].kind and _shows_the_same(stack, other)
+
+
+def _shows_the_same(stack: Stack, other: Stack) -> bool:
+    """Whether moving stacks show the same slices, as many of them, by the same technique, whatever their correction.
+
+    Static ones may as well be two phases of which no header tells the time.
+    """
+    return (
+        stack.n_phases == other.n_phases > 1
+        and stack.n_slices == other.n_slices == stack.shared_positions(other)
+        and are_alike(stack, other, any_correction=True)
+    )
+
+
+def _with_series(candidates: Sequence[Candidate], frames: Sequence[Frame], series_uid: str) -> Candidate:
+    holding = [one for one in candidates if series_uid in one.stack.series]
     if not holding:
         known = sorted({frame.series_uid for frame in frames})
         raise LatticeError(f"the series must be one of {', '.join(known) or 'none'}, got {series_uid}")
-    stack = max(holding, key=_rank)
-    alone = Stack(tuple(frame for frame in stack.frames if frame.series_uid == series_uid))
-    return alone if alone.n_slices >= MIN_SLICES and alone.n_phases > 1 else stack
+    best = holding[0]
+    alone = Stack(tuple(frame for frame in best.stack.frames if frame.series_uid == series_uid))
+    is_whole = alone.n_slices >= MIN_SLICES and alone.n_phases > 1
+    return Candidate(alone, best.evidence) if is_whole else best
 
 
 def _refuse_mixed_sizes(chosen: Stack, left_out: Sequence[Stack], *, by_hand: bool) -> None:
+    """Refuse where slices of the stack have another matrix or pixel size: they would be missing without a word."""
     first = chosen.frames[0]
     for stack in left_out:
         other = stack.frames[0]
-        same_form = (other.rows, other.columns, other.pixel_spacing) == (first.rows, first.columns, first.pixel_spacing)
-        if same_form or other.variant != first.variant:
-            continue
-        if not other.is_parallel_to(first, tolerance=ORIENTATION_TOLERANCE):
+        if other.has_form_of(first) or other.kind != first.kind or other.tilt_deg(chosen.orientation) > 1.0:
             continue
         shared_series = set(stack.series) & set(chosen.series)
-        fills_in = not by_hand and stack.n_phases == chosen.n_phases > 1 and not stack.overlaps(chosen)
-        if shared_series or fills_in:
+        is_alike = stack.n_phases == chosen.n_phases > 1 and not stack.shared_positions(chosen)
+        if shared_series or (is_alike and not by_hand):
             raise LatticeError(
                 f"pictures of one stack must have one size, got {first.rows} x {first.columns} at "
                 f"{first.pixel_spacing} mm and {other.rows} x {other.columns} at {other.pixel_spacing} mm",
@@ -97,18 +150,39 @@ def _refuse_mixed_sizes(chosen: Stack, left_out: Sequence[Stack], *, by_hand: bo
             )
 
 
-def _told(stack: Stack) -> str:
+def describe_stack(stack: Stack) -> str:
+    """Name a stack in a sentence: its slices, phases and series."""
     names = ", ".join(stack.series[:3]) + (f" and {len(stack.series) - 3} more" if len(stack.series) > 3 else "")
     return f"{stack.n_slices} slice(s) x {stack.n_phases} phase(s), {len(stack.frames)} frames, series {names}"
 
 
-def _listed(stacks: Sequence[Stack]) -> str:
-    return "; ".join(_told(stack) for stack in stacks)
+def _list(stacks: Sequence[Stack]) -> str:
+    return "; ".join(map(describe_stack, stacks))
 
 
-def _why(stack: Stack, chosen: Stack) -> str:
-    if stack.n_slices < MIN_SLICES:
-        return f"fewer than {MIN_SLICES} parallel slices, as localisers and long-axis views have"
-    if stack.n_phases == 1 and chosen.n_phases > 1:
-        return "one phase only"
-    return "not the stack chosen"
+def _tell_why(candidate: Candidate, chosen: Candidate) -> str:
+    reasons = [reason for reason in candidate.doubts if reason not in chosen.doubts]
+    return (
+        "; ".join(reasons[:2]) or f"less likely the short axis ({candidate.points:.0f} points of {chosen.points:.0f})"
+    )
+
+
+def _tell_none(candidates: Sequence[Candidate]) -> str:
+    best = candidates[0]
+    if best.stack.frames[0].kind.is_mosaic:
+        return (
+            "pictures must show one slice each, got Siemens mosaics, which tile several slices in one picture; "
+            "export the series without mosaic"
+        )
+    if best.stack.n_slices < MIN_SLICES:
+        return (
+            f"a short-axis stack must have at least {MIN_SLICES} parallel slices, got only "
+            f"{_list([one.stack for one in candidates])}; name one of these series to read it"
+        )
+    return f"a short-axis stack must be magnitude pictures, got {best.doubts[0]}; name the series to read it"
+
+
+def _log(candidates: Sequence[Candidate]) -> None:
+    for one in candidates:
+        told = ", ".join(f"{sign.reason} ({sign.points:+.0f})" for sign in one.evidence)
+        _LOGGER.info("%s: %.0f points: %s", describe_stack(one.stack), one.points, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 
 from pipeline.core.errors import UnreadableError
-from pipeline.read.dicom.frames import Frame, variant_of
+from pipeline.read.dicom.classic import acquisition_time, heart_rate_bpm, name_sequence
+from pipeline.read.dicom.frames import Frame, Technique
 from pipeline.read.dicom.headers import count_of, integer, number, plane_of, text, words
+from pipeline.read.dicom.kinds import kind_of
 
 __all__ = ["ENHANCED_TAGS", "enhanced_frames"]
 
@@ -19,6 +22,7 @@ ENHANCED_TAGS = (
     "DimensionIndexSequence",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    "PulseSequenceName",
 )
 """Elements that an enhanced file's frames need beyond those of a classic one."""
 
@@ -44,13 +48,22 @@ class _Groups:
                 return group[keyword].value[0]
         return Dataset()
 
+    @property
+    def converted(self) -> tuple[Dataset, Dataset]:
+        """Elements of a legacy converted image that have no functional group: the frame's own, those of all."""
+        return (
+            self.macro("UnassignedPerFrameConvertedAttributesSequence"),
+            self.macro("UnassignedSharedConvertedAttributesSequence"),
+        )
+
 
 def enhanced_frames(header: FileDataset, path: Path) -> tuple[Frame, ...]:
     """One `Frame` for each frame of an enhanced MR file, in the file's order.
 
     Position, orientation and pixel measures come from the frame's own functional groups, else from the shared ones.
-    The time is NominalCardiacTriggerDelayTime (0020,9153); the temporal index TemporalPositionIndex (0020,9128), else
-    the DimensionIndexValues entry whose pointer is a time.
+    The time is NominalCardiacTriggerDelayTime (0020,9153), or TriggerTime among the unassigned elements of a legacy
+    converted image; the temporal index TemporalPositionIndex (0020,9128), else the DimensionIndexValues entry whose
+    pointer is a time.
 
     Args:
         header: header with the elements of `dicom.HEADER_TAGS`.
@@ -75,11 +88,10 @@ def enhanced_frames(header: FileDataset, path: Path) -> tuple[Frame, ...]:
 def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
     header = groups.header
     measures = groups.macro("PixelMeasuresSequence")
-    cardiac = groups.macro("CardiacSynchronizationSequence")
     transformation = groups.macro("PixelValueTransformationSequence")
     content = groups.macro("FrameContentSequence")
+    frame_type = groups.macro("MRImageFrameTypeSequence")
     slope = number(transformation, "RescaleSlope")
-    interval_ms = number(cardiac, "RRIntervalTimeNominal") or 0.0
     position, orientation, spacing = plane_of(
         groups.macro("PlanePositionSequence"), groups.macro("PlaneOrientationSequence"), measures, path=path
     )
@@ -94,19 +106,61 @@ def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
         pixel_spacing=spacing,
         rows=count_of(header, "Rows", path=path),
         columns=count_of(header, "Columns", path=path),
-        trigger_ms=number(cardiac, "NominalCardiacTriggerDelayTime"),
+        trigger_ms=_trigger_ms(groups),
         temporal_index=_temporal_index(content, header),
         instance_number=integer(header, "InstanceNumber"),
         series_number=integer(header, "SeriesNumber"),
+        acquisition_number=integer(content, "FrameAcquisitionNumber"),
+        acquired_at=text(content, "FrameAcquisitionDateTime") or acquisition_time(header),
         stack_id=text(content, "StackID"),
-        variant=variant_of(words(groups.macro("MRImageFrameTypeSequence"), "FrameType") or words(header, "ImageType")),
+        kind=kind_of(
+            words(frame_type, "FrameType") or words(header, "ImageType"),
+            component=text(frame_type, "ComplexImageComponent") or text(header, "ComplexImageComponent"),
+        ),
+        technique=_technique(groups),
         rescale_slope=1.0 if slope is None else slope,
         rescale_intercept=number(transformation, "RescaleIntercept") or 0.0,
         slice_spacing_mm=number(measures, "SpacingBetweenSlices") or number(header, "SpacingBetweenSlices"),
         slice_thickness_mm=number(measures, "SliceThickness"),
-        heart_rate_bpm=60000.0 / interval_ms if interval_ms > 0 else None,
+        heart_rate_bpm=_heart_rate_bpm(groups),
         cardiac_images=integer(header, "CardiacNumberOfImages"),
     )
+
+
+def _trigger_ms(groups: _Groups) -> float | None:
+    delay = number(groups.macro("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime")
+    return (
+        _first_number(("TriggerTime", "NominalCardiacTriggerDelayTime"), groups.converted) if delay is None else delay
+    )
+
+
+def _heart_rate_bpm(groups: _Groups) -> float | None:
+    interval_ms = number(groups.macro("CardiacSynchronizationSequence"), "RRIntervalTimeNominal") or 0.0
+    if interval_ms > 0:
+        return 60000.0 / interval_ms
+    return next((rate for elements in groups.converted if (rate := heart_rate_bpm(elements))), None)
+
+
+def _technique(groups: _Groups) -> Technique:
+    header, velocity = groups.header, groups.macro("MRVelocityEncodingSequence")
+    return Technique(
+        echo_ms=_first_number(("EffectiveEchoTime", "EchoTime"), (groups.macro("MREchoSequence"), *groups.converted)),
+        repetition_ms=_first_number(
+            ("RepetitionTime",), (groups.macro("MRTimingAndRelatedParametersSequence"), *groups.converted)
+        ),
+        inversion_ms=_first_number(
+            ("InversionTimes", "InversionTime"), (groups.macro("MRModifierSequence"), *groups.converted)
+        ),
+        b_value=_first_number(("DiffusionBValue",), (groups.macro("MRDiffusionSequence"), *groups.converted)),
+        velocity=" ".join(words(velocity, "VelocityEncodingDirection")) or None,
+        sequence=name_sequence(header, ("PulseSequenceName",)),
+        description=text(header, "SeriesDescription") or text(header, "ProtocolName") or "",
+    )
+
+
+def _first_number(keywords: Sequence[str], places: Sequence[Dataset]) -> float | None:
+    found = (number(place, keyword) for place in places for keyword in keywords)
+    return next((value for value in found if value is not None), None)
 
 
 def _temporal_index(content: Dataset, header: Dataset) -> int | None:

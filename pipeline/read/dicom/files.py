@@ -1,63 +1,95 @@
-"""DICOM files to `Frame`s: which files count, and what classic single-frame headers say."""
+"""DICOM files to `Frame`s: which files count, and what becomes of the others."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.dicom.classic import CLASSIC_TAGS, classic_frames
 from pipeline.read.dicom.enhanced import ENHANCED_TAGS, enhanced_frames
-from pipeline.read.dicom.frames import Frame, variant_of
+from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.headers import (
     CLASSIC_MR,
     ENHANCED_MR,
     PARSE_ERRORS,
     Header,
-    count_of,
     integer,
-    number,
-    plane_of,
     read_header,
     sop_class,
     text,
-    words,
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "classic_frame", "files_under", "read_frames"]
+__all__ = ["HEADER_TAGS", "Fault", "Findings", "files_under", "name_files", "read_frames"]
 
-HEADER_TAGS = (
-    "ImageType",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "InstanceNumber",
-    "TriggerTime",
-    "NominalCardiacTriggerDelayTime",
-    "TemporalPositionIdentifier",
-    "CardiacNumberOfImages",
-    "HeartRate",
-    "NominalInterval",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    *PIXEL_FORMAT_TAGS,
-    "RescaleSlope",
-    "RescaleIntercept",
-    *ENHANCED_TAGS,
-)
+HEADER_TAGS = (*CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
 
 _LOGGER = logging.getLogger(__name__)
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that gave no frame though it should have.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it, without the path.
+        series_uid: the series it says it belongs to; `None` where that cannot be read.
+    """
+
+    path: Path
+    reason: str
+    series_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is among some files.
+
+    Attributes:
+        frames: header facts of every MR image.
+        faults: files that are damaged, or images without a plane.
+        others: DICOM objects that are no greyscale MR image, by what they are.
+    """
+
+    frames: tuple[Frame, ...]
+    faults: tuple[Fault, ...] = ()
+    others: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for the objects of other kinds, and one for each reason why files could not be used."""
+        notes = []
+        if self.others:
+            counts = Counter(name for _, name in self.others)
+            told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+            notes.append(f"left out {len(self.others)} file(s) that are no greyscale MR image: {told}")
+        by_reason: dict[str, list[Path]] = defaultdict(list)
+        for fault in self.faults:
+            by_reason[fault.reason].append(fault.path)
+        notes += [f"left out {name_files(paths)}: {reason}" for reason, paths in by_reason.items()]
+        return tuple(notes)
+
+
+def name_files(paths: Sequence[Path]) -> str:
+    """Name some files in a sentence, the first three of them.
+
+    >>> name_files([Path("a/1.dcm")]), name_files([Path(f"{n}.dcm") for n in range(5)])
+    ('1.dcm', '5 files (0.dcm, 1.dcm, 2.dcm, ...)')
+    """
+    if len(paths) == 1:
+        return paths[0].name
+    names = ", ".join(path.name for path in paths[:_NAMED])
+    return f"{len(paths)} files ({names}{', ...' if len(paths) > _NAMED else ''})"
 
 
 def files_under(path: Path) -> tuple[Path, ...]:
@@ -74,91 +106,55 @@ def files_under(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(file for file in found if file.is_file()))
 
 
-def read_frames(files: Iterable[Path]) -> list[Frame]:
+def read_frames(files: Iterable[Path]) -> Findings:
     """Header facts of every MR image among some files; reads no pixels.
 
-    Files that are not DICOM, and DICOM objects that are no greyscale MR image (DICOMDIR, structured reports,
-    segmentations, screenshots), are left out with a log line. No files give an empty list.
-
-    Raises:
-        UnreadableError: a DICOM file that does not parse, or an MR image cut short within its header.
-        HeaderError: an MR image without position, orientation or pixel spacing.
+    One bad file never stops the others: what cannot be used is told in the findings, and whether it is missed is for
+    the reader of a stack to say. Files that are not DICOM are passed over.
     """
     frames: list[Frame] = []
+    faults: list[Fault] = []
+    others: list[tuple[Path, str]] = []
     with quiet_dicom():
         for path in files:
-            header = read_header(path, tags=HEADER_TAGS)
-            if header is None:
-                _LOGGER.debug("left out %s: not DICOM", path)
-                continue
+            series_uid = None
             try:
-                frames.extend(_frames_of(header, path))
-            except PARSE_ERRORS as error:  # values are converted when first looked at
-                raise UnreadableError(
-                    f"a DICOM header must parse, got {type(error).__name__}: {error}", path
-                ) from error
-    return frames
+                header = read_header(path, tags=HEADER_TAGS)
+                if header is None:
+                    _LOGGER.debug("left out %s: not DICOM", path)
+                    continue
+                series_uid = text(header.elements, "SeriesInstanceUID")
+                other = _other_kind(header)
+                if other is None:
+                    frames.extend(_frames_of(header, path))
+                else:
+                    others.append((path, other))
+            except (UnreadableError, HeaderError, *PARSE_ERRORS) as error:  # values are converted when first looked at
+                faults.append(Fault(path, _reason(error), series_uid))
+    return Findings(tuple(frames), tuple(faults), tuple(others))
+
+
+def _other_kind(header: Header) -> str | None:
+    """Name of a DICOM object that is no greyscale MR image; `None` for one that is."""
+    kind = sop_class(header.elements)
+    if not kind:
+        raise UnreadableError("a DICOM file must state its SOPClassUID, got none: it is cut short or no DICOM")
+    if kind not in CLASSIC_MR | ENHANCED_MR:
+        return UID(kind).name if UID(kind).name != kind else "an unknown kind of object"
+    return "colour picture" if (integer(header.elements, "SamplesPerPixel") or 1) != 1 else None
 
 
 def _frames_of(header: Header, path: Path) -> tuple[Frame, ...]:
     elements = header.elements
-    kind = sop_class(elements)
-    if not kind:
-        raise UnreadableError("a DICOM file must state its SOPClassUID, got none: it is cut short or no DICOM", path)
-    if kind not in CLASSIC_MR | ENHANCED_MR:
-        _LOGGER.info("left out %s: no MR image (SOP class %s)", path, kind)
-        return ()
-    if (integer(elements, "SamplesPerPixel") or 1) != 1:
-        _LOGGER.info("left out %s: a colour picture", path)
-        return ()
-    frames = enhanced_frames(elements, path) if kind in ENHANCED_MR else (classic_frame(elements, path),)
-    native = native_form(header)
+    if not header.has_pixels:
+        raise UnreadableError("an image must hold pixel data, got none: the file is cut short or stripped of them")
+    frames_of = enhanced_frames if sop_class(elements) in ENHANCED_MR else classic_frames
+    frames, native = frames_of(elements, path), native_form(header)
     return frames if native is None else tuple(replace(frame, native=native) for frame in frames)
 
 
-def classic_frame(header: FileDataset, path: Path) -> Frame:
-    """The `Frame` of a single-frame MR file (PS3.3 A.4).
-
-    Args:
-        header: header with the elements of `HEADER_TAGS`.
-        path: the file, for messages and for reading pixels later.
-
-    Raises:
-        UnreadableError: Rows or Columns is missing: the file is cut short or no image.
-        HeaderError: position, orientation or pixel spacing is missing or nonsense.
-    """
-    rows, columns = count_of(header, "Rows", path=path), count_of(header, "Columns", path=path)
-    position, orientation, spacing = plane_of(header, header, header, path=path)
-    trigger_ms = number(header, "TriggerTime")
-    slope = number(header, "RescaleSlope")
-    return Frame(
-        path=path,
-        frame_number=1,
-        sop_instance_uid=text(header, "SOPInstanceUID") or "",
-        series_uid=text(header, "SeriesInstanceUID") or "",
-        study_uid=text(header, "StudyInstanceUID") or "",
-        position=position,
-        orientation=orientation,
-        pixel_spacing=spacing,
-        rows=rows,
-        columns=columns,
-        trigger_ms=number(header, "NominalCardiacTriggerDelayTime") if trigger_ms is None else trigger_ms,
-        temporal_index=integer(header, "TemporalPositionIdentifier"),
-        instance_number=integer(header, "InstanceNumber"),
-        series_number=integer(header, "SeriesNumber"),
-        variant=variant_of(words(header, "ImageType")),
-        rescale_slope=1.0 if slope is None else slope,
-        rescale_intercept=number(header, "RescaleIntercept") or 0.0,
-        slice_spacing_mm=number(header, "SpacingBetweenSlices"),
-        slice_thickness_mm=number(header, "SliceThickness"),
-        heart_rate_bpm=_heart_rate_bpm(header),
-        cardiac_images=integer(header, "CardiacNumberOfImages"),
-    )
-
-
-def _heart_rate_bpm(header: FileDataset) -> float | None:
-    rate = number(header, "HeartRate") or 0.0
-    interval_ms = number(header, "NominalInterval") or 0.0
-    if rate > 0:
-        return rate
-    return 60000.0 / interval_ms if interval_ms > 0 else None
+def _reason(error: Exception) -> str:
+    """The sentence of an error without the file's path, which a note names by itself."""
+    if isinstance(error, UnreadableError | HeaderError):
+        return str(error).removesuffix(f" [{error.path}]")
+    return f"a DICOM header must parse, got {type(error).__name__}: {error}"

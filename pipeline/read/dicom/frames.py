@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Frame", "NativeForm", "plane_normal", "variant_of"]
+from pipeline.read.dicom.kinds import Kind
 
-_VARIANT_WORDS = frozenset(
-    {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "PSIR", "VELOCITY", "ND", "DIS2D", "DIS3D", "MOSAIC"}
-)
+__all__ = ["SPACING_TOLERANCE_MM", "Frame", "NativeForm", "Technique", "plane_normal"]
+
+SPACING_TOLERANCE_MM = 1e-3
+"""Largest difference of pixel spacing between frames of one stack: rounding."""
 
 
 def plane_normal(orientation: Sequence[float]) -> np.ndarray:
@@ -31,16 +33,6 @@ def plane_normal(orientation: Sequence[float]) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def variant_of(image_type: Sequence[str] | None) -> tuple[str, ...]:
-    """Words of ImageType that tell several images of one plane and time apart, sorted; `()` where there are none.
-
-    >>> variant_of(["ORIGINAL", "PRIMARY", "M", "ND", "NORM"])
-    ('ND',)
-    """
-    words = {str(word).strip().upper() for word in (image_type or ())[2:]}
-    return tuple(sorted(words & _VARIANT_WORDS))
-
-
 @dataclass(frozen=True)
 class NativeForm:
     """Where and how uncompressed pixels lie in a file.
@@ -54,6 +46,29 @@ class NativeForm:
     offset: int
     dtype: str
     spare_bits: int = 0
+
+
+@dataclass(frozen=True)
+class Technique:
+    """How a frame was acquired, as far as it tells pictures of one plane apart; `None` where the header is silent.
+
+    Attributes:
+        echo_ms: EchoTime or EffectiveEchoTime.
+        repetition_ms: RepetitionTime.
+        inversion_ms: InversionTime.
+        b_value: DiffusionBValue, s/mm2.
+        velocity: direction or limit of the velocity encoding.
+        sequence: ScanningSequence, SequenceVariant and SequenceName, digits left out.
+        description: SeriesDescription, else ProtocolName; may name anything, so it is shown and never stored.
+    """
+
+    echo_ms: float | None = None
+    repetition_ms: float | None = None
+    inversion_ms: float | None = None
+    b_value: float | None = None
+    velocity: str | None = None
+    sequence: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,11 @@ class Frame:
         temporal_index: TemporalPositionIdentifier or TemporalPositionIndex.
         instance_number: InstanceNumber of the file.
         series_number: SeriesNumber.
+        acquisition_number: AcquisitionNumber.
+        acquired_at: AcquisitionDateTime, else date and time of acquisition, else of the series: text that sorts.
         stack_id: StackID of an enhanced frame.
-        variant: words of ImageType that tell images of one plane apart (phase map, distortion correction), sorted.
+        kind: magnitude or another picture, original or derived.
+        technique: how it was acquired.
         rescale_slope: RescaleSlope; 1 where absent.
         rescale_intercept: RescaleIntercept; 0 where absent.
         slice_spacing_mm: SpacingBetweenSlices.
@@ -100,8 +118,11 @@ class Frame:
     temporal_index: int | None = None
     instance_number: int | None = None
     series_number: int | None = None
+    acquisition_number: int | None = None
+    acquired_at: str = ""
     stack_id: str | None = None
-    variant: tuple[str, ...] = ()
+    kind: Kind = field(default=Kind())
+    technique: Technique = field(default=Technique(), compare=False)
     rescale_slope: float = 1.0
     rescale_intercept: float = 0.0
     slice_spacing_mm: float | None = None
@@ -115,6 +136,23 @@ class Frame:
         """Whether the Modality LUT changes the stored values."""
         return (self.rescale_slope, self.rescale_intercept) != (1.0, 0.0)
 
-    def is_parallel_to(self, other: Frame, *, tolerance: float) -> bool:
-        """Whether rows and columns run in the same directions, each direction cosine within `tolerance`."""
-        return bool(np.abs(np.subtract(self.orientation, other.orientation)).max() <= tolerance)
+    def has_form_of(self, other: Frame) -> bool:
+        """Whether both pictures have as many rows and columns of one size, `SPACING_TOLERANCE_MM` apart at most."""
+        return (self.rows, self.columns) == (other.rows, other.columns) and all(
+            abs(mine - theirs) <= SPACING_TOLERANCE_MM
+            for mine, theirs in zip(self.pixel_spacing, other.pixel_spacing, strict=True)
+        )
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """Middle of the picture, LPS mm (3). A plane that tilts about its middle moves its corner, not its centre."""
+        rows = np.asarray(self.orientation[:3]) * (self.pixel_spacing[1] * (self.columns - 1) / 2)
+        columns = np.asarray(self.orientation[3:]) * (self.pixel_spacing[0] * (self.rows - 1) / 2)
+        return np.asarray(self.position) + rows + columns
+
+    def tilt_deg(self, orientation: Sequence[float]) -> float:
+        """Angle by which this plane's axes must turn to lie as an `orientation`: of both directions, the larger."""
+        mine = np.reshape(self.orientation, (2, 3))
+        # by the chord, which keeps its digits where the cosine of a small angle has none left
+        chords = np.linalg.norm(mine - np.reshape(orientation, (2, 3)), axis=1)
+        return float(np.rad2deg(2.0 * np.arcsin(np.clip(chords.max() / 2.0, 0.0, 1.0))))

@@ -7,6 +7,7 @@ pydicom warns of each; none matters to the image, so `core.quiet` silences those
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pipeline.core.errors import HeaderError, UnreadableError
 
@@ -34,6 +35,7 @@ __all__ = [
     "count_of",
     "integer",
     "number",
+    "numbers",
     "plane_of",
     "read_header",
     "sop_class",
@@ -71,7 +73,7 @@ ORIENTATION_SLACK = 0.01
 _FIRST_GROUPS = (b"\x08\x00", b"\x02\x00")
 _SUFFIXES = (".dcm", ".ima", ".dicom")
 _TEXT_VRS = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
-_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # little and big endian
 _UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
 
 
@@ -81,14 +83,18 @@ class Header:
 
     Attributes:
         elements: the elements asked for.
+        has_pixels: whether pixel data follow; taken for granted in a deflated file.
         pixels_at: byte offset of the pixel data's value, where it is uncompressed little endian; else `None`.
+        n_pixel_bytes: stated length of that value, as far as the file holds it; 0 where `pixels_at` is `None`.
     """
 
     elements: FileDataset
-    pixels_at: int | None
+    has_pixels: bool = True
+    pixels_at: int | None = None
+    n_pixel_bytes: int = 0
 
 
-def read_header(path: Path, *, tags: Sequence[str]) -> Header | None:
+def read_header(path: Path, *, tags: Sequence[str | int]) -> Header | None:
     """Read some elements of a DICOM file, nothing from the pixel data on.
 
     A file is DICOM when it says so after its preamble, when it starts with an element as files without a preamble do,
@@ -96,7 +102,7 @@ def read_header(path: Path, *, tags: Sequence[str]) -> Header | None:
 
     Args:
         path: the file.
-        tags: keywords of the elements to read; the others are skipped.
+        tags: keywords of the elements to read, numbers of private ones; the others are skipped.
 
     Returns:
         The header, or `None` where the file is not DICOM.
@@ -109,28 +115,37 @@ def read_header(path: Path, *, tags: Sequence[str]) -> Header | None:
             start = stream.read(132)
             bare = start[128:] != b"DICM"
             headless = bare and start[:2] in _FIRST_GROUPS and start[2:4] < b"\x20\x00"
-            if bare and not headless and path.suffix.lower() not in _SUFFIXES:
-                return None
+            if bare and not headless:
+                if path.suffix.lower() not in _SUFFIXES:
+                    return None
+                got = "a file of something else" if start else "an empty file"
+                raise UnreadableError(f"a file named {path.suffix} must hold DICOM, got {got}", path)
             stream.seek(0)
             elements = dcmread(
                 stream, stop_before_pixels=True, specific_tags=[_tag(keyword) for keyword in tags], force=headless
             )
-            return Header(elements, _pixels_at(stream, elements))
+            return Header(elements, *_find_pixels(stream, elements))
     except PARSE_ERRORS as error:
         raise UnreadableError(f"a DICOM header must parse, got {type(error).__name__}: {error}", path) from error
 
 
-def _pixels_at(stream: BinaryIO, elements: FileDataset) -> int | None:
-    """Offset of native pixels (PS3.5 7.1.2, 7.1.3); pydicom leaves the stream at the element it stopped before."""
+def _find_pixels(stream: BinaryIO, elements: FileDataset) -> tuple[bool, int | None, int]:
+    """Whether pixel data follow; and offset and length of native ones (PS3.5 7.1.2, 7.1.3).
+
+    pydicom leaves the stream at the element it stopped before.
+    """
     syntax = elements.file_meta.get("TransferSyntaxUID")
-    sizes = {ExplicitVRLittleEndian: 12, ImplicitVRLittleEndian: 8}
-    if syntax not in sizes:
-        return None
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return True, None, 0
     at = stream.tell()
-    start = stream.read(sizes[syntax])
-    if start[:4] != _PIXEL_DATA or start[-4:] == _UNDEFINED_LENGTH:
-        return None
-    return at + sizes[syntax]
+    start = stream.read(12)
+    has_pixels = start[:4] in _PIXEL_DATA
+    value_at = {ExplicitVRLittleEndian: 12, ImplicitVRLittleEndian: 8}.get(syntax)
+    if not has_pixels or value_at is None or start[value_at - 4 : value_at] == _UNDEFINED_LENGTH:
+        return has_pixels, None, 0
+    at += value_at
+    there = stream.seek(0, os.SEEK_END) - at
+    return True, at, min(int.from_bytes(start[value_at - 4 : value_at], "little"), there)
 
 
 def sop_class(header: FileDataset) -> str:
@@ -162,7 +177,7 @@ def words(header: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def _tag(keyword: str | int) -> BaseTag:
     return Tag(keyword)
 
 
@@ -179,6 +194,15 @@ def number(header: Dataset, keyword: str) -> float | None:
     except (ValueError, TypeError, IndexError):
         return None
     return value if math.isfinite(value) else None
+
+
+def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values of an element as finite numbers; `()` where absent, empty, or where one of them is not a number."""
+    try:
+        values = tuple(map(float, words(header, keyword)))
+    except (ValueError, TypeError):
+        return ()
+    return values if all(map(math.isfinite, values)) else ()
 
 
 def integer(header: Dataset, keyword: str) -> int | None:
@@ -205,11 +229,8 @@ def vector(header: Dataset, keyword: str, *, length: int, path: Path) -> tuple[f
     Raises:
         HeaderError: it is absent, of another length, or not made of finite numbers.
     """
-    try:
-        values = tuple(map(float, words(header, keyword)))
-    except (ValueError, TypeError):
-        values = ()
-    if len(values) != length or not all(map(math.isfinite, values)):
+    values = numbers(header, keyword)
+    if len(values) != length:
         raise HeaderError(f"an MR image must state {keyword} as {length} numbers, got {values or 'none'}", path)
     return values
 

@@ -1,22 +1,27 @@
-"""A stack's frames to their (phase, slice) lattice: nothing missing, nothing doubled, evenly spaced."""
+"""A stack's frames to their (phase, slice) lattice: nothing missing, nothing doubled."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
-from pipeline.core.errors import HeaderError, LatticeError
+from pipeline.core.beat import beat_of_times, is_credible_beat
+from pipeline.core.errors import LatticeError
 from pipeline.read.dicom.frames import Frame
-from pipeline.read.dicom.stacks import POSITION_TOLERANCE_MM, Stack
+from pipeline.read.dicom.matching import drop_incomplete_slices, match_by_fraction
+from pipeline.read.dicom.planes import Planes, fit_planes
+from pipeline.read.dicom.repeats import Acquisition, Prefer, choose_acquisitions, order_in_time, split_acquisitions
+from pipeline.read.dicom.stacks import Stack
 from pipeline.read.dicom.timing import Clock, Key, choose_clock
 
-__all__ = ["STEP_TOLERANCE_MM", "Lattice", "build_lattice", "slice_step"]
+__all__ = ["Lattice", "build_lattice"]
 
-STEP_TOLERANCE_MM = 0.5
-"""How far a slice may lie from its place in an evenly spaced stack; never more than a tenth of the step."""
+_NEAR = 0.5
+"""Slices nearer than this part of the usual distance are one slice, acquired again a little off its place."""
 
 
 @dataclass(frozen=True)
@@ -25,117 +30,91 @@ class Lattice:
 
     Attributes:
         frames: `frames[t][z]`; slices by ascending position along the normal, phases by time.
-        step: LPS mm from one slice's position to the next (3).
-        times_ms: mean over slices of each phase's trigger time; `None` where unknown.
-        repeats: (kept, repeated) frames of one position and time; their pixels are yet to be compared.
+        planes: where the slices lie.
+        times_ms: mean over slices of each phase's trigger time; `None` where unknown or not credible.
+        copies: (kept, repeated) frames of one position and time; their pixels are yet to be compared.
+        repeats: (read, passed over) acquisitions of one slice.
         notes: what was passed over, in sentences.
     """
 
     frames: tuple[tuple[Frame, ...], ...]
-    step: np.ndarray
+    planes: Planes
     times_ms: tuple[float, ...] | None
-    repeats: tuple[tuple[Frame, Frame], ...]
+    copies: tuple[tuple[Frame, Frame], ...]
+    repeats: tuple[tuple[Acquisition, Acquisition], ...]
     notes: tuple[str, ...]
 
 
-def build_lattice(stack: Stack, *, tolerance_mm: float = STEP_TOLERANCE_MM) -> Lattice:
+def build_lattice(stack: Stack, *, prefer: Prefer = "later", drop_incomplete: bool = False) -> Lattice:
     """Order a stack by slice and phase.
 
-    Phases match across slices by rank: trigger times of different slices may differ by a few ms.
+    Phases match across slices by rank: trigger times of different slices may differ by a few ms. Slices with other
+    numbers of phases over the same beat are matched by its fraction.
 
     Args:
         stack: frames of one geometry.
-        tolerance_mm: how far a slice may lie from its place in an evenly spaced stack.
+        prefer: which of several complete acquisitions of a slice to read.
+        drop_incomplete: leave out phases, or slices, that are not complete, instead of refusing.
 
     Raises:
-        LatticeError: a slice or phase is missing, or the slices are not evenly spaced.
+        LatticeError: a slice or phase is missing, or a slice lies off by more than the limits of `planes`.
         HeaderError: a single slice without SpacingBetweenSlices and SliceThickness.
     """
-    step, notes = slice_step(stack, tolerance_mm=tolerance_mm)
-    repeats: list[tuple[Frame, Frame]] = []
-    slices = [_without_copies(frames, repeats) for _, frames in stack.slices]
-    clock, clock_notes = choose_clock(slices)
-    columns = [_by_time(frames, clock, repeats) for frames in slices]
-    _refuse_missing_phase(columns, clock, [mm for mm, _ in stack.slices])
-    ranked = [[column[key] for key in sorted(column)] for column in columns]
+    copies: list[tuple[Frame, Frame]] = []
+    acquisitions, repeats = choose_acquisitions(_acquisitions(stack), prefer=prefer)
+    slices = [_without_copies(frames, copies) for frames in acquisitions]
+    clock, notes = choose_clock(slices)
+    columns = [_by_time(frames, clock, copies) for frames in slices]
+    if drop_incomplete:
+        columns, dropped = drop_incomplete_slices(columns, clock)
+        notes += dropped
+    ranked, matched = _match_phases(columns, count_gaps=clock.counts and not drop_incomplete, in_ms=clock.in_ms)
     phases = tuple(zip(*ranked, strict=True))
+    planes = fit_planes(ranked, allow_gaps=drop_incomplete)
+    times_ms, time_notes = _times_ms(columns, len(phases)) if clock.in_ms else (None, ())
     return Lattice(
         frames=phases,
-        step=step,
-        times_ms=_mean_times(phases) if clock.in_ms else None,
+        planes=planes,
+        times_ms=times_ms,
+        copies=tuple(copies),
         repeats=tuple(repeats),
-        notes=notes + clock_notes + _count_notes(phases),
+        notes=planes.notes + notes + matched + time_notes + _count_notes(phases),
     )
 
 
-def slice_step(stack: Stack, *, tolerance_mm: float = STEP_TOLERANCE_MM) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Vector from one slice's position to the next: the mean over the stack, so that shear is kept.
-
-    Returns:
-        (3,) LPS mm and notes. A single slice takes SpacingBetweenSlices, else SliceThickness, along the normal.
-
-    Raises:
-        LatticeError: frames of a slice lie apart, or a slice lies off its even place by more than `tolerance_mm` or a
-            tenth of the step.
-        HeaderError: a single slice with neither element.
-    """
-    corners = np.array([_corner(frames, mm) for mm, frames in stack.slices])
-    first = stack.frames[0]
-    if len(corners) == 1:
-        return _step_of_single_slice(first, stack.normal)
-    step = (corners[-1] - corners[0]) / (len(corners) - 1)
-    even = corners[0] + np.arange(len(corners))[:, None] * step
-    gaps = np.diff([mm for mm, _ in stack.slices])
-    usual = float(np.median(gaps))
-    off = float(np.linalg.norm(corners - even, axis=1).max())
-    if off > min(tolerance_mm, 0.1 * usual):
-        raise LatticeError(_uneven(stack, gaps, off), first.path.parent)
-    stated, distance = first.slice_spacing_mm, float(np.linalg.norm(step))
-    if stated is not None and abs(stated - distance) > tolerance_mm:
-        return step, (f"SpacingBetweenSlices says {stated:g} mm, the positions {distance:.2f} mm: the positions count",)
-    return step, ()
+def _acquisitions(stack: Stack) -> list[list[Acquisition]]:
+    """The acquisitions of each slice, earliest first; slices hardly apart from one another count as one."""
+    usual = Counter(len(frames) for _, frames in stack.slices).most_common(1)[0][0]
+    # a series a phase has one frame of each slice; otherwise a series has all phases of its slices
+    by_series = len(stack.series) == 1 or _frames_a_series(stack) > 1
+    split = [(mm, split_acquisitions(frames, usual=usual, by_series=by_series)) for mm, frames in stack.slices]
+    gaps = np.diff([mm for mm, _ in split])
+    near = _NEAR * float(np.median(gaps)) if len(gaps) > 1 else 0.0
+    merged = [split[0][1]]
+    for gap, (_, found) in zip(gaps, split[1:], strict=True):
+        if gap < near and _is_elsewhere(found, merged[-1]):
+            merged[-1] = sorted([*merged[-1], *found], key=order_in_time)
+        else:
+            merged.append(found)
+    return merged
 
 
-def _corner(frames: Sequence[Frame], mm: float) -> np.ndarray:
-    positions = np.array([frame.position for frame in frames])
-    corner = positions.mean(axis=0)
-    far = np.linalg.norm(positions - corner, axis=1)
-    if far.max() > POSITION_TOLERANCE_MM:
-        raise LatticeError(
-            f"frames of the slice at {mm:.1f} mm must share one ImagePositionPatient, got {far.max():.1f} mm apart",
-            frames[int(far.argmax())].path,
-        )
-    return corner
+def _frames_a_series(stack: Stack) -> float:
+    """Frames of a slice that one series holds, the median over slices and series."""
+    counts = Counter((mm, frame.series_uid) for mm, frames in stack.slices for frame in frames)
+    return median(counts.values())
 
 
-def _step_of_single_slice(frame: Frame, normal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    for name, value in (
-        ("SpacingBetweenSlices", frame.slice_spacing_mm),
-        ("SliceThickness", frame.slice_thickness_mm),
-    ):
-        if value is not None and value > 0:
-            return normal * value, (f"one slice only: its distance is taken from {name}, {value:g} mm",)
-    raise HeaderError("a single slice must state SpacingBetweenSlices or SliceThickness, got neither", frame.path)
-
-
-def _uneven(stack: Stack, gaps: np.ndarray, off: float) -> str:
-    usual = float(np.median(gaps))
-    worst = int(np.abs(gaps - usual).argmax())
-    before, after = stack.slices[worst][0], stack.slices[worst + 1][0]
-    lost = round(gaps[worst] / usual) - 1
-    if lost >= 1 and abs(gaps[worst] - (lost + 1) * usual) <= 0.1 * usual:
-        wanted = ", ".join(f"{before + (n + 1) * usual:.1f}" for n in range(lost))
-        return (
-            f"slices must be complete, got none at {wanted} mm along the normal: "
-            f"between {before:.1f} and {after:.1f} mm lie {gaps[worst]:.1f} mm, elsewhere {usual:.1f} mm"
-        )
-    return (
-        f"slices must be evenly spaced, got steps of {gaps.min():.2f} to {gaps.max():.2f} mm and a slice {off:.2f} mm "
-        f"off its place; the step from {before:.1f} to {after:.1f} mm differs most"
+def _is_elsewhere(found: Sequence[Acquisition], others: Sequence[Acquisition]) -> bool:
+    """Whether two slices come from other series or acquisitions, so that one may repeat the other."""
+    mine, theirs = (
+        {(frame.series_uid, frame.acquisition_number) for one in acquisitions for frame in one}
+        for acquisitions in (found, others)
     )
+    return not mine & theirs
 
 
-def _without_copies(frames: Sequence[Frame], repeats: list[tuple[Frame, Frame]]) -> list[Frame]:
+def _without_copies(frames: Sequence[Frame], copies: list[tuple[Frame, Frame]]) -> list[Frame]:
     kept: dict[tuple[object, ...], Frame] = {}
     for frame in sorted(frames, key=lambda frame: (frame.path, frame.frame_number)):
         identity = (
@@ -146,50 +125,80 @@ def _without_copies(frames: Sequence[Frame], repeats: list[tuple[Frame, Frame]])
             frame.instance_number,
         )
         if identity in kept:
-            repeats.append((kept[identity], frame))
+            copies.append((kept[identity], frame))
         else:
             kept[identity] = frame
     return list(kept.values())
 
 
-def _by_time(frames: Sequence[Frame], clock: Clock, repeats: list[tuple[Frame, Frame]]) -> dict[Key, Frame]:
+def _by_time(frames: Sequence[Frame], clock: Clock, copies: list[tuple[Frame, Frame]]) -> dict[Key, Frame]:
     kept: dict[Key, Frame] = {}
     for frame in frames:
         key = clock.key(frame) or ()
         if key in kept:
-            repeats.append((kept[key], frame))
+            copies.append((kept[key], frame))
         else:
             kept[key] = frame
-    return kept
+    return dict(sorted(kept.items()))
 
 
-def _refuse_missing_phase(columns: Sequence[dict[Key, Frame]], clock: Clock, positions_mm: Sequence[float]) -> None:
-    usual = Counter(map(len, columns)).most_common(1)[0][0]
-    wanted = _wanted_counts(columns) if clock.counts else None
-    for column, mm in zip(columns, positions_mm, strict=True):
-        lacking = sorted(wanted - set(column)) if wanted else []
-        if len(column) == usual and not lacking:
-            continue
-        if lacking:
-            which = "; missing: phase " + ", ".join(f"{key[0]:g}" for key in lacking)
-        else:
-            which = _missing_time(column, columns, usual) if clock.in_ms else ""
-        raise LatticeError(
-            f"every slice must have the same phases, got {len(column)} at {mm:.1f} mm where most slices have "
-            f"{usual}{which}",
-            next(iter(column.values())).path.parent,
+def _match_phases(
+    columns: Sequence[dict[Key, Frame]], *, count_gaps: bool, in_ms: bool
+) -> tuple[list[list[Frame]], tuple[str, ...]]:
+    """The frames of each slice in order, as many in each; `count_gaps` misses numbers that no slice has, too."""
+    counts = Counter(map(len, columns))
+    wanted = _wanted_indices(columns) if count_gaps else None
+    if len(counts) == 1 and all(wanted is None or wanted <= set(column) for column in columns):
+        return [list(column.values()) for column in columns], ()
+    usual = max(counts, key=lambda count: (counts[count], count))
+    matched = match_by_fraction(columns, usual) if in_ms else None
+    if matched is not None:
+        return matched, (
+            f"slices have {min(counts)} to {max(counts)} phases over the same beat: "
+            f"{len(columns) - counts[usual]} slice(s) are matched to {usual} phases by fraction of the beat, "
+            "the nearest frame each",
         )
+    for column in columns:
+        lacking = sorted(wanted - set(column)) if wanted else []
+        if len(column) != usual or lacking:
+            _refuse(column, columns, usual=usual, lacking=lacking, in_ms=in_ms)
+    raise AssertionError("slices that differ have one that differs from the usual")
 
 
-def _wanted_counts(columns: Sequence[dict[Key, Frame]]) -> set[Key]:
+def _wanted_indices(columns: Sequence[dict[Key, Frame]]) -> set[Key]:
+    """The temporal positions from the first to the last, where those in between are more there than missing."""
     seen = {int(key[0]) for column in columns for key in column}
-    return {(float(index),) for index in range(min(seen), max(seen) + 1)}
+    first, last = min(seen), max(seen)
+    if last - first + 1 > 2 * len(seen):  # a value astray, or positions that count something else
+        return {(float(index),) for index in seen}
+    return {(float(index),) for index in range(first, last + 1)}
+
+
+def _refuse(
+    column: dict[Key, Frame],
+    columns: Sequence[dict[Key, Frame]],
+    *,
+    usual: int,
+    lacking: Sequence[Key],
+    in_ms: bool,
+) -> None:
+    frame = next(iter(column.values()))
+    mm = float(frame.centre @ Stack((frame,)).normal)
+    if lacking:
+        which = "; missing: phase " + ", ".join(f"{key[0]:g}" for key in lacking)
+    else:
+        which = _missing_time(column, columns, usual) if in_ms else ""
+    raise LatticeError(
+        f"every slice must have the same phases, got {len(column)} at {mm:.1f} mm where most slices have "
+        f"{usual}{which}; --drop-incomplete measures without what is not complete",
+        frame.path.parent,
+    )
 
 
 def _missing_time(column: dict[Key, Frame], columns: Sequence[dict[Key, Frame]], usual: int) -> str:
     if len(column) >= usual:
         return ""
-    whole = np.array([sorted(key[0] for key in other) for other in columns if len(other) == usual])
+    whole = np.array([[key[0] for key in other] for other in columns if len(other) == usual])
     expected = np.median(whole, axis=0)
     found = np.array([key[0] for key in column])
     nearest = np.abs(expected[:, None] - found[None, :]).min(axis=1)
@@ -198,8 +207,16 @@ def _missing_time(column: dict[Key, Frame], columns: Sequence[dict[Key, Frame]],
     return f"; missing: phase {told}"
 
 
-def _mean_times(phases: Sequence[Sequence[Frame]]) -> tuple[float, ...]:
-    return tuple(float(np.mean([frame.trigger_ms for frame in row])) for row in phases)
+def _times_ms(columns: Sequence[dict[Key, Frame]], n_phases: int) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
+    """Mean time of each phase over the slices that have all; none where they are of no beat that a heart can have."""
+    whole = [[key[0] for key in column] for column in columns if len(column) == n_phases]
+    times = tuple(np.mean(whole, axis=0).tolist())
+    if len(times) == 1 or is_credible_beat(beat_of_times(times)):
+        return times, ()
+    return None, (
+        f"the trigger times give a beat of {beat_of_times(times):.0f} ms, which no heart has: they order the phases "
+        "and say nothing else",
+    )
 
 
 def _count_notes(phases: Sequence[Sequence[Frame]]) -> tuple[str, ...]:

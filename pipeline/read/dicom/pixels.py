@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,9 @@ def native_form(header: Header) -> NativeForm | None:
 
     Returns:
         `None` where pydicom has to decode them.
+
+    Raises:
+        UnreadableError: the pixel data are not as long as the header says: cut short, or of another size.
     """
     elements = header.elements
     allocated, stored = integer(elements, "BitsAllocated"), integer(elements, "BitsStored")
@@ -53,6 +57,12 @@ def native_form(header: Header) -> NativeForm | None:
         return None
     if high != stored - 1:
         return None
+    wanted = prod(integer(elements, name) or 1 for name in ("Rows", "Columns", "NumberOfFrames")) * allocated // 8
+    if header.n_pixel_bytes not in (wanted, wanted + wanted % 2):
+        raise UnreadableError(
+            f"pixel data must hold {wanted} bytes as Rows, Columns and BitsAllocated say, got {header.n_pixel_bytes}: "
+            f"the file is {'cut short' if header.n_pixel_bytes < wanted else 'of another size'}"
+        )
     dtype = f"<{'i' if signed else 'u'}{allocated // 8}"
     return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - stored)
 

@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from pipeline.core.errors import ConfigError, GridError, HeaderError, LabelError, UnreadableError
-from pipeline.core.geometry import flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.quiet import quiet_dicom
@@ -121,12 +120,12 @@ def _check(segmentation: hd.seg.Segmentation, cine: Cine, path: Path) -> None:
     if (segmentation.Rows, segmentation.Columns) != (rows, columns):
         size = f"{segmentation.Rows} x {segmentation.Columns}"
         raise GridError(f"a segmentation must have the cine's {rows} x {columns} pixels, got {size} [{path}]")
-    lps, (x_mm, y_mm, _) = flip_ras_lps(cine.grid.affine), cine.grid.spacing_mm
-    directions = [*(lps[:3, 0] / x_mm), *(lps[:3, 1] / y_mm)]
+    x_mm, y_mm, _ = cine.grid.spacing_mm
+    planes = [cine.plane(0, z)[1] for z in range(cine.n_slices)]
     for groups in _groups(segmentation):
         stated = groups.macro("PlaneOrientationSequence").get("ImageOrientationPatient")
         spacing = groups.macro("PixelMeasuresSequence").get("PixelSpacing")
-        if stated is None or not np.allclose(stated, directions, rtol=0, atol=DIRECTION_TOLERANCE):
+        if stated is None or not any(np.allclose(stated, one, rtol=0, atol=DIRECTION_TOLERANCE) for one in planes):
             raise GridError(f"a segmentation's rows and columns must run as the cine's, got {stated} [{path}]")
         if spacing is None or not np.allclose(spacing, (y_mm, x_mm), rtol=SPACING_TOLERANCE, atol=0):
             raise GridError(f"a segmentation must have the spacing {(y_mm, x_mm)} mm, got {spacing} [{path}]")
@@ -151,8 +150,7 @@ def _places_of(cine: Cine) -> _Places:
     for t, row in enumerate(cine.sources or ()):
         for z, source in enumerate(row):
             sources[source.sop_instance_uid][source.frame_number] = (t, z)
-    lps = flip_ras_lps(cine.grid.affine)
-    positions = lps[:3, 3] + np.arange(cine.n_slices)[:, None] * lps[:3, 2]
+    positions = np.array([cine.plane(0, z)[0] for z in range(cine.n_slices)])
     return _Places(sources, positions, min(POSITION_TOLERANCE_MM, cine.grid.spacing_mm[2] / 10))
 
 

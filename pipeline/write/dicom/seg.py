@@ -24,7 +24,7 @@ from pipeline.write.dicom.seg_build import Algorithm, SegmentationSeries, build_
 __all__ = ["Algorithm", "SegmentationSeries", "write_segmentation", "write_segmentations"]
 
 POSITION_TOLERANCE_MM = 0.5
-"""How far a source slice may lie from its place in the cine's grid: as far as the reader lets it."""
+"""How far a source slice may lie from where the cine has it."""
 
 DIRECTION_TOLERANCE = 1e-2
 SPACING_TOLERANCE = 1e-4
@@ -101,7 +101,7 @@ def write_segmentation(
     picture = _phase_labels(cine, labels, phase)
     series = series or SegmentationSeries(source_headers(cine))
     frames = series.headers.frames[phase]
-    _check_geometry(cine, frames)
+    _check_geometry(cine, frames, phase)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, quiet_dicom():
         written = Path(folder) / path.name
@@ -123,20 +123,25 @@ def _phase_labels(cine: Cine, labels: np.ndarray, phase: int) -> np.ndarray:
     return np.ascontiguousarray(labels[phase].transpose(2, 1, 0))
 
 
-def _check_geometry(cine: Cine, frames: Sequence[FrameHeader]) -> None:
-    """Each source must lie where the cine's grid has its slice, since the labels are drawn on the grid."""
-    lps = flip_ras_lps(cine.grid.affine)
+def _check_geometry(cine: Cine, frames: Sequence[FrameHeader], phase: int) -> None:
+    """Each source must lie where the cine has its slice, and all together on its grid, where the labels are drawn.
+
+    A slice may be off the grid, which is fitted to all of them; their mean is not.
+    """
     x_mm, y_mm, z_mm = cine.grid.spacing_mm
     tolerance_mm = min(POSITION_TOLERANCE_MM, z_mm / 10)
+    middle = (flip_ras_lps(cine.grid.affine) @ (0, 0, (cine.n_slices - 1) / 2, 1))[:3]
+    if not np.allclose(np.mean([frame.position for frame in frames], axis=0), middle, rtol=0, atol=tolerance_mm):
+        raise GridError("source images must lie on the cine's grid, but their headers say otherwise")
     for z, frame in enumerate(frames):
+        position, directions = cine.plane(phase, z)
         fits = (
-            np.allclose(frame.position, (lps @ (0, 0, z, 1))[:3], rtol=0, atol=tolerance_mm)
-            and np.allclose(frame.orientation[:3], lps[:3, 0] / x_mm, rtol=0, atol=DIRECTION_TOLERANCE)
-            and np.allclose(frame.orientation[3:], lps[:3, 1] / y_mm, rtol=0, atol=DIRECTION_TOLERANCE)
+            np.allclose(frame.position, position, rtol=0, atol=tolerance_mm)
+            and np.allclose(frame.orientation, directions, rtol=0, atol=DIRECTION_TOLERANCE)
             and np.allclose(frame.pixel_spacing, (y_mm, x_mm), rtol=SPACING_TOLERANCE, atol=0)
         )
         if not fits:
-            raise GridError(f"slice {z} (from 0) must lie where the cine's grid has it, but its header says otherwise")
+            raise GridError(f"slice {z} (from 0) must lie where the cine has it, but its header says otherwise")
 
 
 def _verify(path: Path, picture: np.ndarray, frames: Sequence[FrameHeader]) -> None:
@@ -147,14 +152,14 @@ def _verify(path: Path, picture: np.ndarray, frames: Sequence[FrameHeader]) -> N
         raise LabelError(f"a segmentation must decode to the labels it was made from, got {n_other} other pixels")
     planes = {(frame.sop_instance_uid, frame.frame_number): frame for frame in frames}
     shared = read.SharedFunctionalGroupsSequence[0]
-    directions = shared.PlaneOrientationSequence[0].ImageOrientationPatient
     spacing = shared.PixelMeasuresSequence[0].PixelSpacing
     for group in read.PerFrameFunctionalGroupsSequence:
         source = group.DerivationImageSequence[0].SourceImageSequence[0]
+        directions = (group if "PlaneOrientationSequence" in group else shared).PlaneOrientationSequence[0]
         plane = planes[source.ReferencedSOPInstanceUID, source.get("ReferencedFrameNumber")]
         if not (
             np.allclose(group.PlanePositionSequence[0].ImagePositionPatient, plane.position, rtol=0, atol=1e-3)
-            and np.allclose(directions, plane.orientation, rtol=0, atol=DIRECTION_TOLERANCE)
+            and np.allclose(directions.ImageOrientationPatient, plane.orientation, rtol=0, atol=DIRECTION_TOLERANCE)
             and np.allclose(spacing, plane.pixel_spacing, rtol=SPACING_TOLERANCE, atol=0)
         ):
             raise GridError("a segmentation must lie where its source images lie, but decodes to other planes")

@@ -61,6 +61,10 @@ def algorithm_of(case: Case) -> Algorithm:
     return Algorithm(bundle.name, bundle.version, bundle.weights_sha256, case.corrected)
 
 
+_SAME_DIRECTION = 1e-5
+"""Difference of direction cosines that headers make by rounding."""
+
+
 @dataclass(frozen=True)
 class SegmentationSeries:
     """The new series that a segmentation makes: one each, since some viewers show but one object of a series.
@@ -113,6 +117,7 @@ def build_segmentation(
         plane_positions=[hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames],
     )
     _refer(built, frames)
+    _give_planes(built, frames)
     return built
 
 
@@ -185,6 +190,18 @@ def _refer(built: hd.seg.Segmentation, frames: Sequence[FrameHeader]) -> None:
     files = [same for instances in by_series.values() for same in instances.values()]
     built.SourceImageSequence = [_with_frames(_reference(same[0]), same) for same in files]
     built.ReferencedSeriesSequence = [_of_series(uid, instances.values()) for uid, instances in by_series.items()]
+
+
+def _give_planes(built: hd.seg.Segmentation, frames: Sequence[FrameHeader]) -> None:
+    """Give each frame its own orientation where slices tilt; highdicom knows one for all."""
+    if np.ptp([frame.orientation for frame in frames], axis=0).max() <= _SAME_DIRECTION:
+        return
+    by_source = {(frame.sop_instance_uid, frame.frame_number): frame for frame in frames}
+    for group in built.PerFrameFunctionalGroupsSequence:
+        source = group.DerivationImageSequence[0].SourceImageSequence[0]
+        frame = by_source[source.ReferencedSOPInstanceUID, source.get("ReferencedFrameNumber")]
+        group.PlaneOrientationSequence = hd.PlaneOrientationSequence("PATIENT", frame.orientation)
+    del built.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
 
 
 def _of_series(series_uid: str, files: Iterable[Sequence[FrameHeader]]) -> Dataset:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import LatticeError
-from pipeline.read.dicom.series import read_dicom_cine
+from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 
 AXES = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1])
 
@@ -62,21 +62,21 @@ def test_series_overrides(study, expected_array):
     study.cine(4, 6)
     study.cine(2, 3, SeriesInstanceUID="1.2.3.90")
     assert read_dicom_cine(study.folder).n_phases == 4
-    cine = read_dicom_cine(study.folder, series_uid="1.2.3.90")
+    cine = read_dicom_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.90"))
     np.testing.assert_array_equal(cine.array, expected_array(2, 3))
     assert cine.facts.series_uid == "1.2.3.90"
 
 
 def test_series_of_one_slice_stands_for_its_stack(study, expected_array):
     study.cine(SeriesInstanceUID=lambda z: f"1.2.3.{z + 1}")
-    cine = read_dicom_cine(study.folder, series_uid="1.2.3.2")
+    cine = read_dicom_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.2"))
     np.testing.assert_array_equal(cine.array, expected_array(4, 3))
 
 
 def test_series_of_a_long_axis_view_can_be_named(study):
     study.cine()
     _long_axis_view(study)
-    cine = read_dicom_cine(study.folder, series_uid="1.2.3.50")
+    cine = read_dicom_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.50"))
     assert cine.array.shape == (4, 4, 5, 1)
 
 
@@ -84,15 +84,16 @@ def test_unknown_series_lists_those_there(study):
     study.cine()
     _long_axis_view(study)
     with pytest.raises(LatticeError, match=r"one of 1\.2\.3\.1, 1\.2\.3\.50, got 9\.9"):
-        read_dicom_cine(study.folder, series_uid="9.9")
+        read_dicom_cine(study.folder, options=SeriesOptions(series_uid="9.9"))
 
 
 def test_two_equal_stacks_are_refused_until_one_is_named(study):
     study.cine()
-    study.cine(SeriesInstanceUID="1.2.3.2", ImageType=["ORIGINAL", "PRIMARY", "P"])
+    aside = {"ImagePositionPatient": lambda z: study.position(z + 0.5), "SeriesInstanceUID": "1.2.3.2"}
+    study.cine(ImageType=["ORIGINAL", "PRIMARY", "M", "DIS3D"], **aside)
     with pytest.raises(LatticeError, match=r"2 that fit alike.*1\.2\.3\.1.*1\.2\.3\.2"):
         read_dicom_cine(study.folder)
-    assert read_dicom_cine(study.folder, series_uid="1.2.3.2").facts.series_uid == "1.2.3.2"
+    assert read_dicom_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.2")).facts.series_uid == "1.2.3.2"
 
 
 def test_study_of_long_axis_views_only_is_refused(study):

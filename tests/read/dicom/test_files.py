@@ -1,20 +1,18 @@
 """Header facts of classic and enhanced files."""
 
-import logging
-
+import numpy as np
 import pytest
 
-from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.read.dicom.files import read_frames
 
 
 def test_classic_facts(study):
     path = study.image(2, 1, RescaleSlope="2.5", StudyInstanceUID="1.2.03", SpacingBetweenSlices="8", HeartRate="61")
-    (frame,) = read_frames([path])
+    (frame,) = read_frames([path]).frames
     assert (frame.path, frame.frame_number, frame.rows, frame.columns) == (path, 1, 5, 4)
     assert frame.position == pytest.approx((5.2, 26.4, 30.0))  # (10, 20, 30) + 8 x (-0.6, 0.8, 0)
     assert frame.pixel_spacing == (2.0, 1.5)
-    assert (frame.trigger_ms, frame.rescale_slope, frame.rescale_intercept) == (85.0, 2.5, 0.0)
+    assert (frame.trigger_ms, frame.rescale_slope, frame.rescale_intercept) == (205.0, 2.5, 0.0)
     assert (frame.slice_spacing_mm, frame.slice_thickness_mm, frame.heart_rate_bpm) == (8.0, 6.0, 61.0)
     assert frame.study_uid == "1.2.03"  # a UID that the standard forbids is taken as it is, without a warning
 
@@ -31,29 +29,65 @@ def test_classic_facts(study):
 )
 def test_nonsense_geometry_is_refused(study, keyword, value, message):
     path = study.image(0, 0, **{keyword: value})
-    with pytest.raises(HeaderError, match=message):
-        read_frames([path])
+    found = read_frames([path])
+    assert found.frames == ()
+    assert [(fault.path, fault.series_uid) for fault in found.faults] == [(path, "1.2.3.1")]
+    assert message in found.faults[0].reason
+    assert found.notes[0].startswith("left out 1.dcm: ")
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "name"),
     [
-        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"},
-        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"},
-        {"SOPClassUID": "1.2.840.10008.1.3.10"},
-        {"SamplesPerPixel": 3},
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"}, "Comprehensive SR Storage"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"}, "Segmentation Storage"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "CT Image Storage"),
+        ({"SOPClassUID": "1.3.12.2.1107.5.9.1"}, "an unknown kind of object"),
+        ({"SamplesPerPixel": 3}, "colour picture"),
     ],
 )
-def test_other_objects_are_left_out_with_a_log_line(study, caplog, other):
+def test_other_objects_are_left_out_and_named(study, other, name):
     path = study.image(0, 0, **other)
-    with caplog.at_level(logging.INFO, logger="pipeline.read.dicom.files"):
-        assert read_frames([path]) == []
-    assert str(path) in caplog.text
+    found = read_frames([path])
+    assert (found.frames, found.faults, found.others) == ((), (), ((path, name),))
+    assert found.notes == (f"left out 1 file(s) that are no greyscale MR image: {name} (1)",)
 
 
-def test_text_named_dcm_is_refused_and_other_text_is_not(tmp_path):
-    (tmp_path / "a.txt").write_text("x" * 300)
-    (tmp_path / "b.dcm").write_text("x" * 300)
-    assert read_frames([tmp_path / "a.txt"]) == []
-    with pytest.raises(UnreadableError, match="must parse"):
-        read_frames([tmp_path / "b.dcm"])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "got an empty file"), (b"<html>moved</html>", "got a file of something else")]
+)
+def test_a_file_named_dcm_that_holds_none_is_a_fault_and_other_text_is_not(tmp_path, content, reason):
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "b.dcm").write_bytes(content)
+    found = read_frames(sorted(tmp_path.iterdir()))
+    assert [(fault.path.name, fault.series_uid) for fault in found.faults] == [("b.dcm", None)]
+    assert reason in found.faults[0].reason
+
+
+def test_pixel_data_of_another_length_than_stated_are_a_fault(study):
+    good, short, long = study.image(0, 0), study.image(1, 0, Rows=6), study.image(2, 0, Columns=3)
+    found = read_frames([good, short, long])
+    assert [frame.path for frame in found.frames] == [good]
+    assert [fault.path for fault in found.faults] == [short, long]
+    assert found.faults[0].reason.endswith("got 40: the file is cut short")  # 5 x 4 pixels of 2 bytes
+    assert found.faults[1].reason.endswith("got 40: the file is of another size")
+
+
+def test_files_of_one_reason_share_a_note(study):
+    paths = [study.image(t, 0, PixelSpacing=None) for t in range(5)]
+    (note,) = read_frames(paths).notes
+    assert note.startswith("left out 5 files (1.dcm, 2.dcm, 3.dcm, ...): an MR image must state PixelSpacing")
+
+
+def test_frames_of_a_single_frame_class_are_phases_in_the_files_order(study):
+    pixels = np.stack([np.full((5, 4), t, np.int16) for t in range(3)])
+    plain = read_frames([study.image(0, 0, pixels=pixels, NumberOfFrames=3)]).frames
+    assert [(frame.frame_number, frame.temporal_index, frame.trigger_ms) for frame in plain] == [
+        (1, 1, None),
+        (2, 2, None),
+        (3, 3, None),
+    ]
+    even = read_frames([study.image(0, 0, pixels=pixels, NumberOfFrames=3, FrameTime=40.0)]).frames
+    assert [frame.trigger_ms for frame in even] == [0.0, 40.0, 80.0]
+    steps = read_frames([study.image(0, 0, pixels=pixels, NumberOfFrames=3, FrameTimeVector=[0.0, 30.0, 50.0])]).frames
+    assert [frame.trigger_ms for frame in steps] == [0.0, 30.0, 80.0]

@@ -1,4 +1,4 @@
-"""What tells frames apart: the plane they lie in, the words of ImageType, whether values are rescaled."""
+"""Frames: the plane they lie in, the form of their pictures, whether values are rescaled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
-from pipeline.read.dicom.frames import Frame, NativeForm, plane_normal, variant_of
+from pipeline.read.dicom.frames import Frame, NativeForm, plane_normal
 
 FRAME = Frame(
     path=Path("one.dcm"),
@@ -32,35 +31,6 @@ def test_the_normal_is_rows_by_columns_and_of_unit_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image_type", "variant"),
-    [
-        (None, ()),
-        ([], ()),
-        (["ORIGINAL", "PRIMARY"], ()),
-        (["P", "ND"], ()),  # the first two words tell something else
-        (["ORIGINAL", "PRIMARY", "P"], ("P",)),
-        (["ORIGINAL", "PRIMARY", "M", "RETRO", "NORM"], ()),
-        (["ORIGINAL", "PRIMARY", " phase map ", "DIS2D"], ("DIS2D", "PHASE MAP")),
-    ],
-)
-def test_words_that_tell_images_apart(image_type: list[str] | None, variant: tuple[str, ...]) -> None:
-    assert variant_of(image_type) == variant
-
-
-@pytest.mark.parametrize(
-    "word",
-    ["P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "PSIR", "VELOCITY", "ND", "DIS2D", "DIS3D", "MOSAIC"],
-)
-def test_maps_parts_and_corrections_are_told_from_the_magnitude(word: str) -> None:
-    assert variant_of(["ORIGINAL", "PRIMARY", "M", word.lower()]) == (word,)
-
-
-@given(st.permutations(["ND", "PSIR", "R", "M", "ND"]))
-def test_the_order_of_words_does_not_matter(words: list[str]) -> None:
-    assert variant_of(["ORIGINAL", "PRIMARY", *words]) == ("ND", "PSIR", "R")
-
-
-@pytest.mark.parametrize(
     ("slope", "intercept", "rescaled"), [(1.0, 0.0, False), (2.0, 0.0, True), (1.0, -1.0, True), (0.5, 4.0, True)]
 )
 def test_values_are_rescaled_unless_slope_is_one_and_intercept_none(
@@ -70,27 +40,30 @@ def test_values_are_rescaled_unless_slope_is_one_and_intercept_none(
     assert replace(FRAME, rescale_slope=slope, rescale_intercept=intercept).is_rescaled is rescaled
 
 
-@pytest.mark.parametrize("index", range(6))
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_any_direction_cosine_beyond_the_tolerance_is_another_direction(index: int, sign: int) -> None:
-    turned = list(FRAME.orientation)
-    turned[index] += sign * 0.25
-    other = replace(FRAME, orientation=tuple(turned))
-    assert FRAME.is_parallel_to(FRAME, tolerance=0.0)
-    assert FRAME.is_parallel_to(other, tolerance=0.2501)
-    assert not FRAME.is_parallel_to(other, tolerance=0.2499)
-    assert other.is_parallel_to(FRAME, tolerance=0.2501)
+@pytest.mark.parametrize(
+    ("axis", "degrees"), [((1, 0, 0), 0.01), ((0, 0, 1), 0.5), ((0, 1, 0), 5.0), ((1, 1, 1), 90.0)]
+)
+def test_a_tilt_is_the_larger_turn_of_the_two_directions(axis: tuple[int, int, int], degrees: float) -> None:
+    turn = Rotation.from_rotvec(np.deg2rad(degrees) * np.array(axis) / np.linalg.norm(axis))
+    directions = np.reshape(FRAME.orientation, (2, 3))
+    turned = turn.apply(directions)
+    tilted = replace(FRAME, orientation=tuple(turned.ravel().tolist()))
+    angles = [np.rad2deg(np.arccos(np.clip(a @ b, -1, 1))) for a, b in zip(directions, turned, strict=True)]
+    assert tilted.tilt_deg(FRAME.orientation) == pytest.approx(max(angles), rel=1e-3, abs=1e-6)
+    assert FRAME.tilt_deg(FRAME.orientation) == 0.0
 
 
-def test_a_difference_of_just_the_tolerance_is_parallel() -> None:
-    first, second = (replace(FRAME, orientation=(one, 0.0, 0.0, 0.0, 1.0, 0.0)) for one in (1.0, 0.75))
-    assert first.is_parallel_to(second, tolerance=0.25)
+def test_the_centre_is_half_the_picture_from_the_first_pixel() -> None:
+    # 4 steps of 1.5 mm along (0.8, 0.6, 0), 3 steps of 2 mm along (0, 0, -1), halved
+    np.testing.assert_allclose(FRAME.centre, [2.4, 1.8, -3.0])
 
 
-def test_rows_the_other_way_round_are_not_parallel() -> None:
-    other = replace(FRAME, orientation=tuple(-one for one in FRAME.orientation))
-    assert not FRAME.is_parallel_to(other, tolerance=0.1)
+def test_pictures_of_one_form_have_one_matrix_and_pixel_size() -> None:
+    assert FRAME.has_form_of(replace(FRAME, pixel_spacing=(2.0005, 1.4995)))
+    assert not FRAME.has_form_of(replace(FRAME, pixel_spacing=(2.0, 1.502)))
+    assert not FRAME.has_form_of(replace(FRAME, rows=5))
+    assert not FRAME.has_form_of(replace(FRAME, columns=4))
 
 
 def test_plain_pixels_have_no_spare_bits() -> None:
-    assert NativeForm(offset=100, dtype="<u2").spare_bits == 0
+    assert NativeForm(offset=0, dtype="<u2").spare_bits == 0

@@ -11,7 +11,7 @@ from pipeline.read.dicom.pixels import read_pictures, read_pixels
 
 
 def _pictures(path):
-    frames = read_frames([path])
+    frames = read_frames([path]).frames
     return read_pictures(path, frames)
 
 
@@ -89,7 +89,7 @@ def _implicit(stream):
 
 def test_picture_of_another_size_than_stated_is_refused(study):
     path = study.image(0, 0, PhotometricInterpretation="MONOCHROME1", pixels=np.zeros((4, 4), np.uint8))
-    (frame,) = read_frames([path])
+    (frame,) = read_frames([path]).frames
     study.written.clear()
     study.image(0, 0, PhotometricInterpretation="MONOCHROME1", pixels=np.zeros((2, 4), np.uint8))
     with pytest.raises(UnreadableError, match=r"must hold \(1, 4, 4\).*got \(1, 2, 4\)"):

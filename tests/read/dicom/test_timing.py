@@ -1,6 +1,7 @@
 """Clocks: the first usable one orders the phases, and a bogus one is told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,6 @@ def _backwards(t, z):
         (None, "missing;"),
         (0.0, "constant"),
         (lambda t, z: None if (t, z) == (1, 1) else 40.0 * t, "missing in 1 of 24 frames"),
-        (lambda t: (40.0 * t + 80.0) % 320.0, "wrapped"),
         (lambda t: 40.0 * (t // 2), "the same for several phases"),
     ],
 )
@@ -81,7 +81,7 @@ def test_trigger_time_goes_before_instance_number_in_any_order(study, expected_a
     study.cine(6, 3, InstanceNumber=lambda t, z: (5 * t + z) % 7)
     cine = read_dicom_cine(study.folder)
     np.testing.assert_array_equal(cine.array, expected_array(6, 3))
-    assert cine.times_ms == (5.0, 45.0, 85.0, 125.0, 165.0, 205.0)
+    assert cine.times_ms == (5.0, 105.0, 205.0, 305.0, 405.0, 505.0)
 
 
 def test_series_a_phase_without_clock_goes_by_series_number(study, expected_array):
@@ -108,7 +108,7 @@ def test_phases_match_by_rank_across_slices(study, expected_array):
 
 def test_missing_temporal_position_is_named(study):
     study.cine(5, 3, skip=[(2, 1)], TriggerTime=None, TemporalPositionIdentifier=lambda t: t + 1)
-    with pytest.raises(LatticeError, match=r"got 4 at 18\.0 mm.*missing: phase 3 \["):
+    with pytest.raises(LatticeError, match=r"got 4 at 18\.0 mm.*missing: phase 3;"):
         read_dicom_cine(study.folder)
 
 
@@ -125,55 +125,86 @@ def test_frames_without_any_clock_are_refused(study):
         read_dicom_cine(study.folder)
 
 
-RISING = [0.0, 40.0, 80.0, 120.0]
+RISING = [0.0, 100.0, 200.0, 300.0]
+COUNTED_ON = ("the trigger time falls back amid a slice: what follows is counted on, as of the next beat",)
 
 
 @pytest.mark.parametrize(
-    ("triggers", "wrapped"),
+    ("triggers", "unwrapped"),
     [
-        (RISING, False),
-        ([40.0, 80.0, 120.0, 0.0], True),
-        ([120.0, 0.0, 40.0, 80.0], True),
-        ([80.0, 120.0, 0.0, 40.0], True),
-        ([0.0, 0.2, 0.4, 0.6], False),  # in seconds
-        ([80.0, 0.0, 40.0], False),  # of three, no order is told
-        ([40.0, 0.0, 120.0, 80.0], False),  # two falls of four: numbered without regard to time
-        ([120.0, 80.0, 40.0, 0.0], False),  # numbered backwards
-        ([0.0, 80.0, 40.0, 120.0, 100.0, 160.0, 200.0], False),  # two falls of seven
-        ([0.0, 80.0, 40.0, 120.0, 100.0, 160.0, 200.0, 240.0], True),  # two of eight
-        ([0.0, 80.0, 40.0, 120.0, 100.0, 160.0, 150.0, 240.0], False),  # three of eight
+        (RISING, None),
+        ([100.0, 200.0, 300.0, 0.0], [100.0, 200.0, 300.0, 400.0]),
+        ([300.0, 0.0, 100.0, 200.0], [300.0, 400.0, 500.0, 600.0]),
+        ([0.0, 0.2, 0.4, 0.6], None),  # in seconds
+        ([80.0, 0.0, 40.0], None),  # of three, no order is told
+        ([40.0, 0.0, 120.0, 80.0], None),  # two falls of four: numbered without regard to time
+        ([120.0, 80.0, 40.0, 0.0], None),  # numbered backwards
+        ([0.0, 80.0, 40.0, 120.0, 100.0, 160.0, 200.0], None),  # two falls of seven
+        # prospective gating runs on into the next beat, 20 ms after whose R wave it goes on
+        ([0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 20.0, 120.0], [0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0]),
     ],
 )
-def test_up_to_a_quarter_of_falls_is_a_wrapped_clock(triggers: list[float], wrapped: bool) -> None:
-    clock, notes = choose_clock([_slice(triggers)])
-    assert clock.name == ("InstanceNumber" if wrapped else "the trigger time")
-    assert len(notes) == wrapped
-    if wrapped:
-        assert notes[0] == (
-            "the trigger time is not usable: wrapped: it falls back to the cycle's start amid a slice; phases are "
-            "ordered by InstanceNumber"
-        )
+def test_a_clock_that_starts_again_is_counted_on(triggers: list[float], unwrapped: list[float] | None) -> None:
+    frames = _slice(triggers)
+    clock, notes = choose_clock([frames])
+    assert clock.name == "the trigger time"
+    assert clock.in_ms
+    assert [clock.key(frame) for frame in frames] == [(ms,) for ms in unwrapped or triggers]
+    assert notes == (COUNTED_ON if unwrapped else ())
+
+
+def test_the_headers_rate_says_how_long_the_beat_is() -> None:
+    triggers = [0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 20.0, 120.0]
+    frames = [replace(frame, heart_rate_bpm=60000.0 / 610.0) for frame in _slice(triggers)]
+    clock, _ = choose_clock([frames])
+    assert [round(clock.key(frame)[0], 6) for frame in frames][-2:] == [630.0, 730.0]
+    wrong = [replace(frame, heart_rate_bpm=60.0) for frame in _slice(triggers)]  # 1000 ms would leave a gap of 520 ms
+    clock, _ = choose_clock([wrong])
+    assert [clock.key(frame)[0] for frame in wrong][-2:] == [600.0, 700.0]
+
+
+def test_an_unwrapped_cine_keeps_its_order_and_its_times(study, expected_array) -> None:
+    study.cine(8, 3, TriggerTime=lambda t: (100.0 * t + 200.0) % 800.0)
+    cine = read_dicom_cine(study.folder)
+    np.testing.assert_array_equal(cine.array, expected_array(8, 3))
+    assert cine.times_ms == tuple(200.0 + 100.0 * t for t in range(8))
+    assert "counted on" in cine.notes[0]
+
+
+def test_slices_recorded_from_different_phases_are_ordered_by_time(study, expected_array) -> None:
+    """Each slice is a whole beat from another start: the times stand, and phases of one time lie side by side."""
+    study.cine(8, 3, TriggerTime=lambda t, z: 100.0 * ((t + 2 * z) % 8))
+    cine = read_dicom_cine(study.folder)
+    assert cine.times_ms == tuple(100.0 * t for t in range(8))
+    expected = np.stack([np.roll(expected_array(8, 3)[..., z], 2 * z, axis=0) for z in range(3)], axis=-1)
+    np.testing.assert_array_equal(cine.array, expected)
 
 
 @given(st.integers(4, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
-def test_a_cycle_recorded_from_its_middle_is_wrapped_and_from_its_start_is_not(cycle: tuple[int, int]) -> None:
+def test_a_cycle_recorded_from_its_middle_rises_after_unwrapping(cycle: tuple[int, int]) -> None:
     n_phases, start = cycle
-    _, notes = choose_clock([_slice(_rotated(n_phases, start))])
+    frames = _slice(_rotated(n_phases, start))
+    clock, notes = choose_clock([frames])
+    times = [clock.key(frame)[0] for frame in frames]
     assert len(notes) == (start > 0)
-
-
-def test_one_wrapped_slice_is_enough() -> None:
-    clock, _ = choose_clock([_slice(RISING), _slice(_rotated(4, 2)), _slice(RISING)])
-    assert clock.name == "InstanceNumber"
+    np.testing.assert_allclose(np.diff(times), 40.0)
 
 
 def test_the_order_of_files_does_not_matter() -> None:
     frames = _slice(_rotated(6, 2))
-    for order in (frames, frames[::-1], frames[3:] + frames[:3]):
-        assert choose_clock([order])[0].name == "InstanceNumber"
-    in_time = _slice([40.0 * t for t in range(6)])
-    for order in (in_time, in_time[::-1], in_time[3:] + in_time[:3]):
-        assert choose_clock([order])[0].name == "the trigger time"
+    expected = [choose_clock([frames])[0].key(frame) for frame in frames]
+    for order in (frames[::-1], frames[3:] + frames[:3]):
+        clock, notes = choose_clock([order])
+        assert [clock.key(frame) for frame in frames] == expected
+        assert len(notes) == 1
+
+
+def test_a_beat_that_no_heart_has_gives_no_times(study, expected_array) -> None:
+    study.cine(8, 3, TriggerTime=lambda t: 3.0 * t)  # the repetition time instead of the phase's
+    cine = read_dicom_cine(study.folder)
+    np.testing.assert_array_equal(cine.array, expected_array(8, 3))
+    assert cine.times_ms is None
+    assert "a beat of 24 ms, which no heart has" in cine.notes[0]
 
 
 @pytest.mark.parametrize("numbers", [[7, 7, 7, 7], [None] * 4, [0, 0, 1, 1], [None, 1, 2, 3]])
@@ -187,9 +218,8 @@ def test_frames_of_one_file_are_numbered_within_it() -> None:
         _frame(trigger_ms=trigger, instance_number=1, frame_number=t + 1) for t, trigger in enumerate(_rotated(4, 2))
     ]
     clock, notes = choose_clock([frames])
-    assert clock.name == "InstanceNumber"
     assert len(notes) == 1
-    assert [clock.key(frame) for frame in frames] == [(1, 1), (1, 2), (1, 3), (1, 4)]
+    assert [clock.key(frame) for frame in frames] == [(80.0,), (120.0,), (160.0,), (200.0,)]
 
 
 def test_a_repeat_of_a_time_counts_where_it_came_first() -> None:
