@@ -18,6 +18,7 @@ from pipeline.core.errors import ConfigError, own_error
 if TYPE_CHECKING:
     from pipeline.app.predict import CaseResult
     from pipeline.measure.measurements import PhaseChoice
+    from pipeline.read.cine import SeriesOptions
 
 __all__ = ["app", "main"]
 
@@ -25,6 +26,11 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
+SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack [by evidence]")]
+PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
+DropOption = Annotated[
+    bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
+]
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
@@ -39,7 +45,9 @@ def segment(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the results")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack")] = None,
+    series: SeriesOption = None,
+    prefer: PreferOption = "later",
+    drop_incomplete: DropOption = False,
     device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
@@ -62,7 +70,8 @@ def segment(
 
     log_to_stderr(quiet=quiet)
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify)
-    runner = CaseRunner(Segmenter(bundle, device=device), out, series_uid=series, choices=choices, secret=pseudonym)
+    options = _series_options(series, prefer, drop_incomplete)
+    runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
     failed = []
     for result in segment_path(runner, path):
         if result.error is not None:
@@ -76,6 +85,29 @@ def segment(
     if objects:
         _worklist(out, failed)
     if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or folder of either")
+    ],
+    series: SeriesOption = None,
+    prefer: PreferOption = "later",
+    drop_incomplete: DropOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
+) -> None:
+    """List every series of a study, what it is taken for and why, and what would be segmented."""
+    from pipeline.app.inspection import to_json, to_text
+    from pipeline.read.discover import find_cases
+    from pipeline.read.inspection import inspect_case
+
+    options = _series_options(series, prefer, drop_incomplete)
+    inspections = [inspect_case(case, options=options) for case in find_cases(path)]
+    for inspection in inspections:
+        typer.echo(to_json(inspection) if as_json else to_text(inspection))
+    if any(inspection.refusal for inspection in inspections):
         raise typer.Exit(1)
 
 
@@ -148,6 +180,14 @@ def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:
     if bsa not in ("mosteller", "dubois"):
         raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
     return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa))
+
+
+def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> SeriesOptions:
+    from pipeline.read.cine import SeriesOptions
+
+    if prefer not in ("later", "first"):
+        raise ConfigError(f"`--prefer` must be later or first, got {prefer!r}")
+    return SeriesOptions(series, cast(Literal["later", "first"], prefer), drop_incomplete)
 
 
 def _worklist(out: Path, failed: list[CaseResult]) -> None:

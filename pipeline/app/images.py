@@ -46,7 +46,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
         )
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
-    return read_cine(own[0].files, options=SeriesOptions(series_uid=source["series_uid"]))
+    return read_cine(own[0].files, options=SeriesOptions(**source["series"]))
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

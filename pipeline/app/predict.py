@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class CaseRunner:
     Args:
         segmenter: the loaded bundle.
         output_dir: receives a folder a case with what `app.results.write_case` writes.
-        series_uid: read this series instead of the one that looks like the short-axis stack.
+        series: what the user decides about which pictures are read.
         choices: what the user asks for beyond that.
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
 
@@ -63,11 +63,11 @@ class CaseRunner:
         segmenter: Segmenter,
         output_dir: str | Path,
         *,
-        series_uid: str | None = None,
+        series: SeriesOptions | None = None,
         choices: Choices | None = None,
         secret: str | None = None,
     ) -> None:
-        self.segmenter, self.output_dir, self.series_uid = segmenter, Path(output_dir), series_uid
+        self.segmenter, self.output_dir, self.series = segmenter, Path(output_dir), series or SeriesOptions()
         self.choices, self.secret = choices or Choices(), secret
         if secret is not None and not secret.strip():
             raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
@@ -91,13 +91,13 @@ class CaseRunner:
             PipelineError: the case cannot be used; the message says why.
         """
         files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], options=SeriesOptions(series_uid=self.series_uid))
+        cine = read_cine([str(file) for file in files.files], options=self.series)
         found, choice = self.segmenter.segment(cine), self.choices.phases
         case = self.segmenter.make_case(cine, found, choice=choice) if self.segmenter.measures else None
         source = {
             "identity": files.identity,
             "files": [str(file) for file in files.files] if pseudonym is None else [],
-            "series_uid": self.series_uid,
+            "series": asdict(self.series),
             "pseudonym": pseudonym,
             "labels_sha256": labels_digest(found.labels),
         }

@@ -134,11 +134,12 @@ def cine_of(label: MetaTensor) -> Cine:
     """
     x, y, z = label.shape[1:]
     times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
+    spans_mm = tuple(float(span) for span in label.meta.get("spans_mm", ()))
     notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
     rate, height, weight = (_known(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
     return Cine(
         np.broadcast_to(np.float32(0), tuple(label.shape)),
-        Grid((x, y, z), label.affine.cpu().numpy()),
+        Grid((x, y, z), label.affine.cpu().numpy(), spans_mm or None),
         times_ms=times_ms or None,
         facts=StudyFacts(heart_rate_bpm=rate, height_m=height, weight_kg=weight),
         notes=notes,

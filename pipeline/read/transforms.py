@@ -47,8 +47,8 @@ class CineReader(ImageReader):
     def get_data(self, img: Cine) -> tuple[np.ndarray, dict[str, Any]]:
         """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
 
-        `times_ms` is empty where unknown, a number is NaN; `notes`, and `source_files` where they are DICOM, are joined
-        by line breaks.
+        `times_ms` and `spans_mm` (see `Grid`) are empty where unknown, a number is NaN; `notes`, and `source_files`
+        where they are DICOM, are joined by line breaks.
         """
         cine, facts = img, img.facts
         affine = torch.tensor(cine.grid.affine)
@@ -60,6 +60,7 @@ class CineReader(ImageReader):
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "n_axes": cine.n_axes,
             "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
+            "spans_mm": torch.tensor(cine.grid.spans_mm or (), dtype=torch.float64),
             "notes": "\n".join(cine.notes),
             "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
         }

@@ -15,6 +15,7 @@ __all__ = [
     "check_area_jumps",
     "check_base",
     "check_slice_shift",
+    "check_spacing",
     "distances_from_neighbours",
 ]
 
@@ -34,6 +35,10 @@ APEX_SHARE = 0.4
 BASE_SHARE = 0.95
 """Area of the cavity in the slice that ends the stack at the base. Ventricles are widest below the base: a stack that
 ends where they are widest may have more above it,"""
+
+UNEVEN = 0.05
+"""Difference of the lengths that slices stand for, over the usual one, from which a gap or overlap shifts volumes by
+more than the rounding of headers does: 0.4 mm at 8 mm."""
 
 MIN_LENGTH_MM = 70.0
 """and has, if it shows less of the ventricle than this. An adult's measures 75 to 100 mm at end-diastole."""
@@ -101,7 +106,23 @@ def check_base(heart: Heart) -> Flag | None:
 STACK_RULES = (check_area_jumps, check_slice_shift)
 """In the order of their flags."""
 
-STACK_END_RULES = (check_apex, check_base)
+
+def check_spacing(heart: Heart) -> Flag | None:
+    """`slice_spacing`, review: slices that show the left ventricle are unevenly apart, see `UNEVEN`."""
+    if heart.grid.spans_mm is None:
+        return None
+    shown = np.array(heart.grid.spans_mm)[heart.left_heart.any(axis=(0, 1))]
+    uneven = float(np.ptp(shown) / np.median(heart.grid.spans_mm)) if shown.size else 0.0
+    if uneven <= UNEVEN:
+        return None
+    sentence = (
+        f"Slices of the left ventricle stand for {shown.min():.1f} to {shown.max():.1f} mm of it each: "
+        "the stack is unevenly spaced."
+    )
+    return Flag("slice_spacing", "review", sentence, heart.phase, None, uneven, UNEVEN)
+
+
+STACK_END_RULES = (check_apex, check_base, check_spacing)
 """For the phase in which the ventricle is longest, end-diastole."""
 
 

@@ -14,6 +14,7 @@ from pipeline.measure.quality.function_checks import (
     check_ejection,
     check_end_systole,
     check_mass_change,
+    check_phase_order,
     check_stroke_volumes,
     check_volume_jumps,
     check_volumes,
@@ -317,3 +318,19 @@ def test_one_structure_that_fails_fails_them_all() -> None:
     flag = check_confidence({"left_ventricle": [0.90], "right_ventricle": [0.86]}, 0)
     assert flag is not None
     assert (flag.value, flag.threshold) == (0.90, 0.94)  # 0.957 of its limit, the other's 0.966
+
+
+def test_phases_out_of_order_fail_where_no_clock_orders_them() -> None:
+    """One fall by 90 and one rise: 180 of 2 x 90. Every other phase first, then the rest backwards or not."""
+    shuffled = LEFT[::2] + LEFT[1::2]
+    unordered = replace(_measured(left=shuffled), times_ms=None)
+    # 150 110 62 75 110 130 | 140 80 60 95 120 145 | 150: 40 48 13 35 20 10 60 20 35 25 25 5 = 336 of 180
+    flag = check_phase_order(unordered)
+    assert flag is not None
+    assert (flag.rule, flag.severity) == ("phase_order", "fail")
+    assert flag.value == pytest.approx(336 / 180)
+    assert check_phase_order(_measured(left=shuffled)) is None  # a clock orders them
+    assert check_phase_order(replace(_measured(), times_ms=None)) is None
+    assert check_phase_order(replace(_measured(left=[100.0] * 12), times_ms=None)) is None
+    few = [150.0, 60.0, 140.0, 70.0, 130.0, 80.0, 120.0]
+    assert check_phase_order(replace(_measured(left=few, right=few), times_ms=None)) is None  # seven tell too little

@@ -12,6 +12,7 @@ from pipeline.measure.quality.stack_checks import (
     check_area_jumps,
     check_base,
     check_slice_shift,
+    check_spacing,
     distances_from_neighbours,
 )
 
@@ -249,3 +250,27 @@ def test_a_ventricle_of_seventy_mm_is_whole() -> None:
     flag = check_base(_heart(labels, step_mm=9.99))
     assert flag is not None
     assert (flag.value, flag.threshold) == (pytest.approx(69.93), 70.0)
+
+
+@pytest.mark.parametrize(
+    ("spans", "flagged"),
+    [
+        (None, False),
+        ((8.0,) * 8, False),
+        ((8.0, 8.0, 8.0, 8.3, 8.3, 8.0, 8.0, 8.0), False),
+        ((8.0, 8.0, 8.0, 8.0, 8.0, 7.0, 7.0, 8.0), True),
+    ],
+)
+def test_slices_that_stand_for_unlike_lengths(spans: tuple[float, ...] | None, flagged: bool) -> None:
+    labels = _labels()
+    heart = Heart(labels, Grid(labels.shape, np.diag([-2.0, -2.0, 8.0, 1.0]), spans), 1)
+    flag = check_spacing(heart)
+    assert (flag is not None) is flagged
+    if flag is not None:
+        assert (flag.severity, flag.value, flag.threshold) == ("review", 0.125, 0.05)
+        assert "7.0 to 8.0 mm" in flag.sentence
+
+
+def test_uneven_slices_without_a_ventricle_matter_to_nobody() -> None:
+    labels = _labels()
+    assert check_spacing(Heart(labels, Grid(labels.shape, np.eye(4), (12.0, *(8.0,) * 6, 12.0)), 1)) is None
