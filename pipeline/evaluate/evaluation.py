@@ -101,10 +101,10 @@ def write_evaluation(
     """Write `volumes.csv`, `patients.csv`, `summary.json` and `evaluation.html`.
 
     Args:
-        folder: where to.
+        folder: output folder.
         scores: rows of every volume.
         title: heading of the page.
-        examples: (patient, volume) -> a slice to show; those of the best, median and worst mean Dice are drawn.
+        examples: (patient, volume) -> a slice to show. Those of the best, median and worst mean Dice are drawn.
 
     Raises:
         DatasetError: nothing was scored.
@@ -167,7 +167,7 @@ def _pictures(scores: Sequence[VolumeScore], examples: Mapping[tuple[str, str], 
 
 
 def _dice_groups(scores: Sequence[VolumeScore]) -> dict[str, list[float]]:
-    """Dice of the plot's boxes: a structure at ED and at ES, or at all volumes where no patient has both."""
+    """Dice of the plot's boxes: a structure at ED and at ES, or at all volumes if no patient has both."""
     roles = phase_roles(scores)
     groups = {}
     for structure in STRUCTURES:
@@ -217,7 +217,7 @@ def _ranked(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
 
 
 def _spoken(quantity: str) -> str:
-    """`lv_edv` as "LV EDV"; only the mass is no abbreviation."""
+    """`lv_edv` as "LV EDV". Only "mass" is not an abbreviation."""
     side, what = quantity.split("_")
     return f"{side.upper()} {what if what == 'mass' else what.upper()}"
 
