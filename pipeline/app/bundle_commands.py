@@ -13,7 +13,7 @@ __all__ = ["BundleOption", "bundle_app"]
 
 BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 
-bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Render, check, ship, combine and package bundles.", no_args_is_help=True)
 
 
 @bundle_app.command()

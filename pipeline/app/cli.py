@@ -1,4 +1,4 @@
-"""The command line `cmr`: a thin shell over the library. Not for diagnosis."""
+"""Segment cardiac cine MRI, measure the ventricles and train networks. Not for diagnosis."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
-EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
-EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
+EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: from the volume curve)")]
+EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
@@ -83,7 +83,7 @@ def segment(
 def report(
     folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case written by `cmr segment`")],
     mask: Annotated[
-        Path | None, typer.Option(help="corrected labels: NIfTI, or DICOM SEG [CASE/segmentation.nii.gz]")
+        Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="the images, if they have moved")] = None,
     ed: EdOption = None,

@@ -17,11 +17,11 @@ __all__ = ["training_app"]
 
 training_app = typer.Typer()
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE, change an entry of the configuration")]
 NetworkOption = Annotated[
-    str | None, typer.Option(help="a name from `cmr networks`, or your own as module:Class [the bundle's own]")
+    str | None, typer.Option(help="a name from `cmr networks`, or your own as module:Class (default: the bundle's)")
 ]
-LossOption = Annotated[str | None, typer.Option(help="a name from `cmr losses` [the bundle's own]")]
+LossOption = Annotated[str | None, typer.Option(help="a name from `cmr losses` (default: the bundle's)")]
 
 
 @training_app.command()
@@ -30,11 +30,11 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="data set: ACDC, M&Ms, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
     ] = None,
-    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     network: NetworkOption = None,
     loss: LossOption = None,
-    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted run")] = False,
 ) -> None:
@@ -56,7 +56,7 @@ def train(
 def crossvalidate(
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder of the folds' bundles and the evaluation")],
     data: Annotated[Path | None, typer.Option(help="data set, as for train")] = None,
-    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     network: NetworkOption = None,
     loss: LossOption = None,
@@ -83,7 +83,7 @@ def pack(
     data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, e.g. acdc.pack")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     settings: SetOption = None,
     bits: Annotated[int, typer.Option(min=1, max=16, help="bits per intensity; 16 is nearly lossless")] = 8,
 ) -> None:
@@ -165,7 +165,7 @@ def pseudo(
 def evaluate(
     data: Annotated[Path, typer.Option(help="data set with labels")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of the results [the bundle's eval]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="output folder (default: the bundle's eval)")] = None,
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
