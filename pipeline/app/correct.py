@@ -72,7 +72,7 @@ def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndar
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError("results must be complete to be made again; segment the case anew", path) from error
+        raise InputError("results must be complete to be redone; segment the case again", path) from error
     if measured.confidence is None:
         return provenance, None
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]

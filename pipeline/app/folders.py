@@ -47,7 +47,7 @@ def claim_folder(out: Path, case: CaseFiles) -> Path:
     while not _take(folder := find_folder(out, case), case.identity):
         pass  # another process was faster, and now the folder is seen to be taken
     if folder.name != case.name:
-        _log.warning("%s is of another study, or in other use; this study's folder is %s", out / case.name, folder)
+        _log.warning("%s belongs to another study or is in use; this study's folder is %s", out / case.name, folder)
     return folder
 
 
@@ -64,7 +64,7 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     free = (folder for folder in folders if _is_free(folder))
     folder = next(owned, None) or next(free, None)
     if folder is None:
-        raise InputError("a study must have a folder of its own, all of its names are taken; name another OUT", out)
+        raise InputError("a study must have its own folder, but all its names are taken; choose another OUT", out)
     return folder
 
 

@@ -41,7 +41,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
     if not own:
         raise InputError(
             f"images must be of the study that was segmented here, got {len(found)} of other content; name its own "
-            "(`--images`), or segment anew",
+            "(`--images`), or segment again",
             folder / SOURCE,
         )
     if keyed and len(own) > 1:

@@ -93,7 +93,7 @@ def _copied(value: Any) -> Any:
         return value
     raise ConfigError(
         f"a setting must be text, a number, true, false, null, or a list or mapping of them, got {value!r}, "
-        f"a {type(value).__name__}; as text it stands in quotes"
+        f"a {type(value).__name__}; put text in quotes"
     )
 
 

@@ -124,8 +124,8 @@ def paired_difference(
     Interval(mean=0.25, low=0.25, high=0.25)
     """
     if set(first) != set(second):
-        raise DatasetError(f"both runs must be of the same patients; {len(set(first) ^ set(second))} are in one alone")
+        raise DatasetError(f"both runs must have the same patients; {len(set(first) ^ set(second))} are in only one")
     if any(len(first[patient]) != len(second[patient]) for patient in first):
-        raise DatasetError("both runs must be of the same volumes; some patients have more in one than in the other")
+        raise DatasetError("both runs must have the same volumes; some patients have more in one than in the other")
     gains = {patient: list(np.subtract(second[patient], first[patient])) for patient in first}
     return bootstrap_interval(gains, n_resamples=n_resamples, level=level, seed=seed)

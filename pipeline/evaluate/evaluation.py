@@ -36,12 +36,12 @@ from pipeline.write.tables import write_table
 __all__ = ["CONVENTIONS", "EvaluationRecord", "write_evaluation"]
 
 CONVENTIONS = (
-    "A volume is one phase of one patient; means are over volumes, intervals by bootstrap over patients.",
-    "A structure missed entirely, or found where there is none, counts Dice 0 and the volume's diagonal as distance; "
-    "one absent from truth and prediction is not counted.",
-    "HD95 is the larger of the two directed 95th percentiles, ASSD the mean over both surfaces; both in mm by the "
+    "A volume is one phase of one patient. Means are over volumes, intervals by bootstrap over patients.",
+    "A structure that is missed, or found where there is none, has Dice 0 and the volume's diagonal as distance. "
+    "One absent from truth and prediction is not counted.",
+    "HD95 is the larger of the two directed 95th percentiles, ASSD the mean over both surfaces, both in mm by the "
     "affine.",
-    "ED and ES are the volumes in which the truth's left cavity is largest and smallest; papillary muscles are cavity.",
+    "ED and ES are the volumes with the largest and smallest left cavity in the truth. Papillary muscles are cavity.",
     "Mass is myocardial volume at ED times 1.05 g/ml. Limits of agreement are bias ± 1.96 standard deviations.",
 )
 

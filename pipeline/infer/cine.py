@@ -18,7 +18,7 @@ __all__ = ["CineInferer", "Forward"]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
-_CERTAIN = 10.0  # logit of what is not looked at: background with a probability of all but 1
+_CERTAIN = 10.0  # logit outside the window: background with a probability of nearly 1
 
 
 class CineInferer(Inferer):

@@ -116,7 +116,7 @@ class AugmentBatch:
         theta[:, 1, 1] = cos * out_x / in_x
         theta[:, 0, 2] = 2 * _uniform(image, -s.shift, s.shift).flatten() * moved * out_y / in_y
         theta[:, 1, 2] = 2 * _uniform(image, -s.shift, s.shift).flatten() * moved * out_x / in_x
-        # half a pixel where an odd number is cut off: a window that is not moved then lies on the slice's own pixels
+        # half a pixel if an odd number is cut off, so that a window without shift is on the slice's own pixels
         theta[:, :, 2] += theta.new_tensor([(in_y - out_y) % 2 / in_y, (in_x - out_x) % 2 / in_x])
         grid = functional.affine_grid(theta, [n, 1, *self.size], align_corners=False)
         return grid if s.p_elastic == 0 else grid + self._bend(image) * grid.new_tensor([out_y / in_y, out_x / in_x])

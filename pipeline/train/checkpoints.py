@@ -115,7 +115,7 @@ class ResumePoint:
         states = torch.load(self.path, map_location="cpu", weights_only=True)
         missing = sorted(set(self.objects) - set(states))
         if missing:
-            raise BundleError(f"cannot resume: {self.path} holds no state of {missing}; start anew without `resume`")
+            raise BundleError(f"cannot resume: {self.path} has no state of {missing}; start again without `resume`")
         max_epochs = engine.state.max_epochs
         for name, item in self.objects.items():
             item.load_state_dict(states[name])

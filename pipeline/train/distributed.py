@@ -10,7 +10,7 @@ import torch.distributed
 
 __all__ = ["local_device", "start_process_group", "stop_process_group"]
 
-_WORKERS_FINISH_S = 0.5  # they need microseconds; this is for a machine that is busy
+_WORKERS_FINISH_S = 0.5  # they need microseconds, but a busy machine may need more
 
 
 def local_device() -> torch.device:

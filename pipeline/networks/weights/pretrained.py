@@ -202,7 +202,7 @@ def _channels(came: Shape, needed: Shape) -> tuple[int, int] | None:
 
 def _refuse(report: LoadReport, *, strict: bool) -> None:
     if not report.loaded and not report.adapted:
-        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may be another one's")
+        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may belong to another one")
     kinds = [kind for kind in ("missing", "mismatched", "unexpected") if getattr(report, kind)]
     if strict and kinds:
         told = "; ".join(f"{len(report.lines(kind))} {kind}: {_first_few(report.lines(kind))}" for kind in kinds)
