@@ -64,7 +64,7 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     free = (folder for folder in folders if _is_free(folder))
     folder = next(owned, None) or next(free, None)
     if folder is None:
-        raise InputError("a study must have its own folder, but all its names are taken; choose another OUT", out)
+        raise InputError("a study must have a folder of its own, but all its names are taken; use another OUT", out)
     return folder
 
 

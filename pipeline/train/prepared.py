@@ -159,7 +159,7 @@ def _require_same_preparation(pack: str, transform: Transform) -> None:
     difference = first_difference(read_pack_header(pack)["preparation"], describe(transform))
     if difference is not None:
         raise ConfigError(
-            f"a pack must be prepared like the training, but {difference}; make the pack with the training's "
+            f"a pack must be prepared as the training asks, but {difference}; make the pack with the training's "
             f"settings, or train with the pack's [{pack}]"
         )
 
