@@ -1,6 +1,6 @@
-"""Cardiac cine MRI in; ventricle segmentations, volumes and ejection fraction out. Not for diagnosis.
+"""Ventricle segmentations, volumes and ejection fraction from cardiac cine MRI. Not for diagnosis.
 
-The names that most programs need are here; each is loaded when it is first asked for:
+The names that most programs need are here. Each is loaded when it is first accessed:
 
     from pipeline import segment
 

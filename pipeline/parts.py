@@ -1,9 +1,9 @@
-"""The names of ours that a configuration may use, and no others: `pipeline.parts.CineLoadImaged`.
+"""The names of this library that a configuration may use, such as `pipeline.parts.CineLoadImaged`.
 
 Bundles outlive this library's folders. A configuration, of this checkout or in a bundle that somebody trained, names
-every class, function and constant here, so that a module can be moved and its bundles still run; see decision 8.
+every class, function and constant here, so that a module can be moved and its bundles still run, see decision 8.
 
-A part's module is imported when the part is first asked for, and nothing of ours before.
+A part's module is imported when the part is first accessed.
 
 >>> from pipeline import parts
 >>> parts.kfold.__module__

@@ -1,1 +1,1 @@
-"""What runs: rendering and packaging of bundles, segmentation of studies, the command line."""
+"""The application: rendering and packaging of bundles, segmentation of studies, the command line."""

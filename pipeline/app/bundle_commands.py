@@ -1,4 +1,4 @@
-"""`cmr bundle`: render, check, ship, average and package bundles; and the option that names one."""
+"""`cmr bundle`: render, check, ship, average and package bundles, and the option that selects one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["BundleOption", "bundle_app"]
 
 BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 
-bundle_app = typer.Typer(help="Render and package bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Render, check, ship, combine and package bundles.", no_args_is_help=True)
 
 
 @bundle_app.command()
@@ -29,7 +29,7 @@ def render() -> None:
 
 @bundle_app.command()
 def check() -> None:
-    """Fail when a bundle differs from what configs/ render."""
+    """Fail if a bundle differs from what configs/ renders."""
     from pipeline.app.bundles import BUNDLES, CONFIGS
     from pipeline.app.render import outdated_files
 
@@ -54,10 +54,10 @@ def ship(
 
 @bundle_app.command()
 def ensemble(
-    runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, as the folds of a cross-validation")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, e.g. a cross-validation's folds")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
 ) -> None:
-    """Make one bundle of several: its network is the mean of theirs."""
+    """Make one bundle of several, which averages their networks' outputs."""
     from pipeline.app.ensemble import make_ensemble
 
     typer.echo(make_ensemble(runs, out))

@@ -1,6 +1,6 @@
 """Bundles as folders: find one, copy one with other settings, run one of its workflows.
 
-A bundle's own configurations are code, and so are `code` entries here; `overrides` are a user's, and data alone.
+A bundle's own configurations are code, and so are `code` entries here. `overrides` come from users and are only data.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ __all__ = [
 
 _ROOT = Path(pipeline.__file__).parent.parent
 BUNDLES = _ROOT / "bundles"
-"""Where the bundles of this checkout lie."""
+"""Folder of this checkout's bundles."""
 CONFIGS = _ROOT / "configs"
-"""Where the layers they are rendered from lie."""
+"""Folder of the layers that the bundles are rendered from."""
 
 
 def find_bundle(bundle: str | Path) -> Path:
     """Folder of a bundle, given its path or the name of one in `BUNDLES`.
 
     Raises:
-        BundleError: neither of them; or a trained one whose network, a user's own, cannot be imported.
+        BundleError: there is no such bundle, or its network is a user's own that cannot be imported.
     """
     for folder in (Path(bundle), BUNDLES / bundle):
         inference = folder / "configs" / "inference.json"
@@ -62,20 +62,20 @@ def copy_bundle(
 ) -> Path:
     """Copy a bundle without its weights, changing entries in all of its configurations that have them.
 
-    So a run's folder is itself a bundle whose training, evaluation and inference agree.
+    The folder of a training is therefore itself a bundle whose training, evaluation and inference agree.
 
     Args:
         source: the bundle's folder.
-        destination: the copy's folder; its configurations are replaced, its models and results stay.
+        destination: the copy's folder. Its configurations are replaced, its models and results stay.
         overrides: id (`network_def#channels`) -> value, data that is never evaluated.
-        code: id -> entry in the configuration's own language, as a component or `$...`; never from outside. Applied
+        code: id -> entry in the configuration's own language, such as a component or `$...`. Never from users. Applied
             first.
 
     Returns:
         `destination`.
 
     Raises:
-        ConfigError: an id that no configuration of the bundle has; an override that is not data.
+        ConfigError: an id that no configuration of the bundle has, or an override that is not data.
     """
     configs = change_configs(source, overrides, code=code)  # before anything is written: it refuses
     shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval", "configs"))
@@ -92,10 +92,10 @@ def copy_bundle(
 def change_configs(
     source: Path, overrides: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """A bundle's configurations, by name, with entries changed in all that have them; arguments as for `copy_bundle`.
+    """A bundle's configurations, by name, with entries changed in all that have them. Arguments as for `copy_bundle`.
 
     Raises:
-        ConfigError: an id that no configuration of the bundle has; an override that is not data.
+        ConfigError: an id that no configuration of the bundle has, or an override that is not data.
     """
     entries = dict(code or {}) | as_entries(overrides or {})
     known: set[str] = set()
@@ -125,14 +125,14 @@ def _replace_folder(new: Path, old: Path) -> None:
 
 
 def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
-    """Change entries of a configuration to a user's values, which stay data; see `pipeline.app.plain`.
+    """Change entries of a configuration to a user's values, which stay data, see `pipeline.app.plain`.
 
     Args:
         parser: the configuration.
         overrides: id (`train#trainer#max_epochs`) -> value.
 
     Raises:
-        ConfigError: an id that does not exist, as a typing mistake would be; a value that is not data.
+        ConfigError: an id that does not exist (a typing mistake, for instance), or a value that is not data.
     """
     apply_code(parser, as_entries(overrides))
 
@@ -142,7 +142,7 @@ def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
 
     Args:
         parser: the configuration.
-        entries: id -> entry; from the program or from a bundle's layers, never from outside.
+        entries: id -> entry, from the program or from a bundle's layers, never from users.
 
     Raises:
         ConfigError: an id that does not exist.
@@ -160,10 +160,10 @@ def run_workflow(
 
     Args:
         root: the bundle's folder.
-        config: name of the configuration, as `train`.
-        run_id: id of the expressions to run, as `training`.
-        overrides: id -> value, data that is never evaluated; `bundle_root` is given.
-        code: id -> entry in the configuration's own language; never from outside.
+        config: name of the configuration, such as `train`.
+        run_id: id of the expressions to run, such as `training`.
+        overrides: id -> value, data that is never evaluated. `bundle_root` is set automatically.
+        code: id -> entry in the configuration's own language, never from users.
 
     Raises:
         ConfigError: an override that does not exist, or is not data.
@@ -176,7 +176,7 @@ def run_workflow(
 def open_workflow(
     root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any], code: Mapping[str, Any] | None = None
 ) -> ConfigWorkflow:
-    """A bundle's workflow, ready to run, for those who look into it afterwards; arguments as for `run_workflow`."""
+    """A bundle's workflow, ready to run and to inspect afterwards. Arguments as for `run_workflow`."""
     workflow = ConfigWorkflow(
         config_file=str(root / "configs" / f"{config}.json"),
         meta_file=str(root / "configs" / "metadata.json"),

@@ -1,4 +1,4 @@
-"""What a training is asked for is tried before anything is written: names, values, and the network on one batch."""
+"""Check a training's settings before anything is written: names, values, and the network on one batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pipeline.train.finetune import ProgressiveUnfreezing
 __all__ = ["check_network", "check_training"]
 
 _PREPARED_AS_USUAL = "pipeline.parts.PrepareAugmentedBatch"
-"""With it a network in training takes images alone."""
+"""With it a network in training takes only images."""
 _PARTS = ("image_transforms", "label_transforms", "train#to_grid", "loss_function", "augment", "optimizer#params")
-"""What is made beside the network, where a configuration has it; all that needs no data."""
+"""Parts that are built as well as the network, if a configuration has them: all that need no data."""
 _DEVICES = ("meta", "cpu")
 _MULTIPLES = (8, 16, 32, 64)
-"""Of which a window's sides may have to be."""
+"""A window's sides may have to be multiples of one of these."""
 
 
 def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> None:
@@ -34,10 +34,10 @@ def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str,
     Args:
         bundle: folder of the bundle to train.
         settings: id -> value, a user's.
-        code: id -> entry, the program's own, as of a network by name.
+        code: id -> entry, the program's own, for instance of a network by name.
 
     Raises:
-        ConfigError: an unknown id; a value that its entry cannot have; a network, loss, transform or augmentation
+        ConfigError: an unknown id, a value that its entry cannot have, or a network, loss, transform or augmentation
             that cannot be made, or a network that cannot take the windows of the training.
     """
     changed = change_configs(bundle, settings, code=code)
@@ -51,10 +51,10 @@ def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str,
 
 
 def check_network(config: Mapping[str, Any]) -> None:
-    """Make a training's network and what hangs on it without memory, and give it two windows.
+    """Build a training's network and the parts that depend on it on the meta device, and run it on two windows.
 
     Args:
-        config: the configuration `train`, which stays as it is.
+        config: the configuration `train`, which is not changed.
 
     Raises:
         ConfigError: see `check_training`.
@@ -90,10 +90,10 @@ def _parser(config: Mapping[str, Any]) -> ConfigParser:
 
 
 def _made(parser: ConfigParser, part: str, *, device: str = "cpu") -> Any:
-    """A part of a configuration.
+    """Build a part of a configuration.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be built.
     """
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device):
@@ -103,10 +103,10 @@ def _made(parser: ConfigParser, part: str, *, device: str = "cpu") -> Any:
 
 
 def _device_of(parsers: Mapping[str, ConfigParser]) -> str:
-    """Where the network can be made: without memory, unless its constructor looks at weights.
+    """Device on which the network can be built: "meta", unless its constructor reads weights.
 
     Raises:
-        ConfigError: nowhere.
+        ConfigError: it cannot be built on any.
     """
     try:
         _made(parsers["meta"], "network_def", device="meta")
@@ -117,14 +117,14 @@ def _device_of(parsers: Mapping[str, ConfigParser]) -> str:
 
 
 def _sizes(parser: ConfigParser) -> list[tuple[int, ...]]:
-    """Sizes of what the network sees, in training and in inference; in 3D with the slices of a training stack."""
+    """Sizes of the network's input in training and in inference, in 3D with the slices of a training stack."""
     sizes = [parser.get_parsed_content(key) for key in ("augment#size", "window") if key in parser]
     depth = [parser["train#dataset#depth"]] if "train#dataset#depth" in parser else []
     return list(dict.fromkeys((*size, *depth) for size in sizes))
 
 
 def _failure(parsers: Mapping[str, ConfigParser], size: tuple[int, ...]) -> str | None:
-    """Why the network cannot take windows of a size: without memory, or where it is too special for that, with it."""
+    """Reason why the network cannot take windows of a size, tried on the meta device or, if that fails, in memory."""
     failure = None
     for device in _DEVICES:
         try:
@@ -166,7 +166,7 @@ def _described(output: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what lies beneath an error that others wrapped, as MONAI does."""
+    """The first line of the error inside the exceptions that wrap it, as MONAI does."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()

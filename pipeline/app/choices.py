@@ -1,4 +1,4 @@
-"""What a user may ask for when a study is segmented."""
+"""The user's choices for segmenting a study."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Choices"]
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user asks for beyond a plain segmentation.
+    """Choices beyond a plain segmentation.
 
     Attributes:
         phases: phases given rather than found, and the formula of the body surface.
-        all_phases: a DICOM segmentation of every phase.
-        objects: DICOM segmentations, structured report and HTML report at all.
+        all_phases: write a DICOM segmentation of every phase.
+        objects: write DICOM segmentations, structured report and HTML report.
         identify: print the patient's name, ID and birth date in the report.
     """
 

@@ -1,4 +1,4 @@
-"""The command line `cmr`: a thin shell over the library. Not for diagnosis."""
+"""Segment cardiac cine MRI, measure the ventricles and train networks. Not for diagnosis."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ DropOption = Annotated[
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
-AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="a DICOM SEG of every phase")]
-IdentifyOption = Annotated[bool, typer.Option("--identify", help="name the patient in the report")]
+AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
+IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
 
 @app.command()
 def segment(
     path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or folder of either")
+        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or a folder of either")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the results")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     series: SeriesOption = None,
     prefer: PreferOption = "later",
     drop_incomplete: DropOption = False,
     device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per case")] = False,
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
     all_phases: AllPhasesOption = False,
-    objects: Annotated[bool, typer.Option(help="DICOM objects, report, worklist beside label map and JSON")] = True,
+    objects: Annotated[bool, typer.Option(help="also write DICOM objects, reports and worklist")] = True,
     identify: IdentifyOption = False,
     pseudonym: Annotated[
         str | None,
-        typer.Option(metavar="SECRET", help="put a pseudonym, made with this secret, in the patient's place"),
+        typer.Option(metavar="SECRET", help="replace the patient's identity by a pseudonym made with this secret"),
     ] = None,
 ) -> None:
-    """Segment studies: a folder each, with label map, measurements, DICOM SEG and SR and a report; and a worklist."""
+    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, and a worklist."""
     from pipeline.app.choices import Choices
     from pipeline.app.predict import CaseRunner, segment_path  # torch and MONAI load only when needed
     from pipeline.app.segmenter import Segmenter
@@ -113,18 +113,18 @@ def inspect(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case, as `cmr segment` leaves it")],
+    folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case written by `cmr segment`")],
     mask: Annotated[
-        Path | None, typer.Option(help="corrected labels: NIfTI, or DICOM SEG [CASE/segmentation.nii.gz]")
+        Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="the images, where they have moved")] = None,
+    images: Annotated[Path | None, typer.Option(help="the images, if they have moved")] = None,
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
     all_phases: AllPhasesOption = False,
     identify: IdentifyOption = False,
 ) -> None:
-    """Measure a case again, after its mask was corrected or its phases chosen otherwise, and write all that follows."""
+    """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
     from pipeline.app.summary import measured_line
@@ -139,11 +139,11 @@ def report(
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="folder to write to")],
-    patients: Annotated[int, typer.Option(min=1, help="how many")] = 8,
+    patients: Annotated[int, typer.Option(min=1, help="number of patients")] = 8,
     layout: Annotated[
         str, typer.Option(help="nifti, one_series, series_per_slice, series_per_phase, enhanced, static")
     ] = "one_series",
-    seed: Annotated[int, typer.Option(help="the first patient's seed")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the first patient")] = 0,
 ) -> None:
     """Write synthetic beating hearts with their true masks, volumes and ejection fractions."""
     from pipeline.phantom.dataset import write_dataset
@@ -154,14 +154,14 @@ def phantom(
 
 @app.command()
 def demo(out: Annotated[Path, typer.Argument(help="folder to write to")]) -> None:
-    """Phantom studies, a short training, and a held-out study segmented: the whole way in minutes."""
+    """Make phantom studies, train briefly and segment held-out studies, in a few minutes."""
     from pipeline.app.demo import run_demo
 
     typer.echo(run_demo(out))
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose, and those of disks, end in one sentence and exit code 2."""
+    """Run the command line. The library's own errors and those of the disk end in one sentence and exit code 2."""
     collect_garbage_seldom()
     keep_freed_memory()
     try:

@@ -1,4 +1,4 @@
-"""Components that a setting may name: no more than what a configuration is made of, so that no name runs a program."""
+"""Components that a setting may name: only those that configurations are made of, so that no name can run a program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def component_name(key: str, name: Any) -> str:
 
     Args:
         key: id of the entry, as `loss_function#loss#_target_`, for the message.
-        name: what the user gave: a class of `pipeline.parts`, the command line's own aside, or the full name of a loss,
+        name: the user's value: a class of `pipeline.parts`, the command line's own aside, or the full name of a loss,
             network or optimiser of MONAI's or torch's.
 
     Returns:
@@ -50,7 +50,7 @@ def component_name(key: str, name: Any) -> str:
 
 
 def _stable_name(name: Any) -> str:
-    """What to write instead where a class of ours was given by its module, or by nothing but its name."""
+    """Advice on the stable name of a class of ours that was given by its module or its bare name."""
     first, _, last = f"pipeline.{name}".rpartition(".")
     is_ours = isinstance(name, str) and (first == "pipeline" or name.startswith("pipeline."))
     return f", which is called {_PREFIX}{last}" if is_ours and _is_choice(last) else ""

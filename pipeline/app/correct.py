@@ -1,4 +1,4 @@
-"""The results of a case once more, after its label map was corrected by hand or its phases were chosen otherwise."""
+"""Redo the results of a case after its label map was corrected by hand or with other phases."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ __all__ = ["report_again"]
 def report_again(
     folder: Path, *, mask: Path | None = None, images: Path | None = None, choices: Choices | None = None
 ) -> Case:
-    """Measure a case's label map anew, and write everything that follows from it.
+    """Measure a case's label map again, and rewrite everything that depends on it.
 
     Args:
-        folder: of the case, as `cmr segment` leaves it.
+        folder: of the case, as written by `cmr segment`.
         mask: corrected labels, which replace `segmentation.nii.gz`: a NIfTI of all phases, or a DICOM Segmentation,
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
-        images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
-        choices: as for a segmentation; a pseudonym stays the one that the case has.
+        images: present location of the images, possibly among others. By default where they were when the case was
+            segmented.
+        choices: as for a segmentation. The case keeps its pseudonym.
 
     Returns:
-        The case as written; `corrected` tells whether the labels are no longer the network's own, of which then no
-        confidence is known.
+        The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
+        unknown.
 
     Raises:
-        InputError: no results there, no images of this study any more, or a mask that cannot be read.
+        InputError: no results in the folder, no images of this study, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
@@ -67,11 +68,11 @@ def report_again(
 
 
 def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None]:
-    """What drew the labels, and how sure it was of them, (T, structures)."""
+    """Provenance of the labels, and their confidence (T, structures)."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError("results must be complete to be made again; segment the case anew", path) from error
+        raise InputError("results must be complete to be redone; segment the case again", path) from error
     if measured.confidence is None:
         return provenance, None
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]

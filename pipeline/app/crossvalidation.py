@@ -1,4 +1,4 @@
-"""A cross-validation: a network for each fold, and what each says of the patients it has never seen."""
+"""Cross-validation: a network per fold, scored on the patients that it has never seen."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _SCORES = "out_of_fold.json"
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained on what.
+    """A training to cross-validate.
 
     Attributes:
         bundle: folder of the bundle to train.
         data: data set or pack.
         settings: id -> value, a user's.
-        code: id -> entry, the program's own, as of a network by name.
+        code: id -> entry, the program's own, for instance of a network by name.
     """
 
     bundle: Path
@@ -48,15 +48,15 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
     """Train a network for each fold, and score each patient by the network that never saw them.
 
     A fold's weights are the last ones, not those best on the patients that it is then judged by. Scores are on the
-    prepared slices around the heart; for those on each file's own grid, evaluate the folds' bundles on the images.
-    What is finished is not done again, and a fold that was broken off goes on, so the command can be repeated.
+    prepared slices around the heart. For those on each file's own grid, evaluate the folds' bundles on the images.
+    Finished folds are not repeated and an interrupted one is resumed, so the command can be run again.
 
     Args:
-        training: what is trained on what.
+        training: bundle, data and settings.
         out: receives `fold0`, `fold1` ..., each a bundle, with `eval/predictions.npz` (patient_phase -> labels (Z, X,
-            Y)); and the evaluation over all folds, `volumes.csv`, `patients.csv`, `summary.json`, `evaluation.html`.
+            Y)), and the evaluation over all folds, `volumes.csv`, `patients.csv`, `summary.json`, `evaluation.html`.
         n_folds: number of folds.
-        minutes: for all folds together, each getting its part of what is left; `None` trains each to its last epoch.
+        minutes: for all folds together, each with its share of what is left. `None` trains each to its last epoch.
 
     Returns:
         The scores of all patients.
@@ -82,7 +82,7 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
 
 
 def _train(training: Training, root: Path, own: Mapping[str, Any]) -> ConfigWorkflow:
-    """Train one fold, from where it was broken off."""
+    """Train one fold, or resume its training."""
     copy_bundle(training.bundle, root, {**training.settings, **own}, code=training.code)
     overrides = {"dataset_dir": str(training.data), "resume": True}
     workflow = open_workflow(root, config="train", run_id="training", overrides=overrides)
@@ -92,7 +92,7 @@ def _train(training: Training, root: Path, own: Mapping[str, Any]) -> ConfigWork
 
 
 def _predict_validation(workflow: ConfigWorkflow) -> tuple[list[VolumeScore], dict[str, np.ndarray]]:
-    """Score a finished training's validation patients by the weights that it keeps; labels (Z, X, Y) by name."""
+    """Score a finished training's validation patients by its saved weights. Also gives labels (Z, X, Y) by name."""
     get = workflow.parser.get_parsed_content
     network, device = get("average").network.eval(), get("device")
     scores: list[VolumeScore] = []

@@ -1,4 +1,4 @@
-"""What is taken where the user names nothing; light to import, so that the command line starts at once."""
+"""Defaults of the command line, light to import so that it starts at once."""
 
 __all__ = ["DEFAULT_BUNDLE"]
 

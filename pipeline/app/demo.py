@@ -1,4 +1,4 @@
-"""The whole way in minutes: phantom studies, a short training, held-out studies segmented through DICOM."""
+"""Demonstration in a few minutes: phantom studies, a short training, held-out studies segmented from DICOM."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEMO_SETTINGS: Mapping[str, Any] = {
     "val_interval": 8,
     "average_decay": 0.98,
 }
-"""What the demonstration changes of the default bundle: a smaller network, and a training so short that an average over
+"""The demonstration's changes to the default bundle: a smaller network, and a training so short that an average over
 more of it would still hold the first, wrong weights."""
 
 HELD_OUT_SEED = 1000
@@ -44,10 +44,10 @@ def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Map
         out: folder for everything: data sets, the trained bundle, segmentations, `<case>.png` overlays.
         n_train: synthetic patients to train on.
         n_held_out: synthetic patients kept aside.
-        settings: changes of the bundle's configuration; `DEMO_SETTINGS` where not given.
+        settings: changes of the bundle's configuration (`DEMO_SETTINGS` if not given).
 
     Returns:
-        A table for the terminal: Dice, volumes and ejection fraction beside the analytic truth.
+        A table for the terminal: Dice, and volumes and ejection fraction with the analytic truth.
 
     Raises:
         PipelineError: a held-out study could not be segmented.
@@ -62,7 +62,7 @@ def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Map
 
 
 def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> str:
-    """Set a segmented phantom beside its truth and draw it.
+    """Compare a segmented phantom with its truth and draw it.
 
     Returns:
         Lines for the terminal.
@@ -102,7 +102,7 @@ def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> st
 
 
 def _mid_wall_mm(measured: Measurements, key: str) -> float:
-    """Mean thickness of the wall over the six segments of the middle third; NaN where none was measured."""
+    """Mean thickness of the wall over the six segments of the middle third, or NaN if none was measured."""
     segments = () if measured.wall is None else measured.wall.segments[6:12]
     values = [getattr(segment, key) for segment in segments if getattr(segment, key) is not None]
     return float(np.mean(values)) if values else float("nan")

@@ -1,4 +1,4 @@
-"""Trained bundles, as the folds of a cross-validation, made into one bundle that averages them."""
+"""Combine trained bundles, such as the folds of a cross-validation, into one bundle that averages them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["make_ensemble"]
 def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
     """Write a bundle whose network is the mean of other bundles' networks.
 
-    It keeps the first one's settings in everything else, is evaluated, segments and is packaged like any bundle, and
-    takes as long as its members together.
+    All other settings are those of the first. It evaluates, segments and is packaged like any bundle, and takes as long
+    as its members together.
 
     Args:
         runs: folders of trained bundles, of one or of several networks.

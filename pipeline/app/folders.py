@@ -1,7 +1,7 @@
 """A case's folder among the results, bound to its study: another study of that name gets a folder of its own.
 
-Archives unpack to folders called alike, as `Unknown Study`, so a name alone tells no patient from another. Which study
-a folder is of stands in its `source.json`, and is there from the moment that the folder is.
+Archives unpack to folders of the same name, such as `Unknown Study`, so a name alone does not identify a patient. A
+folder's study is stated in its `source.json`, which exists from the moment that the folder does.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _DIGITS = (6, 16, 64)
-"""Of the identity's digest, behind the name; more where fewer are taken, too."""
+"""Digits of the identity's digest appended to the name. More are used if the shorter name is taken, too."""
 _NO_FOLDERS = frozenset({"", ".", "..", WORKLIST})
 
 
 def claim_folder(out: Path, case: CaseFiles) -> Path:
     """Make a case's folder and bind it to the case's study, before anything is written there.
 
-    That is `OUT/<name>`, or, where this is of another study or not of ours at all, `OUT/<name>-<digits>`; the same
-    again for the same study. Of several studies that claim one name at once, in whatever processes, each gets its own.
+    That is `OUT/<name>`, or `OUT/<name>-<digits>` if the former is of another study or not ours. The same study always
+    gets the same folder. If several studies claim one name at once, even in different processes, each gets its own.
 
     Args:
-        out: folder of the cases' folders; made where missing.
+        out: folder of the cases' folders, created if missing.
         case: the case, under the name that its results are to have.
 
     Raises:
@@ -47,12 +47,12 @@ def claim_folder(out: Path, case: CaseFiles) -> Path:
     while not _take(folder := find_folder(out, case), case.identity):
         pass  # another process was faster, and now the folder is seen to be taken
     if folder.name != case.name:
-        _log.warning("%s is of another study, or in other use; this study's folder is %s", out / case.name, folder)
+        _log.warning("%s belongs to another study or is in use; this study's folder is %s", out / case.name, folder)
     return folder
 
 
 def find_folder(out: Path, case: CaseFiles) -> Path:
-    """The folder that a case has, or would get if it were claimed now; nothing is made.
+    """The folder that a case has, or would get if it were claimed now. Nothing is created.
 
     Raises:
         InputError: every folder that the case could have is taken.
@@ -64,29 +64,28 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     free = (folder for folder in folders if _is_free(folder))
     folder = next(owned, None) or next(free, None)
     if folder is None:
-        raise InputError("a study must have a folder of its own, all of its names are taken; name another OUT", out)
+        raise InputError("a study must have a folder of its own, but all its names are taken; use another OUT", out)
     return folder
 
 
 def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
-    """Write all files of a case into a new folder beside its own, and put that in the old one's place.
+    """Write all files of a case into a new folder, and put that in the old one's place.
 
-    So what is in a case's folder belongs together, also where writing it again fails in the middle. Files that are not
-    ours are taken along.
+    So the files of a case are consistent, even if rewriting them fails halfway. Files that are not ours are kept.
 
     Args:
-        out: folder of the cases' folders; made where missing.
-        case: whose folder it is; claimed first, see `claim_folder`.
-        fill: writes the files into the folder it is given, which bears the name of the case's.
+        out: folder of the cases' folders, created if missing.
+        case: whose folder it is, claimed first, see `claim_folder`.
+        fill: writes the files into the folder it is given, which has the name of the case's.
 
     Returns:
-        What `fill` gives.
+        The result of `fill`.
     """
     return rewrite(claim_folder(out, case), fill)
 
 
 def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
-    """Write all files of a case anew, see `write_whole`; `folder` is the case's own."""
+    """Rewrite all files of a case, see `write_whole`. `folder` is the case's own."""
     folder = folder.resolve()
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as beside:
         new = Path(beside) / folder.name  # a folder within, for the outer one's permissions are the user's alone
@@ -102,12 +101,12 @@ def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
 
 
 def claimed(cases: Iterable[CaseFiles], output_dir: str | Path) -> list[CaseFiles]:
-    """Cases under the names of their folders, each claimed: for configurations, whose transforms write by name."""
+    """Claim a folder for each case and give the cases its name, for configurations whose transforms write by name."""
     return [replace(case, name=claim_folder(Path(output_dir), case).name) for case in cases]
 
 
 def owner_of(folder: Path) -> str | None:
-    """Identity of the study that a folder is bound to; `None` where it is bound to none, or cannot be read."""
+    """Identity of the study that a folder is bound to, or `None` if there is none or it cannot be read."""
     try:
         return str(read_record(folder / SOURCE)["identity"])
     except (PipelineError, OSError, KeyError):
@@ -115,7 +114,7 @@ def owner_of(folder: Path) -> str | None:
 
 
 def _bring(path: Path, place: Path) -> None:
-    """Copy a file or folder of the user's; as a hard link where the disk has them."""
+    """Copy a file or folder of the user's, as hard links if the disk supports them."""
     try:
         if path.is_dir():
             shutil.copytree(path, place, symlinks=True, copy_function=os.link)
@@ -138,7 +137,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _take(folder: Path, identity: str) -> bool:
-    """Bind a free folder, whole or not at all: it is made beside and renamed, which fails where one with files is."""
+    """Bind a free folder atomically: it is created elsewhere and renamed, which fails if one with files exists."""
     if owner_of(folder) == identity:
         return True
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".claim-") as beside:

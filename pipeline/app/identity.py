@@ -1,4 +1,4 @@
-"""Who a study is of: asked for, or replaced; never shown otherwise."""
+"""The patient's identity, which is shown only on request, or replaced by a pseudonym."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LENGTH = 10
 
 
 def identity_of(cine: Cine) -> dict[str, str]:
-    """Name, ID and birth date as the images state them; empty for other formats than DICOM."""
+    """Name, ID and birth date as the images state them, empty for other formats than DICOM."""
     if cine.sources is None:
         return {}
     with quiet_dicom():
@@ -38,9 +38,9 @@ def identity_of(cine: Cine) -> dict[str, str]:
 
 
 def pseudonym_of(patient_id: str, *, secret: str) -> str:
-    """A name that is always the same for one patient and secret, and tells neither (HMAC with SHA-256, RFC 2104).
+    """A name that is always the same for one patient and secret, and reveals neither (HMAC with SHA-256, RFC 2104).
 
-    Without the secret nobody can find it by trying all IDs.
+    Without the secret it cannot be found by trying all IDs.
 
     >>> pseudonym_of("4711", secret="a") == pseudonym_of("4711", secret="a") != pseudonym_of("4711", secret="b")
     True
@@ -49,9 +49,9 @@ def pseudonym_of(patient_id: str, *, secret: str) -> str:
 
 
 def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
-    """The case under its patient's pseudonym, and a few digits of its study, and the pseudonym itself.
+    """The case named by its patient's pseudonym and a few digits of its study, and the pseudonym itself.
 
-    Its identity then tells the study from others as before, but neither UID nor patient can be found from it.
+    Its identity still distinguishes the study from others, but neither UID nor patient can be found from it.
 
     Raises:
         ConfigError: no DICOM, or no PatientID to replace.
@@ -66,9 +66,9 @@ def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
 
 
 def without_paths(sentence: str, files: Iterable[Path]) -> str:
-    """A sentence in which neither the files' names nor paths of their folders stand, for both often name a patient.
+    """A sentence without the files' names and the paths of their folders, since both often name a patient.
 
-    A file's name of digits alone stays: it could not be told from a count.
+    A file name of digits alone is kept, since it cannot be distinguished from a count.
 
     >>> without_paths("cannot be decoded [/in/Doe/a1.dcm]", [Path("/in/Doe/a1.dcm")])
     'cannot be decoded [...]'

@@ -1,4 +1,4 @@
-"""A case's images, found again: one patient's labels are never measured on another's pictures."""
+"""Find a case's images again. One patient's labels are never measured on another's images."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _OBJECTS = ("sr.dcm", "seg_ed.dcm", "seg_es.dcm", "seg.dcm")
 def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None) -> Cine:
     """Read a case's images, and no others.
 
-    Under a pseudonym the identity is keyed by a secret that is not at hand here, and nothing else to compare is stored,
-    for lists of UIDs could be tried on it. The study then is that of the case's DICOM objects, which state it; where
-    none were written (`--no-objects`), only one study may be there, and the labels' grid has to do.
+    Under a pseudonym the identity is keyed by a secret that is not available here, and nothing else to compare is
+    stored, since lists of UIDs could be tried on it. The study is then that of the case's DICOM objects. If none were
+    written (`--no-objects`), only one study may be there, and it must match the labels' grid.
 
     Args:
         folder: of the case.
         source: the content of its `source.json`.
-        images: where they lie now, be it among others; `None`: where they lay.
+        images: their present location, possibly among others (`None`: the original one).
 
     Raises:
         InputError: no images of this study are there, or they cannot be read.
@@ -41,7 +41,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
     if not own:
         raise InputError(
             f"images must be of the study that was segmented here, got {len(found)} of other content; name its own "
-            "(`--images`), or segment anew",
+            "(`--images`), or segment again",
             folder / SOURCE,
         )
     if keyed and len(own) > 1:
@@ -50,7 +50,7 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:
-    """Those of the study that the case's DICOM objects state; all DICOM cases where there are no objects."""
+    """Cases of the study stated in the case's DICOM objects, or all DICOM cases if there are no objects."""
     stated = next((uid for name in _OBJECTS if (uid := _study_uid(folder / name))), None)
     return [case for case in cases if case.kind == "dicom" and (stated is None or states_study(case.identity, stated))]
 

@@ -1,4 +1,4 @@
-"""How a command's process keeps its memory: volumes and tensors of many megabytes come and go all the time."""
+"""Memory management of a command's process, which allocates and frees many megabytes all the time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _LARGEST_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Keep large freed blocks for the next ones rather than give each back to the system, which clears every new page.
+    """Reuse large freed blocks of memory instead of returning them to the system, which clears every new page.
 
-    A training step of a network with 134 million weights takes half the time, `cmr segment` 4 % less; that one then
-    holds 1.9 GB at most instead of 1.6.
+    A training step of a network with 134 million weights takes half the time, and `cmr segment` 4 % less, but holds at
+    most 1.9 GB instead of 1.6.
 
     Returns:
-        Whether the C library could be told: glibc can, others are left as they are.
+        Whether the C library supports it: glibc does, others are left unchanged.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -28,5 +28,5 @@ def keep_freed_memory() -> bool:
 
 
 def collect_garbage_seldom() -> None:
-    """Look for garbage less often: loading torch and MONAI makes objects that stay, among which looking costs 1 s."""
+    """Collect garbage less often. Scanning the permanent objects that torch and MONAI create takes 1 s."""
     gc.set_threshold(50_000)

@@ -1,4 +1,4 @@
-"""What one word chooses of a training: its network and its loss."""
+"""Networks and losses of a training, chosen by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOSSES: Mapping[str, str] = MappingProxyType(
 
 
 def named_parts(network: str | None, loss: str | None) -> dict[str, Any]:
-    """Code entries that give a bundle another network, another loss, or both; `None` leaves the bundle's own.
+    """Code entries that give a bundle another network, another loss, or both. `None` leaves the bundle's own.
 
     Raises:
         ConfigError: an unknown name, or a loss for a network that trains by one of its own.
@@ -41,7 +41,7 @@ def named_parts(network: str | None, loss: str | None) -> dict[str, Any]:
 
 
 def named_network(name: str) -> dict[str, Any]:
-    """Code entries that give a bundle another network, all its settings spelled out, with the bundle's own channels.
+    """Code entries that give a bundle another network with all its settings explicit and the bundle's own channels.
 
     Args:
         name: a name in `NETWORKS`, or a user's own class as "my_package.my_module:MyNet".
@@ -82,5 +82,5 @@ def named_loss(name: str) -> dict[str, Any]:
 
 
 def describe_loss(name: str) -> str:
-    """The first line of what is written about a loss."""
+    """The first line of a loss's documentation."""
     return (getdoc(getattr(parts, LOSSES[name])) or "").partition("\n")[0]

@@ -1,4 +1,4 @@
-"""The DICOM objects of a case: which of them are written, and what is told of them."""
+"""The DICOM objects of a case, and the notes on them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _log = logging.getLogger(__name__)
 
 
 def write_objects(folder: Path, case: Case, choices: Choices) -> list[str]:
-    """Write a case's DICOM segmentations and structured report, where its images are DICOM.
+    """Write a case's DICOM segmentations and structured report, if its images are DICOM.
 
     Args:
-        folder: of the case; it exists.
+        folder: of the case, which exists.
         case: the case.
-        choices: what the user asks for.
+        choices: the user's choices.
 
     Returns:
-        Sentences on what was repaired or left out.
+        Sentences on repairs and omissions.
     """
     if case.cine.sources is None:
         return ["no DICOM segmentation or structured report is written: the images are not DICOM"]

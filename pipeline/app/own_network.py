@@ -29,10 +29,10 @@ def is_own_network(name: str) -> bool:
 
 
 def describe_own_network(name: str) -> dict[str, Any]:
-    """The entry `network_def` of a user's own network, all its settings spelled out, so that `--set` can change them.
+    """The entry `network_def` of a user's own network with all its settings explicit, so that `--set` can change them.
 
     Args:
-        name: module and class, as "my_package.my_module:MyNet"; the module is installed, or lies in the working folder.
+        name: module and class, such as "my_package.my_module:MyNet". The module is installed or in the working folder.
 
     Raises:
         ConfigError: it cannot be imported, or does not take `in_channels` and `out_channels`.
@@ -52,14 +52,14 @@ def describe_own_network(name: str) -> dict[str, Any]:
 
 
 def require_own_network(bundle: Path, configuration: Mapping[str, Any]) -> None:
-    """Make sure that the network of a trained bundle can be imported, where it is a user's own.
+    """Make sure that the network of a trained bundle can be imported, if it is a user's own.
 
     Args:
         bundle: folder of the bundle, for the message.
         configuration: one of its configurations.
 
     Raises:
-        BundleError: it can be found nowhere.
+        BundleError: it cannot be found.
     """
     definition = configuration.get("network_def")
     target = definition.get("_target_", "") if isinstance(definition, Mapping) else ""
@@ -72,7 +72,7 @@ def require_own_network(bundle: Path, configuration: Mapping[str, Any]) -> None:
 
 
 def _look_here(module: str) -> bool:
-    """Let the working folder be searched last of all, if the module is nowhere else; whether it is found then."""
+    """Add the working folder to the search path if the module is not found elsewhere, and say if it is found then."""
     package = module.partition(".")[0]
     if find_spec(package) is None and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
@@ -80,7 +80,7 @@ def _look_here(module: str) -> bool:
 
 
 def _options(name: str, found: Any) -> dict[str, Any]:
-    """Further settings: their defaults, where a configuration can hold them; null for those without."""
+    """Other settings: their defaults, if a configuration can hold them, or null for those without."""
     if not callable(found):
         raise ConfigError(f"the network {name} must be a class, got {type(found).__name__}")
     parameters = signature(found).parameters

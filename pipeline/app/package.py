@@ -16,12 +16,12 @@ _LEFT_OUT = {"eval", "__pycache__"}
 def package_bundle(bundle: Path, out: Path) -> Path:
     """Zip a bundle together with this library's source.
 
-    MONAI puts a bundle's root on the import path when it runs the bundle, so the library lies beside `configs/`;
-    where another version is installed, the bundle's version check refuses rather than mixing the two.
+    MONAI puts a bundle's root on the import path when it runs the bundle, so the library is placed next to `configs/`.
+    If another version is installed, the bundle's version check refuses to run rather than mixing the two.
 
     Args:
         bundle: the bundle's folder, with `models/model.pt`.
-        out: folder for `<bundle name>_v<version>.zip`; made where missing.
+        out: folder for `<bundle name>_v<version>.zip`, created if missing.
 
     Returns:
         Path of the zip. The same input gives the same bytes.

@@ -1,4 +1,4 @@
-"""A data set to a pack: prepared once, as a bundle's training would, and trained from anywhere."""
+"""Convert a data set to a pack, prepared once as a bundle's training would, to train from anywhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.write.packs import write_pack
 __all__ = ["pack_dataset"]
 
 _OF_THE_FILES = ("image", "label", "patient", "phase", "spacing", "scheme")
-"""What a data list says of a case that a pack says itself, or that is of no use without the files."""
+"""Columns of a data list that a pack states itself, or that are useless without the files."""
 
 
 def pack_dataset(
@@ -31,15 +31,15 @@ def pack_dataset(
     Args:
         root: the bundle's folder.
         data: the data set.
-        out: the pack to write; should end in .pack.
+        out: the pack to write, which should end in .pack.
         overrides: id -> value, settings of the bundle that the preparation depends on.
-        bits: of an intensity, see `write.packs.write_pack`.
+        bits: bits per intensity, see `write.packs.write_pack`.
 
     Returns:
-        What `write_pack` measured, with `n_patients` and `n_slices`.
+        The results of `write_pack`, and `n_patients` and `n_slices`.
 
     Raises:
-        ConfigError: a setting that does not exist, or a number of bits that cannot be.
+        ConfigError: a setting that does not exist, or an invalid number of bits.
         InputError: the data set cannot be read.
     """
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
@@ -62,7 +62,7 @@ def pack_dataset(
 
 
 def _facts(case: Mapping[str, Any]) -> dict[str, Any]:
-    """What else a data list tells of a case, as far as JSON can say it."""
+    """Other columns of a case in the data list, as far as JSON can hold them."""
     facts = {key: value for key, value in case.items() if key not in _OF_THE_FILES}
     known: dict[str, Any] = json.loads(json.dumps(facts, default=str))
     return known

@@ -1,8 +1,8 @@
-"""A user's value is never code: what enters a configuration from outside is written so that MONAI gives it back as is.
+"""Users' values in configurations are data, never code: they are written so that MONAI returns them unchanged.
 
-MONAI's parser evaluates a text that begins with `$`, looks up `@id`, reads a file for `%path`, turns every `#` into
-`::`, and constructs a mapping that holds `_target_`. Here a text with any such sign becomes an expression that holds
-nothing but that text as an escaped literal. What the program itself writes, as `@n_classes`, does not come this way.
+MONAI's parser evaluates text that begins with `$`, looks up `@id`, reads a file for `%path`, turns every `#` into
+`::`, and constructs a mapping that has `_target_`. Here text with any such sign becomes an expression that contains
+only that text as an escaped literal. Entries of the program itself, such as `@n_classes`, do not pass through here.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pipeline.core.errors import ConfigError
 __all__ = ["as_entries", "as_plain_data"]
 
 _READ_BY_MONAI = re.compile("[$@%#\ud800-\udfff]")
-"""Signs that its parser reads; halves of a character, which JSON would join, are no text to it either."""
+"""Signs with a meaning to its parser, and surrogates, which JSON would join into a character."""
 _HARMLESS = re.compile("[A-Za-z0-9 _./-]")
-"""What may stand in a literal unescaped: nothing that its parser, or Python's, reads."""
+"""Characters that need no escape in a literal: none has a meaning to its parser or Python's."""
 _NOT_FINITE = {"inf": "1e999", "-inf": "-1e999", "nan": "(1e999 * 0)"}
 """Floats without a literal of their own."""
 
 
 def as_plain_data(value: Any) -> Any:
-    r"""Write a value so that MONAI's parser gives exactly that value, and evaluates nothing.
+    r"""Write a value so that MONAI's parser returns exactly that value, and evaluates nothing.
 
-    Numbers, truth values, null, ordinary text, and lists and mappings of them stay as they are, to be read in the JSON.
-    Tuples become lists, and whole numbers as keys text, as in JSON.
+    Numbers, booleans, null, ordinary text, and lists and mappings of them are unchanged and readable in the JSON.
+    Tuples become lists, and integer keys become text, as in JSON.
 
     >>> as_plain_data({"epochs": 80, "data": ["/data/acdc"]})
     {'epochs': 80, 'data': ['/data/acdc']}
@@ -39,29 +39,29 @@ def as_plain_data(value: Any) -> Any:
     "$'\\x24exit\\x28\\x29'"
 
     Args:
-        value: what the user gave.
+        value: the user's value.
 
     Returns:
         The entry for the configuration.
 
     Raises:
-        ConfigError: something else than the above, or a mapping with a key that describes a component.
+        ConfigError: any other type, or a mapping with a key that describes a component.
     """
     plain = _copied(value)
     return plain if _is_plain(plain) else f"${_literal(plain)}"
 
 
 def as_entries(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings from outside as entries of a configuration: `as_plain_data` but for the two that name something.
+    """Users' settings as entries of a configuration: `as_plain_data` except for the two that are names.
 
     `..._target_` takes the name of a class of `pipeline.parts`, or of a loss, network or optimiser of MONAI's or
-    torch's; `device` what torch calls one.
+    torch's, and `device` the name of a torch device.
 
     Args:
         settings: id (`network_def#channels`) -> value.
 
     Raises:
-        ConfigError: an id that names no entry or a part of MONAI's own language; a value that cannot be one.
+        ConfigError: an id that names no entry or part of MONAI's own language, or an invalid value.
     """
     return {key: _entry(key, value) for key, value in settings.items()}
 
@@ -93,7 +93,7 @@ def _copied(value: Any) -> Any:
         return value
     raise ConfigError(
         f"a setting must be text, a number, true, false, null, or a list or mapping of them, got {value!r}, "
-        f"a {type(value).__name__}; as text it stands in quotes"
+        f"a {type(value).__name__}; put text in quotes"
     )
 
 
@@ -111,7 +111,7 @@ def _key(key: Any) -> str:
 
 
 def _describes_component(key: str) -> bool:
-    """Whether a key is one of MONAI's, as `_target_` and `_mode_`; all of this form are left to it."""
+    """Whether a key is reserved for MONAI, as all of the form of `_target_` and `_mode_` are."""
     return len(key) > 1 and key.startswith("_") and key.endswith("_")
 
 

@@ -1,4 +1,4 @@
-"""Studies segmented into a folder, one at a time, so that a bad one ends alone: read, segment, measure, write."""
+"""Segment studies into a folder, one at a time, so that a bad one fails alone: read, segment, measure, write."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What became of one case.
+    """Result of one case.
 
     Attributes:
-        name: of its folder below the output folder: the case's, and some digits where another study has that.
-        folder: where its files lie.
-        measurements: what was measured; `None` when the case failed, or the bundle measures nothing.
-        record: the content of `measurements.json`, likewise.
-        error: one sentence that says why the case failed; `None` when it did not.
+        name: name of its folder in the output folder: the case's, with some digits if another study has that.
+        folder: folder of its files.
+        measurements: its measurements, or `None` if the case failed or the bundle measures nothing.
+        record: the content of `measurements.json`, or `None` in the same cases.
+        error: one sentence that says why the case failed, or `None` when it did not.
     """
 
     name: str
@@ -77,18 +77,18 @@ class CaseRunner:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
 
     def under_its_name(self, files: CaseFiles) -> tuple[CaseFiles, str | None]:
-        """The case as its results are to be called, and the patient's pseudonym where there is to be one.
+        """The case under the name of its results, and the patient's pseudonym if one was requested.
 
         Raises:
-            ConfigError: a pseudonym is asked for, and there is no PatientID to replace.
+            ConfigError: a pseudonym is requested, and there is no PatientID to replace.
         """
         return (files, None) if self.secret is None else with_pseudonym(files, secret=self.secret)
 
     def run(self, files: CaseFiles) -> CaseResult:
-        """Read, segment and measure one case, and write its files; nothing is written before all is computed.
+        """Read, segment and measure one case, and write its files. Nothing is written before all is computed.
 
         Raises:
-            PipelineError: the case cannot be used; the message says why.
+            PipelineError: the case cannot be used. The message says why.
         """
         files, pseudonym = self.under_its_name(files)
         cine = read_cine([str(file) for file in files.files], options=self.series)
@@ -115,16 +115,16 @@ class CaseRunner:
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
-    """Segment every case found at a path; a case that fails is reported in its result, and the rest go on.
+    """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
-    Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log's does.
+    Under a pseudonym the result's sentence names no file, since it goes into the worklist. The log does name it.
 
     Args:
-        runner: the loaded bundle, and where results go.
+        runner: the loaded bundle and its output folder.
         path: DICOM file or folder, NIfTI file, or a folder of either.
 
     Raises:
-        InputError: nothing at `path` is an image.
+        InputError: there is no image at `path`.
     """
     for files in find_cases(path):
         try:
@@ -137,7 +137,7 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 
 
 def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
-    """The case's folder; where it should have had a pseudonym and none could be made, one whose name tells nothing."""
+    """The case's folder, or one of a neutral name if it should have had a pseudonym and none could be made."""
     try:
         return find_folder(runner.output_dir, runner.under_its_name(files)[0])
     except PipelineError:
@@ -145,5 +145,5 @@ def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
 
 
 def _sentence(error: Exception) -> str:
-    """The message meant for the user: of our own error where there is one."""
+    """The message for the user, from our own error if there is one."""
     return str(own_error(error) or f"{type(error).__name__}: {error}".splitlines()[0])

@@ -1,4 +1,4 @@
-"""What a bundle does with an image around its network: the identity of its preparation, and the settings behind it."""
+"""Description of all that a bundle does with an image apart from its network, and of the settings behind it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pipeline.prepare.description import describe
 __all__ = ["describe_inference", "plain_settings"]
 
 _NO_SETTINGS = frozenset({"generated", "library_version", "series_uid", "run", "weights"})
-"""Entries that are plain and yet no settings; those whose names end in `_dir` or `_root` are places."""
+"""Plain entries that are not settings, besides those whose names end in `_dir` or `_root`, which are paths."""
 
 
 def describe_inference(parser: ConfigParser) -> dict[str, Any]:
-    """Describe all steps of a bundle's inference but its network, as its configuration resolves them.
+    """Describe all steps of a bundle's inference except its network, as its configuration resolves them.
 
-    Two bundles whose descriptions are equal show their networks the same tensors and read their answers alike.
+    Two bundles with equal descriptions give their networks the same tensors and interpret the outputs in the same way.
 
     Args:
-        parser: of `inference.json`.
+        parser: parser of `inference.json`.
     """
     parts = ("preprocessing", "n_classes", "inferer", "confidence_transforms", "label_map_transforms")
     return {part: describe(parser.get_parsed_content(part)) for part in parts}
 
 
 def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a configuration that are plain data and say how results are made, to be recorded with them.
+    """The plain entries of a configuration that results depend on, to be recorded with them.
 
     >>> plain_settings({"n4": True, "output_dir": "/out", "device": "$torch.device('cpu')", "window": [176, 176]})
     {'n4': True, 'window': [176, 176]}

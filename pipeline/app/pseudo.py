@@ -1,4 +1,4 @@
-"""Pseudo-labelling by a bundle: it labels what nobody has, and the surest volumes become a data set to train on."""
+"""Pseudo-labelling by a bundle: the most confident of its labels become a data set to train on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
 
     Args:
         segmenter: the loaded bundle.
-        studies: DICOM file or folder, NIfTI file, or a folder of either; each study counts as a patient.
+        studies: DICOM file or folder, NIfTI file, or a folder of either. Each study counts as a patient.
         out: receives `datalist.csv` and `labels/`.
-        keep: fraction of all phases of all studies that stays, the surest ones; the others are left unlabelled.
-        threshold: least probability of a pixel's class; less sure pixels are left unlabelled.
+        keep: fraction of all phases of all studies to keep, the most confident ones. The others are left unlabelled.
+        threshold: least probability of a pixel's class. Pixels below it are left unlabelled.
 
     Returns:
         The path of the list, for `cmr train --set extra_data=...`.
@@ -44,7 +44,7 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
 
 
 def _refuse_shared_folders(cases: Sequence[CaseFiles]) -> None:
-    """A list names a study by its folder, so whoever trains on it would read another one's images with its labels."""
+    """Refuse shared folders: a list names a study by its folder, so a training could read another study's images."""
     for case, other in itertools.permutations(cases, 2):
         if case.kind == other.kind == "dicom" and other.path.is_relative_to(case.path):
             raise InputError(
@@ -53,7 +53,7 @@ def _refuse_shared_folders(cases: Sequence[CaseFiles]) -> None:
 
 
 def _refuse_other_images(table: Path, cases: Sequence[CaseFiles]) -> None:
-    """The list and the labels beside it would be lost, of other patients or drawn by hand."""
+    """Refuse to overwrite the list and labels of other images, which may be of other patients or drawn by hand."""
     if not table.is_file():
         return
     with table.open(encoding="utf-8", newline="") as file:

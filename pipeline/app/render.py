@@ -20,7 +20,7 @@ __all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
 
 GENERATED = "Rendered from configs/{layers} by `make bundles`: change those, not this file."
 OVERLAYS = ("multi_gpu_train",)
-"""Configurations that MONAI merges over another when it runs; rendered as they stand."""
+"""Configurations that MONAI merges over another when it runs, rendered without changes."""
 
 
 def bundle_names(configs: Path) -> list[str]:
@@ -29,15 +29,15 @@ def bundle_names(configs: Path) -> list[str]:
 
 
 def render_bundle(configs: Path, name: str, destination: Path) -> None:
-    """Write a bundle's files into a folder, leaving its `models/` alone; weights there are stated in the metadata.
+    """Write a bundle's files into a folder except `models/`. Weights found there are stated in the metadata.
 
     Args:
         configs: folder of the layers, with `recipes.yaml`.
         name: a bundle in the recipes.
-        destination: the bundle's folder; made where missing.
+        destination: the bundle's folder, created if missing.
 
     Raises:
-        ConfigError: unknown bundle, or an override of what no layer defines.
+        ConfigError: unknown bundle, or an override of an entry that no layer defines.
     """
     for relative, content in render_files(configs, name, destination).items():
         target = destination / relative
@@ -47,7 +47,7 @@ def render_bundle(configs: Path, name: str, destination: Path) -> None:
 
 
 def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
-    """Every rendered file of a bundle: path inside the bundle -> text; see `render_bundle`."""
+    """Every rendered file of a bundle: path inside the bundle -> text, see `render_bundle`."""
     recipes = _recipes(configs)
     if name not in recipes["bundles"]:
         raise ConfigError(f"bundle must be one of {sorted(recipes['bundles'])}, got {name!r}")
@@ -68,7 +68,7 @@ def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
 
 
 def outdated_files(configs: Path, bundles: Path) -> list[Path]:
-    """Files below `bundles` that differ from what the layers render now, or are missing."""
+    """Files below `bundles` that differ from those rendered from the layers, or are missing."""
     wanted = {
         bundles / name / path: text
         for name in bundle_names(configs)

@@ -1,4 +1,4 @@
-"""All that is written of a case: label map, measurements, DICOM objects (`app.objects`) and the report."""
+"""All files of a case: label map, measurements, DICOM objects (`app.objects`) and the report."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ __all__ = [
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 SOURCE = "source.json"
-"""Whose the folder is, and what `cmr report` needs: where the images lie (not to be passed on), or the pseudonym."""
+"""The folder's study, and what `cmr report` needs: the images' location (do not pass on), or the pseudonym."""
 WORKLIST = "index.html"
-"""Beside the cases' folders."""
+"""Next to the cases' folders."""
 _WRITTEN = (
     *(SEGMENTATION, MEASUREMENTS, SOURCE, "report.html"),
     *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
@@ -50,15 +50,15 @@ _WRITTEN = (
 
 
 def write_case(folder: Path, case: Case, choices: Choices) -> Case:
-    """Write a case's label map and measurements, and where asked for its DICOM objects and its report.
+    """Write a case's label map and measurements, and its DICOM objects and report if requested.
 
     Args:
-        folder: of the case; it exists, and holds none of these files yet.
+        folder: of the case, which exists and has none of these files yet.
         case: the case.
-        choices: what the user asks for.
+        choices: the user's choices.
 
     Returns:
-        The case as written: notes on what the DICOM objects repaired are added.
+        The case as written, with notes on the repairs for the DICOM objects.
     """
     write_labels(folder, case.cine, case.labels)
     if choices.objects:
@@ -83,7 +83,7 @@ def write_labels(folder: Path, cine: Cine, labels: np.ndarray) -> None:
 
 
 def write_source(folder: Path, source: Mapping[str, Any]) -> None:
-    """Write a case's `source.json`, whole or not at all: without its `identity` the folder would be nobody's."""
+    """Write a case's `source.json` atomically, since without its `identity` the folder would be unclaimed."""
     with tempfile.TemporaryDirectory(dir=folder) as beside:
         written = Path(beside) / SOURCE
         written.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
@@ -91,7 +91,7 @@ def write_source(folder: Path, source: Mapping[str, Any]) -> None:
 
 
 def is_result(name: str) -> bool:
-    """Whether a file of this name in a case's folder is ours; all others are the user's."""
+    """Whether a file of this name in a case's folder is ours. All others are the user's."""
     return any(fnmatch(name, pattern) for pattern in _WRITTEN)
 
 
@@ -114,11 +114,11 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def labels_digest(labels: np.ndarray) -> str:
-    """SHA-256 of a label map, to tell whether it was changed by hand."""
+    """SHA-256 of a label map, to detect changes by hand."""
     return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of what made the results."""
+    """Versions of the software behind the results."""
     packages = {name: version(name) for name in ("torch", "monai", "SimpleITK", "pydicom")}
     return {"cardiac-mr-pipeline": pipeline.__version__, "python": platform.python_version(), **packages}

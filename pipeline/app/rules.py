@@ -1,4 +1,4 @@
-"""What a user's settings may be: rules for those changed most, and the kind of the present value for all others."""
+"""Validation of users' settings: rules for the most common ones, and the type of the present value for all others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["RULES", "Rule", "check_kind", "check_rule"]
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be.
+    """A rule for a value.
 
     Attributes:
-        words: in words, to follow "must be".
-        holds: whether a value is so.
+        words: the rule in words, to follow "must be".
+        holds: whether a value satisfies it.
     """
 
     words: str
@@ -33,7 +33,7 @@ def check_rule(key: str, value: Any) -> None:
     """Check a value by the rule of its name.
 
     Raises:
-        ConfigError: it does not hold.
+        ConfigError: the rule is violated.
 
     >>> check_rule("epochs", 80)
     >>> check_rule("schedule", "pollly")
@@ -46,17 +46,17 @@ def check_rule(key: str, value: Any) -> None:
 
 
 def check_kind(key: str, value: Any, present: Any) -> None:
-    """Check that a value is of the kind that its entry has: a number, text, true or false, a list, or a mapping.
+    """Check that a value has the type of its entry: a number, text, true or false, a list, or a mapping.
 
-    An expression, a reference and null say nothing of their kind, so that anything may take their place.
+    An expression, a reference and null have no known type, so anything may replace them.
 
     Args:
         key: id of the entry, for the message.
-        value: what the user gave.
-        present: what stands there now.
+        value: the user's value.
+        present: the present value.
 
     Raises:
-        ConfigError: it is of another kind, or in place of a whole component.
+        ConfigError: the value has another type, or would replace a whole component.
     """
     if isinstance(present, Mapping) and "_target_" in present:
         raise ConfigError(
@@ -88,7 +88,7 @@ _KINDS = (
     Rule("a list", _is_list),
     Rule("a mapping", lambda value: isinstance(value, Mapping)),
 )
-"""Kinds of plain values, in words, and how one is told."""
+"""Types of plain values, in words, and their tests."""
 
 
 def _whole(least: int) -> Rule:

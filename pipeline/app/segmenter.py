@@ -32,12 +32,12 @@ __all__ = ["Segmentation", "Segmenter", "segment"]
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What a network says of a cine.
+    """A network's segmentation of a cine.
 
     Attributes:
         labels: (T, X, Y, Z) uint8 on the cine's own grid.
-        confidence: (T, structures) expected Dice, NaN where a structure is absent; `None` where the bundle estimates
-            none.
+        confidence: (T, structures) expected Dice, NaN if a structure is absent. `None` if the bundle does not estimate
+            it.
     """
 
     labels: np.ndarray
@@ -49,11 +49,11 @@ class Segmenter:
 
     Args:
         bundle: name or folder of the bundle.
-        device: torch device; `None` takes what the bundle chooses.
+        device: torch device (`None` takes what the bundle chooses).
 
     Attributes:
         measures: whether its labels are ventricles that can be measured.
-        provenance: what results state of it.
+        provenance: its description in results.
 
     Raises:
         BundleError: no such bundle, no weights, or a bundle for another version.
@@ -87,7 +87,7 @@ class Segmenter:
         return Segmentation(item["pred"].numpy(), item.get("confidence"))
 
     def make_case(self, cine: Cine, found: Segmentation, *, choice: PhaseChoice | None = None, name: str = "") -> Case:
-        """Measure what was found, and put together what belongs together.
+        """Measure the labels and make the case.
 
         Args:
             cine: the images.
@@ -104,10 +104,10 @@ class Segmenter:
         return Case(name, cine, found.labels, measured, self.provenance)
 
     def probabilities(self, cine: Cine) -> tuple[np.ndarray, np.ndarray]:
-        """What the network takes each voxel for, on the cine's own grid.
+        """The network's class probabilities of each voxel, on the cine's own grid.
 
         Returns:
-            (T, C, X, Y, Z) float32, sums over C are 1; and the affine (4, 4), voxel index to RAS+ mm.
+            (T, C, X, Y, Z) float32, sums over C are 1, and the affine (4, 4), voxel index to RAS+ mm.
         """
         logits = self.to_own_grid(self.predict(cine))["pred"]
         classes = logits.as_tensor().unflatten(0, (-1, self.n_classes)).softmax(dim=1)
@@ -122,18 +122,18 @@ class Segmenter:
 
 
 def segment(source: Cine | Source, *, bundle: str | Path = DEFAULT_BUNDLE, device: str | None = None) -> Case:
-    """Segment and measure one study in memory; for several, load a `Segmenter` once.
+    """Segment and measure one study in memory. For several, load a `Segmenter` once.
 
     Args:
-        source: a cine, or what `read_cine` reads: a NIfTI file, a DICOM file or folder, the DICOM files of one study.
+        source: a cine, or an input of `read_cine`: a NIfTI file, a DICOM file or folder, the DICOM files of one study.
         bundle: name or folder of the bundle.
-        device: torch device; `None` takes what the bundle chooses.
+        device: torch device (`None` takes what the bundle chooses).
 
     Returns:
-        The case: images, labels, measurements with quality, and what made them.
+        The case: images, labels, measurements with quality, and provenance.
 
     Raises:
-        PipelineError: the study or the bundle cannot be used; the message says why.
+        PipelineError: the study or the bundle cannot be used. The message says why.
     """
     cine = source if isinstance(source, Cine) else read_cine(source)
     segmenter = Segmenter(bundle, device=device)
@@ -141,7 +141,7 @@ def segment(source: Cine | Source, *, bundle: str | Path = DEFAULT_BUNDLE, devic
 
 
 def _bundle_record(root: Path, weights: Path) -> BundleRecord:
-    """Name and version of a bundle, and the digest of its weights where they are one file."""
+    """Name and version of a bundle, and the digest of its weights if they are one file."""
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
     return BundleRecord(root.resolve().name, str(metadata["version"]), digest)

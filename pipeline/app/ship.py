@@ -1,4 +1,4 @@
-"""Take a trained run's weights over into a bundle of this checkout, to be committed with it."""
+"""Copy a trained run's weights into a bundle of this checkout, to be committed with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ship_weights"]
 def ship_weights(run: Path, name: str, *, configs: Path, bundles: Path) -> Path:
     """Store a run's best weights in half precision and state their digest in the bundle's metadata.
 
-    Half precision halves the file; the weights become single precision again when they are loaded.
+    Half precision halves the file. The weights become single precision again when they are loaded.
 
     Args:
         run: folder of a trained bundle, with `models/model.pt`.

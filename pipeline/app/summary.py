@@ -1,4 +1,4 @@
-"""What the command line says of a segmented case."""
+"""Output of the command line for a segmented case."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def case_json(result: CaseResult) -> dict[str, Any]:
 
 
 def case_line(result: CaseResult) -> str:
-    """The result as a short paragraph; a failure as one line."""
+    """The result as a short paragraph, a failure as one line."""
     if result.error is not None:
         return f"{result.name}: FAILED: {result.error}"
     if result.measurements is None:
@@ -27,7 +27,7 @@ def case_line(result: CaseResult) -> str:
 
 
 def measured_line(name: str, measured: Measurements, folder: Path) -> str:
-    """The numbers looked for first, and where the others are."""
+    """The main numbers, and the folder of the others."""
     if measured.left is None or measured.right is None:
         volumes = ", ".join(f"{structure} {values[0]:.1f} ml" for structure, values in measured.volumes_ml.items())
         return f"{name}: {volumes} (one phase; not for diagnosis) -> {folder}"

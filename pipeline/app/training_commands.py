@@ -17,28 +17,28 @@ __all__ = ["training_app"]
 
 training_app = typer.Typer()
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE, change an entry of the configuration")]
 NetworkOption = Annotated[
-    str | None, typer.Option(help="a name that `cmr networks` lists, or your own as module:Class [the bundle's own]")
+    str | None, typer.Option(help="a name from `cmr networks`, or your own as module:Class (default: the bundle's)")
 ]
-LossOption = Annotated[str | None, typer.Option(help="a name that `cmr losses` lists [the bundle's own]")]
+LossOption = Annotated[str | None, typer.Option(help="a name from `cmr losses` (default: the bundle's)")]
 
 
 @training_app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="output folder, which becomes the trained bundle")],
     data: Annotated[
-        Path | None, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
+        Path | None, typer.Option(help="data set: ACDC, M&Ms, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
     ] = None,
-    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     network: NetworkOption = None,
     loss: LossOption = None,
-    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     settings: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted run")] = False,
 ) -> None:
-    """Train a bundle on your own patients; OUT is then a bundle itself."""
+    """Train a bundle on your own patients. OUT becomes a bundle itself."""
     from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
     from pipeline.app.checks import check_training
     from pipeline.app.named import named_parts
@@ -54,17 +54,17 @@ def train(
 
 @training_app.command()
 def crossvalidate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder of the folds' bundles and of the evaluation")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="output folder of the folds' bundles and the evaluation")],
     data: Annotated[Path | None, typer.Option(help="data set, as for train")] = None,
-    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     network: NetworkOption = None,
     loss: LossOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="how many")] = 5,
-    minutes: Annotated[float | None, typer.Option(help="for all folds together; schedules end with the time")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="number of folds")] = 5,
+    minutes: Annotated[float | None, typer.Option(help="time limit for all folds together")] = None,
     settings: SetOption = None,
 ) -> None:
-    """Train a network for each fold and score every patient by the one that never saw them; goes on if repeated."""
+    """Train a network per fold and score every patient by the one that never saw them. Repeat to continue."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.crossvalidation import Training, cross_validate
     from pipeline.app.named import named_parts
@@ -81,13 +81,13 @@ def crossvalidate(
 @training_app.command()
 def pack(
     data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, as acdc.pack")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, e.g. acdc.pack")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     settings: SetOption = None,
-    bits: Annotated[int, typer.Option(min=1, max=16, help="of an intensity: 8 a byte, 16 all but lossless")] = 8,
+    bits: Annotated[int, typer.Option(min=1, max=16, help="bits per intensity; 16 is nearly lossless")] = 8,
 ) -> None:
-    """Prepare a data set once, as one small file: a training from it needs neither the images nor N4."""
+    """Prepare a data set once, as one small file. A training from it needs neither the images nor N4."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.packing import pack_dataset
     from pipeline.train.plan import read_plan
@@ -125,10 +125,10 @@ def plan(
     out: Annotated[Path, typer.Option("--out", "-o", help="YAML file to write")] = Path("plan.yaml"),
     subtract_mean: Annotated[
         bool,
-        typer.Option("--subtract-mean", help="normalise as in 2017, by the mean of a default split's training side"),
+        typer.Option("--subtract-mean", help="normalise as in the 2017 study, by the training images' mean"),
     ] = False,
 ) -> None:
-    """Plan a U-Net's pixel size, window, depth and batch for a data set, to be read, changed and trained with."""
+    """Plan a U-Net's pixel size, window, depth and batch size for a data set, as settings to edit and train with."""
     from pipeline.prepare.intensity import training_mean
     from pipeline.read.cine import read_cine
     from pipeline.read.datasets import load_datalist
@@ -148,13 +148,13 @@ def plan(
 
 @training_app.command()
 def pseudo(
-    path: Annotated[Path, typer.Argument(metavar="INPUT", help="studies that nobody has labelled, as for segment")],
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="unlabelled studies, as for segment")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the data set to write")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    keep: Annotated[float, typer.Option(help="fraction of the phases to keep, the surest ones")] = 0.5,
+    keep: Annotated[float, typer.Option(help="fraction of the phases to keep, the most confident ones")] = 0.5,
     threshold: Annotated[float, typer.Option(help="least probability of a pixel's label")] = 0.5,
 ) -> None:
-    """Let a bundle label studies, and keep what it is surest of: a data set for --set extra_data=OUT/datalist.csv."""
+    """Pseudo-label studies and keep the most confident phases, for training with --set extra_data=OUT/datalist.csv."""
     from pipeline.app.pseudo import label_studies
     from pipeline.app.segmenter import Segmenter
 
@@ -165,7 +165,7 @@ def pseudo(
 def evaluate(
     data: Annotated[Path, typer.Option(help="data set with labels")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of the results [the bundle's eval]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="output folder (default: the bundle's eval)")] = None,
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
@@ -190,7 +190,7 @@ def compare(
 
 
 def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
-    """`ID=VALUE` pairs; a value is JSON where it parses as such, else text."""
+    """`ID=VALUE` pairs. A value is JSON if it parses as such, else text."""
     parsed: dict[str, Any] = {}
     for setting in settings or []:
         key, separator, text = setting.partition("=")
@@ -204,7 +204,7 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:
-    """What to train on; what is no pack is refused before anything is written."""
+    """The data set or pack to train on. A file that is not a pack is refused before anything is written."""
     from pipeline.read.packs import read_pack_header
 
     if pack is not None and data is None:

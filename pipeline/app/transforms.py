@@ -1,4 +1,4 @@
-"""MONAI wrapper: what a bundle writes of a case when it is run by MONAI's own commands."""
+"""MONAI transforms that write a case's files when a bundle is run by MONAI's own commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
 
 
 class CaseSaveImaged(SaveImaged):
-    """Writes `<output_dir>/<case>/segmentation.nii.gz`, and `measurements.json` where the bundle measures.
+    """Writes `<output_dir>/<case>/segmentation.nii.gz`, and `measurements.json` if the bundle measures.
 
     A MONAI `SaveImaged`, so tools that look for one find one.
 
@@ -36,7 +36,7 @@ class CaseSaveImaged(SaveImaged):
         output_dir: folder of the cases' folders.
         measures: whether the labels are ventricles to be measured.
         case_key: name of the case.
-        confidence_key: expected Dice, (T, structures), as `EstimateConfidenced` leaves it; it may be absent.
+        confidence_key: expected Dice, (T, structures), from `EstimateConfidenced` (optional).
         choice: phases given by the user, and the formula of the body surface.
         kwargs: `SaveImaged`'s other arguments, of no effect here.
     """
@@ -60,7 +60,7 @@ class CaseSaveImaged(SaveImaged):
         self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the files; the data pass through unchanged."""
+        """Write the files. The data pass through unchanged."""
         folder = self.output_dir / str(data[self.case_key])
         for key in self.key_iterator(data):
             labels = data[key].as_tensor().cpu().numpy()
@@ -75,13 +75,13 @@ class CaseSaveImaged(SaveImaged):
 
 
 class SegmentationSaveImaged(SaveImaged):
-    """Writes `<output_dir>/<case>/seg_ed.dcm` and `seg_es.dcm`, `seg.dcm` for a single phase; see `write.dicom.seg`.
+    """Writes `<output_dir>/<case>/seg_ed.dcm` and `seg_es.dcm`, `seg.dcm` for a single phase, see `write.dicom.seg`.
 
     A MONAI `SaveImaged`, so tools that look for one find one. Phases in which nothing is labelled are left out.
 
     Args:
         keys: label maps (T, X, Y, Z) as `MetaTensor`, on the grid of DICOM images that `CineLoadImaged` read.
-        output_dir: folder of the cases' folders; `measurements.json` is there already, and says what ED and ES are.
+        output_dir: folder of the cases' folders. `measurements.json` is there already, and says what ED and ES are.
         bundle_root: the bundle's folder, whose name and version the objects state.
         case_key: name of the case.
         kwargs: `SaveImaged`'s other arguments, of no effect here.
@@ -104,7 +104,7 @@ class SegmentationSaveImaged(SaveImaged):
         self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the segmentations; the data pass through unchanged.
+        """Write the segmentations. The data pass through unchanged.
 
         Raises:
             ConfigError: the images are not DICOM.
@@ -127,10 +127,10 @@ class SegmentationSaveImaged(SaveImaged):
 
 
 def cine_of(label: MetaTensor) -> Cine:
-    """Grid, times, facts and notes of the cine that a label map is of, from its metadata; the pixels are not there.
+    """Grid, times, facts and notes of a label map's cine, from its metadata, without the pixels.
 
     Args:
-        label: (T, X, Y, Z), with the metadata that `CineLoadImaged` gives; what is missing there counts as unknown.
+        label: (T, X, Y, Z), with the metadata that `CineLoadImaged` gives. Missing entries count as unknown.
     """
     x, y, z = label.shape[1:]
     times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
@@ -148,7 +148,7 @@ def cine_of(label: MetaTensor) -> Cine:
 
 
 def _known(value: Any) -> float | None:
-    """A number of the metadata; NaN there means that the header is silent."""
+    """A number of the metadata, where NaN means that the header lacks it."""
     return None if value is None or math.isnan(float(value)) else float(value)
 
 

@@ -39,6 +39,6 @@ def _study(folder: Path) -> Study:
     except InputError as error:
         return Study(folder.name, error=str(error))
     except (KeyError, TypeError, AttributeError):
-        return Study(folder.name, error=f"results must be complete to be listed; segment the case anew [{path}]")
+        return Study(folder.name, error=f"results must be complete to be listed; segment the case again [{path}]")
     report = folder / "report.html"
     return Study(folder.name, f"{folder.name}/{report.name}" if report.is_file() else None, measured)

@@ -17,13 +17,13 @@ __all__ = ["PixelForest", "balanced_pixels", "texture_features"]
 class PixelForest:
     """Labels each pixel of a slice by a random forest on `texture_features`.
 
-    Give it images normalised alike for fitting and prediction. A forest is not written to files, because scikit-learn's
-    own format, pickle, runs what it holds: fit it anew, which the same images, settings and seed repeat exactly.
+    Normalise images in the same way for fitting and prediction. A forest cannot be saved, because scikit-learn's own
+    format, pickle, can execute code. Fit it again: the same images, settings and seed give exactly the same forest.
 
     Args:
         n_trees: trees of the forest.
         n_pixels: at most this many pixels of each class and slice are learned from.
-        min_pixels_per_leaf: smaller leaves are not split off; more makes smoother and smaller trees.
+        min_pixels_per_leaf: least pixels of a leaf. Larger values make smoother and smaller trees.
         sigma_max: coarsest scale of the features, pixels.
         seed: of the pixels drawn and of the trees.
         n_jobs: threads.
@@ -64,10 +64,10 @@ class PixelForest:
         return tuple(int(value) for value in self._forest.classes_)
 
     def fit(self, slices: Sequence[tuple[np.ndarray, np.ndarray]]) -> PixelForest:
-        """Learn from slices; what was learned before is forgotten.
+        """Fit to slices, discarding any earlier fit.
 
         Args:
-            slices: pairs of an image (X, Y), finite, and its labels (X, Y) uint8; `UNLABELLED` pixels are left out.
+            slices: pairs of an image (X, Y), finite, and its labels (X, Y) uint8. `UNLABELLED` pixels are left out.
 
         Returns:
             Itself.
@@ -103,7 +103,7 @@ class PixelForest:
         return votes.T.reshape(n_classes, *image.shape).astype(np.float32)
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """(X, Y) -> (X, Y) uint8: the class of most votes, the lowest of several; raises as `predict_probabilities`."""
+        """(X, Y) -> (X, Y) uint8: the class of most votes, the lowest in a tie. Raises as `predict_probabilities`."""
         winners = self.predict_probabilities(image).argmax(axis=0)
         return np.asarray(self.classes, dtype=np.uint8)[winners]
 
@@ -143,12 +143,12 @@ def balanced_pixels(labels: np.ndarray, *, n_pixels: int, random: np.random.Gene
     """Draw up to `n_pixels` of each class without replacement.
 
     Args:
-        labels: uint8 of any shape; `UNLABELLED` pixels are never drawn.
+        labels: uint8 of any shape. `UNLABELLED` pixels are never drawn.
         n_pixels: of each class.
         random: source of the draws.
 
     Returns:
-        Flat indices, class after class; empty where nothing is labelled.
+        Flat indices, class after class, or empty if nothing is labelled.
 
     >>> balanced_pixels(np.array([0, 0, 0, 2, 255]), n_pixels=2, random=np.random.default_rng(0)).shape
     (3,)

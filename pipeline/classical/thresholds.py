@@ -20,7 +20,7 @@ from pipeline.core.errors import ConfigError, InputError
 __all__ = ["TUNED", "ght_split", "ght_threshold", "otsu_threshold"]
 
 _FLOOR = 1e-30
-"""Of weights and variances, so that logarithms exist: that of the paper's reference."""
+"""Floor of weights and variances, so that logarithms exist, as in the paper's reference code."""
 
 TUNED: Mapping[str, float] = MappingProxyType({"nu": 2**29.5, "tau": 2**3.125, "kappa": 2**22.25, "omega": 2**-3.25})
 """Settings of GHT tuned in the paper on scanned documents: intensities 0 to 255, millions of pixels, a tenth of them
@@ -28,14 +28,14 @@ dark. `tau` goes with the scale of intensity and `kappa` with the number of pixe
 
 
 def otsu_threshold(image: np.ndarray, *, n_bins: int = 256) -> float:
-    """Threshold that makes the variance within the two sides least (Otsu, IEEE Trans. SMC 9(1), 1979).
+    """Threshold that minimises the variance within the two sides (Otsu, IEEE Trans. SMC 9(1), 1979).
 
     Args:
-        image: any shape, finite; integers or floats, in any unit.
+        image: any shape, finite, integers or floats, in any unit.
         n_bins: of the histogram of a float image.
 
     Returns:
-        In the image's unit; an image of one value gives that value.
+        In the image's unit. An image of one value gives that value.
 
     Raises:
         InputError: no pixel, or one that is not finite.
@@ -50,10 +50,10 @@ def otsu_threshold(image: np.ndarray, *, n_bins: int = 256) -> float:
 def ght_threshold(
     image: np.ndarray, *, nu: float = 0.0, tau: float = 0.0, kappa: float = 0.0, omega: float = 0.5, n_bins: int = 256
 ) -> float:
-    """Generalized histogram threshold of an image; settings as of `ght_split`.
+    """Generalized histogram threshold of an image, with settings as of `ght_split`.
 
     Args:
-        image: any shape, finite; integers or floats, in any unit.
+        image: any shape, finite, integers or floats, in any unit.
         nu: strength of the prior on the variances, pixels.
         tau: standard deviation that the prior expects, in the image's unit.
         kappa: strength of the prior on the sides' shares, pixels.
@@ -61,7 +61,7 @@ def ght_threshold(
         n_bins: of the histogram of a float image.
 
     Returns:
-        In the image's unit; an image of one value gives that value.
+        In the image's unit. An image of one value gives that value.
 
     Raises:
         ConfigError: a setting out of its range.
@@ -88,10 +88,10 @@ def ght_split(
 ) -> float:
     """Split a histogram by generalized histogram thresholding (Barron, ECCV 2020, arXiv 2007.07350).
 
-    Each side is a Gaussian; priors hold its variance near tau^2 and the lower side's share near omega. Its limits:
+    Each side is a Gaussian. Priors hold its variance near tau^2 and the lower side's share near omega. Its limits:
 
     - All zero: minimum error thresholding (Kittler and Illingworth, Pattern Recognition 19(1), 1986). A well filled
-      side of one bin has no variance and so is perfect to it; a little `nu` mends that.
+      side of one bin has no variance and so looks perfect. A small `nu` avoids that.
     - `nu` to infinity with a small `tau`: Otsu's threshold.
     - `kappa` to infinity: the quantile `omega`.
 
@@ -104,7 +104,7 @@ def ght_split(
         omega: share of the lower side that the prior expects, 0 to 1.
 
     Returns:
-        Centre of the lower side's last bin; among equally good splits their mean.
+        Centre of the lower side's last bin, or among equally good splits their mean.
 
     Raises:
         ConfigError: a setting out of its range.

@@ -1,1 +1,1 @@
-"""The shared vocabulary: labels, errors, geometry and images. Imports nothing else of ours."""
+"""Shared types: labels, errors, geometry, images and measurements. Imports no other package of the library."""

@@ -1,4 +1,4 @@
-"""A case: a study's images, its label map, what is measured of it, and what made them. Writers take it and only it."""
+"""A case: a study's images, label map, measurements and provenance, the one input of all writers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["BundleRecord", "Case", "Provenance"]
 
 @dataclass(frozen=True)
 class BundleRecord:
-    """A bundle as results state it: name, version, and the digest of its weights where they are one file."""
+    """A bundle as results state it: name, version, and the digest of its weights if they are one file."""
 
     name: str
     version: str
@@ -26,11 +26,11 @@ class BundleRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a label map.
+    """Software, bundle and settings that produced a label map.
 
     Attributes:
         software: package -> version.
-        bundle: whose network drew it.
+        bundle: the bundle whose network produced it.
         settings: entries of the bundle's configuration that results depend on.
     """
 
@@ -39,31 +39,31 @@ class Provenance:
     settings: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As `measurements.json` holds it."""
+        """The form stored in `measurements.json`."""
         return {"software": dict(self.software), "bundle": asdict(self.bundle), "settings": dict(self.settings)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Provenance:
-        """Take up what `to_json` gave; further keys are passed over.
+        """Read back the output of `to_json`. Unknown keys are ignored.
 
         Raises:
-            KeyError, TypeError: it is no such object.
+            KeyError, TypeError: the object has another form.
         """
         return cls(content["software"], BundleRecord(**content["bundle"]), content["settings"])
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One study with its results, wherever the labels come from: a network, a corrected NIfTI, a DICOM Segmentation.
+    """One study with its results. The labels may come from a network, a corrected NIfTI or a DICOM Segmentation.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         cine: the images.
         labels: (T, X, Y, Z) uint8 on the cine's grid.
         measurements: of these labels.
-        provenance: what drew them.
-        corrected: whether they were changed since, by hand.
-        pseudonym: stands for the patient in DICOM objects; `None` leaves the source's own.
+        provenance: how they were made.
+        corrected: whether they were edited by hand since.
+        pseudonym: stands for the patient in DICOM objects (`None` leaves the source's own).
 
     Raises:
         GridError: labels that are not on the cine's grid, or measurements of another number of phases or slices.
@@ -88,6 +88,6 @@ class Case:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The record that `measurements.json` holds."""
+        """The content of `measurements.json`."""
         made_by = {"case": self.name, "corrected": self.corrected, **self.provenance.to_json()}
         return self.measurements.to_json() | made_by

@@ -1,9 +1,9 @@
-"""The one error tree; every message says what was needed, what came, and in which file.
+"""The one error tree. Every message says what was needed, what came, and in which file.
 
 ::
 
     PipelineError                 base: catch this to let the rest of a batch go on
-    |-- InputError                a file or folder cannot be used; `path` names it
+    |-- InputError                a file or folder cannot be used (`path` names it)
     |   |-- UnreadableError       truncated, not an image, no pixel data, cannot be decoded
     |   |-- HeaderError           a header contradicts itself or lacks what is needed
     |   |-- LatticeError          a slice or phase is missing, doubled, or unevenly spaced
@@ -41,8 +41,8 @@ class InputError(PipelineError):
     """A file or folder cannot be used.
 
     Args:
-        message: one sentence: what was needed, what came, how to mend it.
-        path: the file or folder concerned; appended to the message.
+        message: one sentence: what was needed, what came, how to fix it.
+        path: the file or folder concerned, appended to the message.
     """
 
     def __init__(self, message: str, path: str | Path | None = None) -> None:
@@ -83,14 +83,14 @@ class BundleError(PipelineError):
 
 
 def own_error(error: BaseException) -> PipelineError | OSError | None:
-    """Find our error, or the disk's, beneath what others wrapped around it, as MONAI does in transforms.
+    """Find our own error, or the operating system's, inside the exceptions that wrap it, as MONAI's transforms do.
 
     Args:
-        error: what was caught.
+        error: the exception that was caught.
 
     Returns:
-        The first error of this tree, or of the operating system (no space, no permission), along the chain of causes;
-        `None` where there is neither.
+        The first error of this tree, or of the operating system (no space, no permission), along the chain of causes.
+        `None` if there is neither.
     """
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, PipelineError | OSError):

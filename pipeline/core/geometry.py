@@ -1,12 +1,12 @@
 """Affine algebra of image grids.
 
-Words used everywhere:
+Terms used throughout:
 
 *voxel index* (i, j, k): array axes X, Y, Z. For DICOM, i runs along a row of the picture (the column index),
 j down a column (the row index), k along the stack of slices.
 *affine*: 4x4 float64 matrix taking (i, j, k, 1) to millimetres in **RAS+** space (x to the patient's right,
-y to anterior, z to superior), as nibabel and MONAI have it; a voxel's coordinate is its centre.
-*LPS+*: DICOM's patient space; x and y point the other way.
+y to anterior, z to superior), as nibabel and MONAI have it. A voxel's coordinate is its centre.
+*LPS+*: DICOM's patient space, in which x and y point the other way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ APEX_TO_BASE_LPS = np.array([-1.0, 1.0, 1.0]) / np.sqrt(3.0)
 
 
 def flip_ras_lps(affine: np.ndarray) -> np.ndarray:
-    """Turn an affine into RAS+ space into one into LPS+ space, or back (it is its own inverse).
+    """Convert an affine from RAS+ to LPS+ space, or back (the operation is its own inverse).
 
     >>> flip_ras_lps(np.eye(4)).diagonal().tolist()
     [-1.0, -1.0, 1.0, 1.0]
@@ -95,7 +95,7 @@ def affine_from_dicom(
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box around all that is set in a mask of any shape; empty along every axis where nothing is.
+    """Bounding box of the true elements of a mask of any shape, empty along every axis if there are none.
 
     >>> bounding_box(np.array([[False, True, True], [False, False, False]]))
     (slice(0, 1, None), slice(1, 3, None))
@@ -139,7 +139,7 @@ class Grid:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance between voxel centres along X, Y, Z; for a stack, Z is the slice distance, gap included."""
+        """Distance between voxel centres along X, Y, Z. For a stack, Z is the slice distance, gap included."""
         return spacing_of(self.affine)
 
     @property

@@ -1,4 +1,4 @@
-"""Images: a `Cine` is an array (T, X, Y, Z) on a `Grid`; a static volume is a cine of one phase."""
+"""Images: a `Cine` is an array (T, X, Y, Z) on a `Grid`. A static volume is a cine of one phase."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SourceFrame:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What the header says beside the pixels; `None` where it is silent. Carries nothing that names the patient.
+    """Header values other than the pixels, each `None` if the header lacks it. Nothing here identifies the patient.
 
     Attributes:
         study_uid: StudyInstanceUID.
@@ -58,16 +58,16 @@ class Cine:
     """A beating heart on one grid.
 
     Attributes:
-        array: (T, X, Y, Z), any real dtype; made read-only.
-        grid: where the voxels lie; `grid.shape` is (X, Y, Z).
-        times_ms: time of each phase after the R wave, length T and increasing; `None` where unknown.
-        sources: `sources[t][z]` is the DICOM frame of phase t, slice z; `None` for other formats.
-        facts: what the header says beside the pixels.
-        notes: one sentence for each thing the reader repaired, dropped or left out.
-        stored_axes: axes of the file, 3 or 4, which an answer on its grid has too; `None` for DICOM, which has none.
+        array: (T, X, Y, Z), any real dtype. Made read-only.
+        grid: where the voxels lie. `grid.shape` is (X, Y, Z).
+        times_ms: time of each phase after the R wave, length T and increasing, or `None` if unknown.
+        sources: `sources[t][z]` is the DICOM frame of phase t, slice z, or `None` for other formats.
+        facts: header values other than the pixels.
+        notes: one sentence for each repair or omission made by the reader.
+        stored_axes: number of axes in the file, 3 or 4, which output on its grid shares, or `None` for DICOM.
 
     Raises:
-        GridError: the parts do not fit each other.
+        GridError: the parts are inconsistent.
     """
 
     array: np.ndarray
@@ -108,7 +108,7 @@ class Cine:
 
     @property
     def n_phases(self) -> int:
-        """Number of phases T; 1 for a static volume."""
+        """Number of phases T, 1 for a static volume."""
         return int(self.array.shape[0])
 
     @property

@@ -1,4 +1,4 @@
-"""The only label table: structure, value, SNOMED CT code and colour; and the data sets' own schemes.
+"""The label table: structure, value, SNOMED CT code and colour, and the schemes of the data sets.
 
 Inside this library a label map is uint8 with background 0, left-ventricular cavity 1, left-ventricular
 myocardium 2 and right-ventricular cavity 3. Papillary muscles count as cavity, as ACDC and Sunnybrook draw them.
@@ -51,7 +51,7 @@ class Structure:
 
 BACKGROUND = 0
 UNLABELLED = 255
-"""Value of pixels nobody has labelled, for instance phases without contours; never counted in any measure."""
+"""Value of pixels nobody has labelled, for instance phases without contours. Never counted in any measure."""
 
 LV = Structure(1, "left_ventricle", "LV", "87878005", "Left ventricle", (220, 60, 60))
 MYO = Structure(2, "myocardium", "MYO", "49848007", "Left ventricular myocardium", (70, 190, 90))
@@ -77,7 +77,7 @@ def map_labels(array: np.ndarray, *, scheme: str | Mapping[int, int]) -> np.ndar
         scheme: a name in `SCHEMES`, or a mapping from the data set's values to ours.
 
     Returns:
-        uint8 array of the same shape; `UNLABELLED` stays as it is. Empty input gives an empty array.
+        uint8 array of the same shape. `UNLABELLED` stays as it is. Empty input gives an empty array.
 
     Raises:
         ConfigError: the scheme's name is unknown.
@@ -102,17 +102,17 @@ def map_labels(array: np.ndarray, *, scheme: str | Mapping[int, int]) -> np.ndar
 
 
 def keep_drawn(labels: np.ndarray, drawn_phases: Collection[int] | None) -> np.ndarray:
-    """Call a label map unlabelled in all phases but those in which somebody has drawn.
+    """Mark all phases of a label map as unlabelled except those that were annotated.
 
     Args:
         labels: (T, X, Y, Z) uint8.
-        drawn_phases: 0-based; `None`: all.
+        drawn_phases: 0-based (`None`: all).
 
     Returns:
-        The label map, changed in a copy.
+        A changed copy of the label map.
 
     Raises:
-        GridError: a phase that is not there.
+        GridError: a phase that does not exist.
 
     >>> keep_drawn(np.ones((3, 1, 1, 1), np.uint8), [0, 2]).ravel().tolist()
     [1, 255, 1]

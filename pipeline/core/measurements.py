@@ -1,7 +1,7 @@
-"""What is measured of a study, as one value: units in the names, and the same in JSON and back.
+"""All measurements of a study as one value that converts to JSON and back. Units are in the names.
 
-docs/measurements.md explains every key, `pipeline/measure/schemas/measurements.schema.json` states their form. Phases
-and slices count from 0.
+docs/measurements.md explains every key, and `pipeline/measure/schemas/measurements.schema.json` states their form.
+Phases and slices count from 0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Segment
 
 DISCLAIMER = "Not for diagnosis."
 Severity = Literal["review", "fail"]
-"""Look before use; do not use."""
+"""Look before use ("review"), or do not use ("fail")."""
 Verdict = Literal["pass", "review", "fail"]
 
 
@@ -28,10 +28,10 @@ class Function:
         edv_ml: volume at end-diastole.
         esv_ml: volume at end-systole.
         sv_ml: stroke volume, EDV - ESV.
-        ef_percent: ejection fraction, 100 SV / EDV; `None` where EDV is 0.
-        co_l_per_min: cardiac output, SV x heart rate; `None` without a heart rate.
-        peak_ejection_rate_ml_per_s: steepest fall of the volume curve, positive; `None` where it cannot be told.
-        peak_filling_rate_ml_per_s: steepest rise, likewise.
+        ef_percent: ejection fraction, 100 SV / EDV, or `None` if EDV is 0.
+        co_l_per_min: cardiac output, SV x heart rate, or `None` without a heart rate.
+        peak_ejection_rate_ml_per_s: steepest fall of the volume curve, positive, or `None` if unknown.
+        peak_filling_rate_ml_per_s: steepest rise, or `None` if it cannot be determined.
     """
 
     edv_ml: float
@@ -45,14 +45,14 @@ class Function:
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment's wall.
+    """Wall thickness of one segment.
 
     Attributes:
         segment: number, 1 to 17.
         name: as in `measure.wall.aha.SEGMENTS`.
-        ed_mm: mean thickness at end-diastole; `None` where not measured.
-        es_mm: at end-systole, likewise.
-        thickening_percent: 100 (ES - ED) / ED; `None` where either is not measured, or there is no wall at ED.
+        ed_mm: mean thickness at end-diastole, or `None` if not measured.
+        es_mm: mean thickness at end-systole, or `None` if not measured.
+        thickening_percent: 100 (ES - ED) / ED, or `None` if either is not measured, or there is no wall at ED.
     """
 
     segment: int
@@ -64,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Wall:
-    """All 17 segments in order, and a sentence for each thing left out or doubtful."""
+    """All 17 segments in order, and a sentence for everything left out or doubtful."""
 
     segments: tuple[Segment, ...]
     notes: tuple[str, ...]
@@ -72,15 +72,15 @@ class Wall:
 
 @dataclass(frozen=True)
 class Flag:
-    """One thing about a segmentation that a person should see.
+    """A finding about a segmentation that a person should look at.
 
     Attributes:
         rule: its name, see docs/quality.md.
-        severity: "review", or "fail" where the numbers are wrong whatever the cause.
+        severity: "review", or "fail" if the numbers are wrong whatever the cause.
         message: one sentence.
-        phase: 0-based; `None` where it is about the whole beat.
-        slice: 0-based, the worst or first of those concerned; `None` where it is about none in particular.
-        value: what was measured; `None` where nothing is.
+        phase: 0-based, or `None` if it is about the whole beat.
+        slice: 0-based, the worst or first of those concerned, or `None` if no slice in particular is.
+        value: what was measured, or `None` if nothing is.
         threshold: what it was compared with.
     """
 
@@ -95,12 +95,12 @@ class Flag:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the rules say of a study.
+    """Outcome of the quality rules for a study.
 
     Attributes:
-        verdict: "fail" where any flag is, "review" where there are others, "pass" without flags. A pass says that no
+        verdict: "fail" if any flag is, "review" if there are others, "pass" without flags. A pass says that no
             rule found anything, not that the segmentation is right.
-        flags: at most one a rule and phase, failures first.
+        flags: at most one per rule and phase, failures first.
     """
 
     verdict: Verdict
@@ -109,7 +109,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that is measured of one label map. What cannot be told is `None`, and without a body size nothing is indexed.
+    """All measurements of one label map. Unknown values are `None`, and without a body size nothing is indexed.
 
     Attributes:
         kind: "cine", "few_phases" or "single_phase".
@@ -119,10 +119,10 @@ class Measurements:
         volumes_ml: structure's name -> volume at each phase.
         times_ms: of each phase after the R wave.
         lv_curve_ml: periodic curve that ED and ES are taken from.
-        ed_phase: end-diastole; `None` for a single phase, like all that follows from it.
+        ed_phase: end-diastole, or `None` for a single phase, like all that follows from it.
         es_phase: end-systole.
-        ed_from: "curve" where found, "given" where the user says so.
-        es_from: likewise.
+        ed_from: "curve" if found, "given" if the user says so.
+        es_from: the same for end-systole.
         heart_rate_bpm: beats a minute.
         myocardial_mass_g: at end-diastole.
         left: function of the left ventricle.
@@ -131,11 +131,11 @@ class Measurements:
         bsa_m2: body surface area.
         bsa_method: its formula, "mosteller" or "dubois".
         indexed: quantity with `_per_m2` behind its name -> value.
-        confidence: structure's name -> expected Dice at each phase, `None` where it is absent; `None` where the labels
-            are not a network's.
-        quality: verdict and flags; `None` where no rule was applied.
-        notes: a sentence for each thing repaired, left out or passed over.
-        conventions: a sentence for each choice that the numbers rest on.
+        confidence: structure's name -> expected Dice at each phase, `None` at phases without it. `None` altogether if
+            the labels are not a network's.
+        quality: verdict and flags, or `None` if no rule was applied.
+        notes: a sentence for everything repaired, left out or skipped.
+        conventions: a sentence for each convention behind the numbers.
         schema_version: of the JSON.
     """
 
@@ -169,7 +169,7 @@ class Measurements:
         return {LV.name: self.left, RV.name: self.right}[side]
 
     def to_json(self) -> dict[str, Any]:
-        """The object as `measurements.json` holds it: what a single phase cannot have is left out, not null."""
+        """The form stored in `measurements.json`. Keys that a single phase cannot have are left out, not null."""
         whole = asdict(self)
         content = {"schema_version": whole["schema_version"], "disclaimer": DISCLAIMER}
         content |= {key: whole[key] for key in _ALWAYS}
@@ -182,10 +182,10 @@ class Measurements:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Measurements:
-        """Take up what `to_json` gave; further keys are passed over.
+        """Read back the output of `to_json`. Unknown keys are ignored.
 
         Raises:
-            KeyError, TypeError: it is no such object.
+            KeyError, TypeError: the object has another form.
         """
         known = {key: content[key] for key in (f.name for f in fields(cls)) if key in content}
         known |= {key: tuple(known.get(key, ())) for key in ("notes", "conventions", "spacing_mm")}

@@ -1,4 +1,4 @@
-"""Prepared stacks: what a network learns from, one labelled phase each, in few bytes."""
+"""Prepared stacks, the training samples: one labelled phase each, stored compactly."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class PreparedStack:
     """One labelled phase of one patient, resampled and normalised.
 
     Attributes:
-        stored: (Z, X, Y) uint8 or uint16; the intensity is `low + step * stored`.
+        stored: (Z, X, Y) uint8 or uint16. The intensity is `low + step * stored`.
         low: lowest intensity.
-        step: intensity between two stored values; 0 for a stack of one intensity.
-        label: (Z, X, Y) uint8, our label values, `UNLABELLED` where nobody has drawn.
+        step: intensity between two stored values, 0 for a stack of one intensity.
+        label: (Z, X, Y) uint8, our label values, `UNLABELLED` where nothing was annotated.
         spacing_mm: of X, Y and Z.
-        patient: whose it is.
-        phase: "ED", "ES", "t03" ... or "" where a case has one phase without a name.
+        patient: name of the patient.
+        phase: "ED", "ES", "t03" ... or "" if a case has one phase without a name.
 
     Raises:
         GridError: image and label of other shapes, or not three axes.
@@ -60,7 +60,7 @@ def quantise(image: np.ndarray, *, bits: int) -> dict[str, Any]:
 
     Args:
         image: real, any shape, not empty.
-        bits: 1 to 16; up to 8 fill a byte.
+        bits: 1 to 16 (up to 8 fit in a byte).
 
     Returns:
         `stored`, `low` and `step` of a `PreparedStack`. No intensity moves by more than half a step.

@@ -1,4 +1,4 @@
-"""DICOM libraries, kept from telling of every value that breaks the standard: our own sentences tell what matters."""
+"""Silence the DICOM libraries' reports of values that break the standard. Our own notes say what matters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIBRARIES = ("pydicom", "highdicom")
 
 @contextmanager
 def quiet_dicom() -> Iterator[None]:
-    """Silence pydicom's and highdicom's warnings and logs; values are converted, and told of, when first looked at."""
+    """Silence pydicom's and highdicom's warnings and logs, which appear when a value is first accessed."""
     loggers = [logging.getLogger(name) for name in _LIBRARIES]
     levels = [logger.level for logger in loggers]
     try:

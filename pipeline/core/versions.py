@@ -1,4 +1,4 @@
-"""Whether a bundle and this library belong together."""
+"""Compatibility of a bundle with this version of the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def require(version: str) -> None:
     """Refuse a bundle that was rendered for another version of the library.
 
     Args:
-        version: the version the bundle was rendered with; patch releases may differ.
+        version: the version the bundle was rendered with (patch releases may differ).
 
     Raises:
         BundleError: major or minor version differ.

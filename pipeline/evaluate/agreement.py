@@ -17,13 +17,13 @@ class Agreement:
     """Agreement of measured with reference values, in their unit (Bland and Altman, Lancet 327:307, 1986).
 
     Attributes:
-        n: pairs counted.
-        bias: mean of measured - reference; `None` without pairs.
-        sd: standard deviation of the differences (n - 1); `None` below two pairs.
+        n: number of pairs.
+        bias: mean of measured - reference, or `None` without pairs.
+        sd: standard deviation of the differences (n - 1), or `None` below two pairs.
         lower_limit: bias - 1.96 sd.
         upper_limit: bias + 1.96 sd.
-        mean_absolute_error: mean of the differences without sign.
-        correlation: Pearson's; `None` below two pairs or where one side does not vary.
+        mean_absolute_error: mean of the absolute differences.
+        correlation: Pearson's, or `None` below two pairs or if one side does not vary.
     """
 
     n: int
@@ -37,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its confidence interval; all NaN where nothing counts."""
+    """A mean and its confidence interval, all NaN without values."""
 
     mean: float
     low: float
@@ -45,7 +45,7 @@ class Interval:
 
 
 def agreement(reference: Sequence[float | None], measured: Sequence[float | None]) -> Agreement:
-    """Compare paired values; pairs with `None` or NaN on either side are dropped.
+    """Compare paired values. Pairs with `None` or NaN on either side are dropped.
 
     >>> found = agreement([10.0, 20.0, 30.0], [11.0, 22.0, 30.0])
     >>> found.n, found.bias, found.sd, round(found.upper_limit, 2)
@@ -77,11 +77,11 @@ def bootstrap_interval(
 ) -> Interval:
     """Mean over all values, with a percentile interval by resampling patients (Efron and Tibshirani 1993, ch. 13).
 
-    A patient's values are drawn together: they resemble one another, and drawn one by one they would make the interval
-    too narrow.
+    A patient's values are drawn together, because they are correlated and drawing them one by one would make the
+    interval too narrow.
 
     Args:
-        values_by_patient: patient -> values, one a volume; NaN is not counted.
+        values_by_patient: patient -> values, one per volume (NaN is not counted).
         n_resamples: number of resamples.
         level: confidence, above 0 and below 1.
         seed: of the random draws.
@@ -111,21 +111,21 @@ def paired_difference(
     """Mean of second - first over the same volumes, with its interval as `bootstrap_interval` makes it.
 
     Args:
-        first: patient -> values, one a volume; a volume that is NaN on either side is not counted.
+        first: patient -> values, one per volume. A volume that is NaN on either side is not counted.
         second: the same patients and volumes.
         n_resamples: number of resamples.
         level: confidence.
         seed: of the random draws.
 
     Raises:
-        DatasetError: other patients, or another number of volumes of one.
+        DatasetError: the patients differ, or the number of volumes of one does.
 
     >>> paired_difference({"a": [0.75]}, {"a": [1.0]})
     Interval(mean=0.25, low=0.25, high=0.25)
     """
     if set(first) != set(second):
-        raise DatasetError(f"both runs must be of the same patients; {len(set(first) ^ set(second))} are in one alone")
+        raise DatasetError(f"both runs must have the same patients; {len(set(first) ^ set(second))} are in only one")
     if any(len(first[patient]) != len(second[patient]) for patient in first):
-        raise DatasetError("both runs must be of the same volumes; some patients have more in one than in the other")
+        raise DatasetError("both runs must have the same volumes; some patients have more in one than in the other")
     gains = {patient: list(np.subtract(second[patient], first[patient])) for patient in first}
     return bootstrap_interval(gains, n_resamples=n_resamples, level=level, seed=seed)

@@ -26,7 +26,7 @@ def compare_evaluations(first: Path, second: Path) -> str:
         second: another one, of the same volumes.
 
     Returns:
-        A table for the terminal; an interval that holds 0 tells of no difference.
+        A table for the terminal. An interval that contains 0 shows no difference.
 
     Raises:
         DatasetError: no evaluation there, or of other patients or volumes.

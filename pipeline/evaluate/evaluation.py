@@ -36,12 +36,12 @@ from pipeline.write.tables import write_table
 __all__ = ["CONVENTIONS", "EvaluationRecord", "write_evaluation"]
 
 CONVENTIONS = (
-    "A volume is one phase of one patient; means are over volumes, intervals by bootstrap over patients.",
-    "A structure missed entirely, or found where there is none, counts Dice 0 and the volume's diagonal as distance; "
-    "one absent from truth and prediction is not counted.",
-    "HD95 is the larger of the two directed 95th percentiles, ASSD the mean over both surfaces; both in mm by the "
+    "A volume is one phase of one patient. Means are over volumes, intervals by bootstrap over patients.",
+    "A structure that is missed, or found where there is none, has Dice 0 and the volume's diagonal as distance. "
+    "One absent from truth and prediction is not counted.",
+    "HD95 is the larger of the two directed 95th percentiles, ASSD the mean over both surfaces, both in mm by the "
     "affine.",
-    "ED and ES are the volumes in which the truth's left cavity is largest and smallest; papillary muscles are cavity.",
+    "ED and ES are the volumes with the largest and smallest left cavity in the truth. Papillary muscles are cavity.",
     "Mass is myocardial volume at ED times 1.05 g/ml. Limits of agreement are bias ± 1.96 standard deviations.",
 )
 
@@ -101,10 +101,10 @@ def write_evaluation(
     """Write `volumes.csv`, `patients.csv`, `summary.json` and `evaluation.html`.
 
     Args:
-        folder: where to.
+        folder: output folder.
         scores: rows of every volume.
         title: heading of the page.
-        examples: (patient, volume) -> a slice to show; those of the best, median and worst mean Dice are drawn.
+        examples: (patient, volume) -> a slice to show. Those of the best, median and worst mean Dice are drawn.
 
     Raises:
         DatasetError: nothing was scored.
@@ -167,7 +167,7 @@ def _pictures(scores: Sequence[VolumeScore], examples: Mapping[tuple[str, str], 
 
 
 def _dice_groups(scores: Sequence[VolumeScore]) -> dict[str, list[float]]:
-    """Dice of the plot's boxes: a structure at ED and at ES, or at all volumes where no patient has both."""
+    """Dice of the plot's boxes: a structure at ED and at ES, or at all volumes if no patient has both."""
     roles = phase_roles(scores)
     groups = {}
     for structure in STRUCTURES:
@@ -217,7 +217,7 @@ def _ranked(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
 
 
 def _spoken(quantity: str) -> str:
-    """`lv_edv` as "LV EDV"; only the mass is no abbreviation."""
+    """`lv_edv` as "LV EDV". Only "mass" is not an abbreviation."""
     side, what = quantity.split("_")
     return f"{side.upper()} {what if what == 'mass' else what.upper()}"
 

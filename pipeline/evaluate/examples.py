@@ -19,7 +19,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One slice of a volume; the image stays in its file until it is drawn.
+    """One slice of a volume. The image stays in its file until it is drawn.
 
     Attributes:
         image: path of the image.
@@ -37,7 +37,7 @@ class Example:
 
 
 def take_example(image: str, phase: int, truth: np.ndarray, prediction: np.ndarray) -> Example:
-    """The slice of a volume (X, Y, Z) in which truth and prediction disagree most; of equals the one that shows most.
+    """The slice of a volume (X, Y, Z) in which truth and prediction disagree most, or in a tie the most labelled one.
 
     >>> truth, found = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)
     >>> truth[0, 0, :2], found[0, 0, 0] = 1, 1
@@ -53,7 +53,7 @@ def take_example(image: str, phase: int, truth: np.ndarray, prediction: np.ndarr
 
 
 def choose_examples(dice: Mapping[Key, float]) -> dict[str, Key]:
-    """Names of what is shown, and the volume of each, by mean Dice; NaN is passed over.
+    """Choose the best, median and worst volume by mean Dice. NaN is ignored.
 
     >>> choose_examples({"a": 0.9, "b": 0.5, "c": 0.8, "d": float("nan")})
     {'best': 'a', 'median': 'c', 'worst': 'b'}

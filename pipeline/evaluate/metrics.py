@@ -1,4 +1,4 @@
-"""Ignite metrics over whole volumes; the arithmetic is `pipeline.evaluate.overlap`'s."""
+"""Ignite metrics over whole volumes. The arithmetic is `pipeline.evaluate.overlap`'s."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["PixelOverlap", "VolumeOverlap", "overlap_metrics", "pixel_metrics"]
 class VolumeOverlap(Metric):
     """Dice and IoU of each structure, averaged over volumes, and their means over structures.
 
-    A volume is one phase of one patient. A structure missed entirely counts 0; one absent from truth and prediction
-    is not counted; where no volume counts, the mean is NaN. Expects decollated output: lists of dicts with `pred`
+    A volume is one phase of one patient. A structure missed entirely counts 0. One absent from truth and prediction
+    is not counted. If no volume counts, the mean is NaN. Expects decollated output: lists of dicts with `pred`
     and `label`, (T, X, Y, Z) label maps.
     """
 
@@ -72,7 +72,7 @@ class PixelOverlap(Metric):
     Expects decollated output: lists of dicts with `pred` and `label`, (T, X, Y, Z) label maps.
 
     Args:
-        classes: name -> our label values that make it up; together they hold every value. No class is taken for the
+        classes: name -> our label values that make it up. Together they hold every value. No class counts as
             background.
     """
 
@@ -123,6 +123,6 @@ def _prediction_and_truth(output: Sequence[Mapping[str, torch.Tensor]]) -> list[
 
 
 def _nanmean(values: Sequence[float] | np.ndarray) -> float:
-    """Mean of what is not NaN; NaN, without a warning, where nothing is left."""
+    """Mean ignoring NaN, or NaN without a warning if nothing is left."""
     counted = [value for value in values if not np.isnan(value)]
     return float(np.mean(counted)) if counted else float("nan")

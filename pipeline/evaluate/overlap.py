@@ -1,7 +1,7 @@
 """The confusion-matrix family, and Dice and IoU of whole volumes.
 
-Words: the matrix p has p[i, j] pixels of true class i predicted as class j. Where a class is in neither truth nor
-prediction its value is NaN, and means pass over it; a class missed entirely counts 0.
+The matrix p has p[i, j] pixels of true class i predicted as class j. If a class is in neither truth nor prediction
+its value is NaN, and means ignore it. A class missed entirely counts 0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, *, n_classes: int) -> np.ndarray:
-    """Count pixels by true and predicted class; pixels whose truth is `UNLABELLED` are passed over.
+    """Count pixels by true and predicted class. Pixels whose truth is `UNLABELLED` are ignored.
 
     Args:
         truth: integers 0 to n_classes - 1 or `UNLABELLED`, any shape.
@@ -114,7 +114,7 @@ def overlap_table(matrix: np.ndarray, names: Sequence[str]) -> dict[str, float]:
 
     Args:
         matrix: (C, C), true class by row.
-        names: the classes' names, in order; nothing here takes class 0 for the background.
+        names: the classes' names, in order. Class 0 is not treated as background.
 
     Returns:
         `mean_iou`, `mean_dice`, `mean_accuracy`, `frequency_weighted_iou`, `pixel_accuracy`, and `iou_<name>` and
@@ -142,16 +142,16 @@ def volume_overlap(
     """Dice and IoU of each structure over one volume.
 
     Args:
-        truth: (X, Y, Z) label map; `UNLABELLED` pixels are passed over.
+        truth: (X, Y, Z) label map. `UNLABELLED` pixels are ignored.
         prediction: (X, Y, Z) label map.
         structures: which to score.
 
     Returns:
-        Structure's name -> `{"dice": ..., "iou": ...}`; NaN where it is in neither, 0 where it is in one alone.
+        Structure's name -> `{"dice": ..., "iou": ...}`, NaN if it is in neither and 0 if it is in only one.
 
     Raises:
         GridError: shapes differ.
-        LabelError: a value that is no label of ours.
+        LabelError: a value that is not a label.
     """
     matrix = confusion_matrix(truth, prediction, n_classes=len(STRUCTURES) + 1)
     dice, iou = dice_per_class(matrix), iou_per_class(matrix)
@@ -159,7 +159,7 @@ def volume_overlap(
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Element by element; NaN where nothing is below."""
+    """Elementwise quotient, NaN if the denominator is 0."""
     return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
 
 

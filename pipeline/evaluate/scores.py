@@ -1,7 +1,7 @@
-"""How well a segmentation agrees with its truth: a row a structure and volume, ventricular function a patient.
+"""Agreement of a segmentation with its truth: one row per structure and volume, ventricular function per patient.
 
-A volume is one phase of one patient. Volumes in ml and distances count what the truth has labelled alone: where it is
-`UNLABELLED`, the prediction is passed over too.
+A volume is one phase of one patient. Volumes in ml and distances count only what is labelled in the truth: where it is
+`UNLABELLED`, the prediction is ignored too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FUNCTION_UNITS = {
     "rv_esv": "ml",
     "rv_ef": "%",
 }
-"""What `patient_functions` gives, and its units."""
+"""Quantities of `patient_functions`, and their units."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class VolumeScore:
 
     Attributes:
         patient: the patient's name in the data set.
-        volume: which of the patient's volumes, as "ED".
+        volume: which of the patient's volumes, such as "ED".
         structure: name of a structure, see `core.labels.STRUCTURES`.
-        dice: 0 to 1; 0 where the structure is in truth or prediction alone, `None` where it is in neither.
-        iou: likewise.
-        hausdorff_mm: largest distance between the surfaces; the volume's diagonal where one lacks the structure.
-        hd95_mm: its 95th percentile, likewise.
-        assd_mm: average symmetric surface distance, likewise.
+        dice: 0 to 1. 0 if the structure is only in truth or only in prediction, `None` if it is in neither.
+        iou: 0 to 1, under the same rules.
+        hausdorff_mm: largest distance between the surfaces, or the volume's diagonal if one lacks the structure.
+        hd95_mm: 95th percentile of the distances, under the same rule.
+        assd_mm: average symmetric surface distance, under the same rule.
         true_ml: volume in the truth.
         found_ml: volume in the prediction.
     """
@@ -96,11 +96,11 @@ def score_volume(
         volume: the volume's name.
 
     Returns:
-        One row a structure, in the order of `STRUCTURES`.
+        One row per structure, in the order of `STRUCTURES`.
 
     Raises:
         GridError: shapes differ.
-        LabelError: a value that is no label of ours.
+        LabelError: a value that is not a label.
     """
     overlap = volume_overlap(truth, prediction)
     distances = surface_distances(truth, prediction, grid)
@@ -126,10 +126,10 @@ def score_volume(
 
 
 def phase_roles(scores: Iterable[VolumeScore]) -> dict[tuple[str, str], str]:
-    """Which volumes are end-diastole and end-systole: the truth's largest and smallest left cavity of each patient.
+    """Find the volumes of end-diastole and end-systole: the truth's largest and smallest left cavity per patient.
 
     Returns:
-        (patient, volume) -> "ED" or "ES"; volumes between them, and of patients with a single volume, are left out.
+        (patient, volume) -> "ED" or "ES". Volumes between them, and of patients with a single volume, are left out.
     """
     cavities: dict[str, dict[str, float]] = defaultdict(dict)
     for score in scores:
@@ -146,10 +146,10 @@ def phase_roles(scores: Iterable[VolumeScore]) -> dict[tuple[str, str], str]:
 def patient_functions(scores: Sequence[VolumeScore]) -> list[FunctionPair]:
     """Volumes, ejection fractions and mass of every patient with an ED and an ES volume.
 
-    Both sides are measured at the truth's own phases, so that the figures tell of the segmentation alone.
+    Truth and prediction are measured at the truth's phases, so the figures reflect only the segmentation.
 
     Returns:
-        Pairs in the order of `FUNCTION_UNITS`; an EF without a cavity at ED is `None`.
+        Pairs in the order of `FUNCTION_UNITS`. An EF without a cavity at ED is `None`.
     """
     ml: dict[tuple[str, str, str], tuple[float, float]] = {}
     roles = phase_roles(scores)
@@ -176,7 +176,7 @@ def function_agreement(pairs: Sequence[FunctionPair]) -> dict[str, Agreement]:
 
 
 def by_patient(scores: Iterable[VolumeScore], *, structure: str, key: str = "dice") -> dict[str, list[float]]:
-    """Values of one structure, grouped by patient, in the order of the volumes' names; `None` becomes NaN."""
+    """Values of one structure, grouped by patient, in the order of the volumes' names. `None` becomes NaN."""
     grouped: dict[str, list[float]] = defaultdict(list)
     for score in sorted(scores, key=lambda score: (score.patient, score.volume)):
         if score.structure == structure:
@@ -186,7 +186,7 @@ def by_patient(scores: Iterable[VolumeScore], *, structure: str, key: str = "dic
 
 
 def mean_dice_by_patient(scores: Sequence[VolumeScore]) -> dict[str, list[float]]:
-    """Mean Dice over the structures of each volume, grouped by patient; structures in neither are passed over."""
+    """Mean Dice over the structures of each volume, grouped by patient. Structures in neither are ignored."""
     parts = [by_patient(scores, structure=s.name) for s in STRUCTURES]
     return {
         patient: [_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]

@@ -30,19 +30,19 @@ class SurfaceDistances:
 
 
 def surface_distances(truth: np.ndarray, prediction: np.ndarray, grid: Grid) -> dict[str, SurfaceDistances | None]:
-    """Measure how far each structure's surfaces lie apart.
+    """Measure the distances between each structure's surfaces in truth and prediction.
 
-    A surface is the structure's voxels that have a neighbour outside across a face; beyond the volume is outside. The
+    A surface is the structure's voxels with a face neighbour outside it. Beyond the volume counts as outside. The
     definitions are those of MONAI's `compute_hausdorff_distance` and `compute_average_surface_distance` (tested).
 
     Args:
-        truth: (X, Y, Z) label map; where it is `UNLABELLED`, both count as background.
+        truth: (X, Y, Z) label map. Where it is `UNLABELLED`, both count as background.
         prediction: (X, Y, Z) label map.
-        grid: where the voxels lie; only its spacing matters.
+        grid: where the voxels lie (only its spacing matters).
 
     Returns:
-        Structure's name -> distances; `None` where it is in neither. A structure in one alone is a miss: all three are
-        the diagonal of the volume, farther than anything in it can be.
+        Structure's name -> distances, or `None` if it is in neither. A structure in only one is a miss: all three are
+        the diagonal of the volume, larger than any distance in it.
 
     Raises:
         GridError: shapes differ.

@@ -18,27 +18,27 @@ __all__ = ["CineInferer", "Forward"]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
-_CERTAIN = 10.0  # logit of what is not looked at: background with a probability of all but 1
+_CERTAIN = 10.0  # logit outside the window: background with a probability of nearly 1
 
 
 class CineInferer(Inferer):
     """Runs a 2D network over every slice of every phase of a cine.
 
-    Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones padded. With
-    `focus` that is done for the middle half of the first phase's slices alone; where the piece that it takes for the
-    heart (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
-    around it, and what lies outside is background. A heart moves by less than the margin.
+    Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones are padded.
+    With `focus` this is done only for the middle half of the first phase's slices, to find the heart. If the heart
+    (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
+    around it, and everything outside is background. A heart moves by less than the margin.
 
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
         batch_slices: how many windows pass through the network at once.
         overlap: fraction of the window that neighbours share, 0 up to below 1.
-        amp: mixed precision where it pays.
-        turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
-            training has seen; mirror images are not, and the right ventricle has a side.
-        focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
-        context: neighbouring slices on each side that the network sees as further channels.
-        refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
+        amp: mixed precision when it is faster.
+        turns_deg: test-time augmentation by rotation: logits are averaged over rotations of the slices by these angles.
+            Training augments by rotation, but not by mirroring, since the right ventricle has a side.
+        focus: find the heart in the first phase and segment only around it. Class 0 must be the background.
+        context: neighbouring slices on each side that the network sees as extra channels.
+        refine: maps logits (N, C, X, Y) and their slices (N, 1, X, Y) to better logits, such as a dense CRF.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class CineInferer(Inferer):
         """Segment a batch of cines.
 
         Args:
-            inputs: (B, T, X, Y, Z) prepared images; time stands in the channel axis.
-            network: takes (N, 1 + 2 * context, x, y), gives logits (N, C, x, y).
+            inputs: (B, T, X, Y, Z) prepared images. Time is the channel axis.
+            network: maps (N, 1 + 2 * context, x, y) to logits (N, C, x, y).
             args: passed on to the network.
             kwargs: passed on to the network.
 
@@ -89,7 +89,7 @@ class CineInferer(Inferer):
         """One cine (T, X, Y, Z) to logits (T*C, X, Y, Z)."""
         n_phases, size_x, size_y, n_slices = cine.shape
         stacks = cine.permute(0, 3, 1, 2)[:, neighbour_indices(n_slices, self.context)]
-        aside = n_slices // 4  # of the outer slices, where the heart is smallest: the search takes two fifths less
+        aside = n_slices // 4  # skips the outer slices, where the heart is smallest: the search takes two fifths less
         heart = self._find_heart(stacks[0, aside : n_slices - aside], forward) if self.focus else None
         if heart is None:
             logits = self._run(stacks, forward)
@@ -102,9 +102,9 @@ class CineInferer(Inferer):
         return stacked.permute(0, 2, 3, 4, 1).reshape(-1, size_x, size_y, n_slices)
 
     def _find_heart(self, slices: torch.Tensor, forward: Forward) -> tuple[slice, slice] | None:
-        """The window around the heart found in slices (Z, C, X, Y); `None` where one window holds no more.
+        """The window around the heart found in slices (Z, C, X, Y), or `None` if the heart does not fit into one.
 
-        Looked at twice: among overlapping windows, where an edge may cut the heart, and then in the one window.
+        Searches twice: among overlapping windows, where an edge may cut the heart, and then in the one window.
         """
         sizes = slices.shape[2:]
         if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
@@ -118,7 +118,7 @@ class CineInferer(Inferer):
         return self._window_around(labels) or first
 
     def _window_around(self, labels: torch.Tensor) -> tuple[slice, slice] | None:
-        """The window around the heart in labels (Z, X, Y); `None` where there is none, or it does not fit."""
+        """The window around the heart in labels (Z, X, Y), or `None` if there is none, or it does not fit."""
         if not labels.any():
             return None
         found = torch.from_numpy(heart_piece(labels.cpu().numpy(), reach=REACH * min(self.roi_size))).any(0)

@@ -1,4 +1,4 @@
-"""Cleaning of label maps: what cannot be goes by default, what may be real on request alone."""
+"""Clean-up of label maps: impossible pieces are removed by default, those that may be real only on request."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _IN_PLANE[:, 1, 1] = _IN_PLANE[1, :, 1] = True
 
 
 def remove_impossible(labels: np.ndarray) -> np.ndarray:
-    """Remove what no heart has: stray pieces, and holes.
+    """Remove stray pieces and fill holes, which no heart has.
 
-    The heart is the largest piece of all structures together. A stray piece touches it nowhere, in 3D, and is smaller
-    than `MAX_STRAY` of it: it becomes background. A hole is background that the left cavity and its wall together, or
-    the right ventricle, enclose in a slice, of at most `MAX_HOLE` of their section: it becomes what most of the pixels
-    around it are, in a tie the lower label. A structure's pieces that touch the heart stay: at its ends some are real.
+    The heart is the largest connected piece of all structures together. A stray piece does not touch it in 3D and is
+    smaller than `MAX_STRAY` of it. It becomes background. A hole is background enclosed in a slice by the left cavity
+    and its wall together, or by the right ventricle, of at most `MAX_HOLE` of their section. It gets the most frequent
+    label around it, or the lower one in a tie. Pieces that touch the heart stay, since some at its ends are real.
 
     Args:
-        labels: (T, X, Y, Z) uint8 with our values; left as it is.
+        labels: (T, X, Y, Z) uint8 with our values, left as it is.
 
     Returns:
-        (T, X, Y, Z), a new array. Unlabelled voxels are not touched, and a hole with some of them is not filled; an
-        empty phase stays empty. Done twice, it does the same as done once.
+        (T, X, Y, Z), a new array. Unlabelled voxels are not touched, and a hole with some of them is not filled. An
+        empty phase stays empty. The operation is idempotent.
 
     Raises:
         GridError: not four axes.
@@ -58,16 +58,16 @@ def remove_impossible(labels: np.ndarray) -> np.ndarray:
 
 
 def keep_largest_component(labels: np.ndarray) -> np.ndarray:
-    """Keep the largest connected piece of each structure in each phase; the other pieces become background.
+    """Keep the largest connected piece of each structure in each phase. The other pieces become background.
 
-    What it removes may be a mistake of the network, or be real.
+    The removed pieces may be mistakes of the network, or real.
 
     Args:
-        labels: (T, X, Y, Z) uint8 with our values; left as it is.
+        labels: (T, X, Y, Z) uint8 with our values, left as it is.
 
     Returns:
-        (T, X, Y, Z), a new array. Of pieces of one size the first in the array's order stays; absent structures stay
-        absent; background and unlabelled voxels are not touched.
+        (T, X, Y, Z), a new array. Of pieces of equal size the first in the array's order stays. Absent structures stay
+        absent, and background and unlabelled voxels are not touched.
 
     Raises:
         GridError: not four axes.

@@ -1,4 +1,4 @@
-"""How sure the network is of what it drew: the Dice that its own probabilities lead one to expect."""
+"""Confidence of the network in its labels: the Dice expected from its own probabilities."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pipeline.core.errors import GridError
 __all__ = ["expected_dice"]
 
 _LOG_RATIO = math.log(100.0)
-"""A voxel counts where some class has at least a hundredth of the background's probability. What lies below, spread
-over a whole picture, tells of the softmax's tail rather than of the heart, and is most of the arithmetic;
-leaving it out changed the values of a volume of ACDC by less than 0.001."""
+"""A voxel counts if some class has at least a hundredth of the background's probability. The rest, spread
+over a whole picture, reflects the softmax's tail rather than the heart, and is most of the arithmetic.
+Leaving it out changed the values of a volume of ACDC by less than 0.001."""
 
 
 def expected_dice(logits: torch.Tensor, *, n_classes: int) -> torch.Tensor:
     """Estimate the Dice of each class's mask against a truth drawn from the network's own probabilities.
 
     With m the mask of the most likely class (0 or 1), y the unknown truth and p = E[y] the class's probability, Dice is
-    2 sum(m y) / (sum m + sum y). The ratio of the expectations of what stands above and below,
-    2 sum(m p) / (sum m + sum p), is its first-order estimate: voxels are many, so that sum y varies little beside its
-    mean. It holds as far as the probabilities do: a network that is surely wrong expects a Dice of 1.
+    2 sum(m y) / (sum m + sum y). The ratio of the expectations of numerator and denominator,
+    2 sum(m p) / (sum m + sum p), is its first-order estimate, since with many voxels sum y varies little around its
+    mean. It is as good as the probabilities are: a network that is certain but wrong expects a Dice of 1.
 
     Args:
-        logits: (T*C, X, Y, Z) float, phase-major: channel `t * n_classes + c`; class 0 is the background. On any grid:
-            only sums over voxels enter.
+        logits: (T*C, X, Y, Z) float, phase-major: channel `t * n_classes + c`. Class 0 is the background. Any grid
+            will do, since only sums over voxels enter.
         n_classes: C, 2 or more.
 
     Returns:
-        (T, C - 1) float64 on the CPU, 0 to 1, for the classes from 1 on; NaN where a class is nowhere the most likely.
+        (T, C - 1) float64 on the CPU, 0 to 1, for the classes from 1 up, NaN if a class is nowhere the most likely.
 
     Raises:
         GridError: not four axes, or the number of channels is no multiple of `n_classes`.

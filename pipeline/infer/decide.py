@@ -17,7 +17,7 @@ def decide_labels(logits: torch.Tensor, *, n_classes: int) -> torch.Tensor:
         n_classes: C.
 
     Returns:
-        (T, X, Y, Z) uint8; where classes tie, the lowest.
+        (T, X, Y, Z) uint8. If classes tie, the lowest.
 
     Raises:
         GridError: the number of channels is no multiple of `n_classes`.

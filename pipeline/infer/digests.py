@@ -1,4 +1,4 @@
-"""SHA-256 of a bundle's weights, stated in its metadata, so that damaged or exchanged weights are noticed."""
+"""SHA-256 of a bundle's weights, stated in its metadata to detect damaged or exchanged weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def file_digest(path: Path) -> str:
 
 
 def state_digest(root: Path, weights: Path) -> None:
-    """Write a weights file's digest into its bundle's metadata; nothing where the file lies outside the bundle.
+    """Write a weights file's digest into its bundle's metadata. Does nothing if the file lies outside the bundle.
 
     Args:
         root: the bundle's folder.
@@ -37,7 +37,7 @@ def state_digest(root: Path, weights: Path) -> None:
 
 
 def check_digest(root: Path, weights: Path) -> None:
-    """Compare a weights file with its bundle's metadata; nothing where they state no digest for it.
+    """Compare a weights file with its bundle's metadata. Does nothing if they state no digest for it.
 
     Raises:
         BundleError: the file is not the one that the metadata describe.

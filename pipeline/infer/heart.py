@@ -1,4 +1,4 @@
-"""Where the heart is in a label map that may hold other things."""
+"""Find the heart in a label map that may hold false pieces."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ REACH = 0.25
 
 
 def heart_piece(labels: np.ndarray, *, reach: float) -> np.ndarray:
-    """The connected piece of a label map that is most like a heart: something of every class, near the middle.
+    """The connected piece of a label map that is most like a heart: it has all classes and is near the middle.
 
-    Pieces are ranked by the mean over the classes of log(1 + voxels), less half the square of the distance between the
-    piece's and the image's middle over `reach`. A false piece may be the largest, but it is hardly ever a cavity in a
-    wall beside another cavity; and images are planned around the heart.
+    Pieces are ranked by the mean over the classes of log(1 + voxels), minus half the squared distance between the
+    piece's and the image's centre over `reach`. A false piece may be the largest, but it is hardly ever a cavity in a
+    wall beside another cavity, and images are planned around the heart.
 
     Args:
-        labels: (Z, X, Y) integers, 0 is the background; not all of it.
+        labels: (Z, X, Y) integers, 0 is the background. At least one voxel is labelled.
         reach: in pixels.
 
     Returns:

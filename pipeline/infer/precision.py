@@ -15,18 +15,18 @@ __all__ = ["AutocastInferer", "autocast", "cpu_is_fast_at_bfloat16", "scales_gra
 
 @lru_cache(maxsize=1)
 def cpu_is_fast_at_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 natively (AVX512-BF16 or AMX); elsewhere it is emulated and slower.
+    """Whether this CPU multiplies bfloat16 natively (AVX512-BF16 or AMX). Elsewhere it is emulated and slower.
 
-    Asked of the CPU's own feature flags rather than timed, so that one machine always computes alike.
+    Read from the CPU's feature flags rather than timed, so that results on one machine are reproducible.
     """
     flags = torch.cpu.get_capabilities()
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
 
 
 def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextManager[Any]:
-    """Mixed precision where it pays.
+    """Mixed precision when it is faster.
 
-    CPU: bfloat16 where native, else float32. CUDA: bfloat16 where the GPU has it, else float16 (see
+    CPU: bfloat16 when native, else float32. CUDA: bfloat16 if the GPU has it, else float16 (see
     `scales_gradients`). Other devices: float32.
     """
     if device.type == "cpu":
@@ -38,17 +38,17 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
 
 
 def scales_gradients(device: torch.device, *, amp: bool) -> bool:
-    """Whether MONAI's engines must scale gradients: on CUDA in float16, whose range is short; bfloat16 needs none."""
+    """Whether MONAI's engines must scale gradients: on CUDA in float16, whose range is short, not in bfloat16."""
     return amp and device.type == "cuda" and not torch.cuda.is_bf16_supported()
 
 
 class AutocastInferer(SimpleInferer):
-    """Plain forward pass of (N, C, X, Y) slices under `autocast`; logits come back in float32.
+    """Plain forward pass of (N, C, X, Y) slices under `autocast`. Logits come back in float32.
 
-    MONAI's own `amp` acts on CUDA alone; here the CPU profits as well. Networks with auxiliary outputs give a tuple.
+    MONAI's own `amp` acts on CUDA alone. Here the CPU profits as well. Networks with auxiliary outputs give a tuple.
 
     Args:
-        amp: mixed precision where it pays; False computes in float32 throughout.
+        amp: mixed precision when it is faster. False computes in float32 throughout.
     """
 
     def __init__(self, amp: bool = True) -> None:
@@ -56,7 +56,7 @@ class AutocastInferer(SimpleInferer):
         self.amp = amp
 
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Return `network(inputs)` as float32 logits: a tensor, or a tuple of them where the network gives one."""
+        """Return `network(inputs)` as float32 logits: a tensor, or a tuple of them if the network gives one."""
         with autocast(inputs.device, enabled=self.amp):
             logits = network(inputs, *args, **kwargs)
         return logits.float() if isinstance(logits, torch.Tensor) else tuple(one.float() for one in logits)

@@ -11,11 +11,11 @@ __all__ = ["rotate"]
 
 
 def rotate(slices: torch.Tensor, *, degrees: float) -> torch.Tensor:
-    """Rotate slices about their centre, bilinearly; what comes in from outside repeats the border.
+    """Rotate slices about their centre, bilinearly, repeating the border.
 
     Args:
         slices: (N, C, X, Y) float.
-        degrees: from X towards Y; 0 gives the very same tensor.
+        degrees: from X towards Y. 0 returns the same tensor.
     """
     if degrees == 0:
         return slices

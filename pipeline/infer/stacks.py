@@ -19,15 +19,15 @@ def as_volumes(slices: torch.Tensor) -> torch.Tensor:
 
 
 class StackInferer(CineInferer):
-    """Runs a network in 3D over a cine, the whole stack of a phase at once; windows are cut in-plane alone.
+    """Runs a 3D network over a cine, the whole stack of a phase at once. Windows are cut only in plane.
 
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
-        context: 0, for the network sees all neighbours anyway.
-        settings: as of `CineInferer`; `batch_slices` is kept to by whole stacks, one at least.
+        context: 0, since the network sees all neighbours anyway.
+        settings: as for `CineInferer`. `batch_slices` is rounded to whole stacks, at least one.
 
     Raises:
-        ConfigError: another context.
+        ConfigError: a context other than 0.
     """
 
     def __init__(self, roi_size: tuple[int, int], *, context: int = 0, **settings: Any) -> None:

@@ -19,14 +19,15 @@ __all__ = ["EstimateConfidenced", "KeepLargestComponentd", "RemoveImpossibled", 
 
 
 class EstimateConfidenced(MapTransform):
-    """Expected Dice of what the logits will become, see `confidence.expected_dice`; the logits pass through.
+    """Expected Dice of the label map that the logits give, see `confidence.expected_dice`. The logits pass through.
 
-    It stands where logits are still on the network's grid, before the inversion, which replaces metadata: hence a key.
+    Place it before the inversion, while the logits are on the network's grid. The result goes to a key of its own,
+    since the inversion replaces metadata.
 
     Args:
         keys: of the logits, (T*C, X, Y, Z).
-        n_classes: classes a phase, the first of them the background.
-        confidence_keys: each receives a (T, C - 1) float64 array, NaN where a class is absent.
+        n_classes: classes per phase, the first of them the background.
+        confidence_keys: each receives a (T, C - 1) float64 array, NaN for absent classes.
     """
 
     def __init__(self, keys: KeysCollection, *, n_classes: int, confidence_keys: KeysCollection = "confidence") -> None:
@@ -44,7 +45,7 @@ class EstimateConfidenced(MapTransform):
 
 
 class RemoveImpossibled(MapTransform):
-    """Remove stray pieces and fill holes in each phase, see `cleanup.remove_impossible`; metadata stay.
+    """Remove stray pieces and fill holes in each phase, see `cleanup.remove_impossible`. Metadata are kept.
 
     Args:
         keys: of the label maps, (T, X, Y, Z).
@@ -56,7 +57,7 @@ class RemoveImpossibled(MapTransform):
 
 
 class KeepLargestComponentd(MapTransform):
-    """Keep each structure's largest piece in each phase, see `cleanup.keep_largest_component`; metadata stay.
+    """Keep each structure's largest piece in each phase, see `cleanup.keep_largest_component`. Metadata are kept.
 
     Args:
         keys: of the label maps, (T, X, Y, Z).
@@ -68,11 +69,11 @@ class KeepLargestComponentd(MapTransform):
 
 
 class ToLabelMapd(MapTransform):
-    """Logits (T*C, X, Y, Z) to a label map (T, X, Y, Z) uint8, see `decide.decide_labels`; metadata stay.
+    """Logits (T*C, X, Y, Z) to a label map (T, X, Y, Z) uint8, see `decide.decide_labels`. Metadata are kept.
 
     Args:
         keys: of the logits.
-        n_classes: classes a phase.
+        n_classes: classes per phase.
     """
 
     def __init__(self, keys: KeysCollection, *, n_classes: int) -> None:

@@ -15,7 +15,7 @@ __all__ = ["load_weights", "read_weights", "save_whole"]
 
 
 def save_whole(states: Mapping[str, Any], path: Path) -> None:
-    """Save states so that the file is the old one or the new one, never a part; folders above it are made."""
+    """Save states atomically: the file is the old or the new one, never a part. Parent folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(dict(states), partial)
@@ -29,8 +29,8 @@ def load_weights(
 
     Args:
         network: receives the weights in place.
-        path: a file with a bare state dict, or one under the key "model"; half precision becomes the network's own.
-        bundle_root: the bundle's folder; where its metadata state the file's SHA-256, it must be that one.
+        path: a file with a bare state dict, or one under the key "model". Half precision is converted.
+        bundle_root: the bundle's folder. If its metadata state the file's SHA-256, it must be that one.
 
     Returns:
         The same network.

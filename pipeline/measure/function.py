@@ -35,7 +35,7 @@ def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
     """Volume of each structure at each phase.
 
     Args:
-        labels: (T, X, Y, Z) label map; values that are no structure of ours count for nothing.
+        labels: (T, X, Y, Z) label map. Values that are no structure are ignored.
         grid: where the voxels lie.
 
     Returns:
@@ -58,9 +58,9 @@ def ventricular_function(
     Args:
         cavity_ml: volume at each phase.
         ed: end-diastole, 0-based.
-        es: end-systole; a volume larger than at ED gives a negative stroke, as the right ventricle's may be.
+        es: end-systole. A volume larger than at ED gives a negative stroke volume, possible for the right ventricle.
         heart_rate_bpm: beats a minute.
-        rates: peak rates, where known.
+        rates: peak rates, if known.
 
     >>> ventricular_function([120.0, 48.0], ed=0, es=1, heart_rate_bpm=60).ef_percent
     60.0
@@ -82,7 +82,7 @@ def ventricular_function(
 def body_surface_m2(*, height_m: float, weight_kg: float, method: BsaMethod = "mosteller") -> float:
     """Body surface area in m2, from the height H in cm and the weight W in kg.
 
-    "mosteller": sqrt(H W / 3600) (Mosteller, NEJM 317:1098, 1987); "dubois": 0.007184 H^0.725 W^0.425 (Du Bois and
+    "mosteller": sqrt(H W / 3600) (Mosteller, NEJM 317:1098, 1987). "dubois": 0.007184 H^0.725 W^0.425 (Du Bois and
     Du Bois, Arch Intern Med 17:863, 1916).
 
     Raises:

@@ -51,11 +51,11 @@ CONVENTIONS = (
 
 @dataclass(frozen=True)
 class PhaseChoice:
-    """What the user says about the phases and the body surface; by default nothing.
+    """The user's choice of phases and of the formula of the body surface. By default phases are found.
 
     Attributes:
-        ed: end-diastolic phase, 0-based; `None` finds it.
-        es: end-systolic phase, likewise.
+        ed: end-diastolic phase, 0-based (`None` finds it).
+        es: end-systolic phase, 0-based (`None` finds it).
         bsa_method: formula of the body surface area.
     """
 
@@ -77,18 +77,18 @@ def measure_cine(
     Args:
         labels: (T, X, Y, Z) label map.
         grid: where the voxels lie.
-        times_ms: time of each phase, where known.
-        facts: heart rate, height and weight, where known.
+        times_ms: time of each phase, if known.
+        facts: heart rate, height and weight, if known.
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
-        What comes from the label map alone: volumes of every phase always; ED, ES, ventricular function, mass and wall
-        from two phases on. What cannot be told is `None`: EF without a cavity, output without a heart rate; without a
-        body size nothing is indexed.
+        Measurements of the label map alone: the volumes of every phase and, from two phases up, ED, ES, ventricular
+        function, mass and wall. Unknown values are `None`, such as EF without a cavity or output without a heart rate.
+        Without a body size nothing is indexed.
 
     Raises:
         GridError: a label map that is not (T, X, Y, Z) on the grid, or times that are not T or do not rise.
-        ConfigError: a chosen phase that is not there.
+        ConfigError: a chosen phase that does not exist.
     """
     if labels.ndim != 4 or labels.shape[1:] != grid.shape:
         raise GridError(f"`labels` must be (T, X, Y, Z) with X, Y, Z = {grid.shape}, got {labels.shape}")
@@ -128,7 +128,7 @@ def _of_every_phase(
     volumes: Mapping[str, Sequence[float]],
     phases: Phases,
 ) -> Measurements:
-    """What every case has, whatever its number of phases."""
+    """Measurements that every case has, whatever its number of phases."""
     x, y, z = (round(mm, 4) for mm in grid.spacing_mm)
     return Measurements(
         kind=phases.kind,
@@ -153,7 +153,7 @@ def _function(cavity_ml: Sequence[float], phases: Phases, beat: Beat, rate: floa
 
 
 def _indexed(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) -> dict[str, float]:
-    """Mass, volumes and output by body surface area; an output that is not known is left out."""
+    """Mass, volumes and output by body surface area. An unknown output is left out."""
     values = {"myocardial_mass_g": mass_g} | {
         f"{name}_{key}": getattr(function, key)
         for name, function in functions.items()

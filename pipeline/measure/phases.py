@@ -14,7 +14,7 @@ from pipeline.measure.volume_curve import Beat, find_spikes, make_beat, smooth_v
 __all__ = ["Kind", "Phases", "find_phases", "kind_of"]
 
 Kind = Literal["cine", "few_phases", "single_phase"]
-"""A whole beat; two to four phases, as files of ED and ES alone; one phase."""
+"""A whole beat, two to four phases (such as files of ED and ES only), or one phase."""
 
 Origin = Literal["curve", "given"]
 
@@ -23,17 +23,17 @@ MIN_CINE_PHASES = 5
 
 @dataclass(frozen=True)
 class Phases:
-    """Which phases are end-diastole and end-systole, and how that is known.
+    """The phases of end-diastole and end-systole, and how they were chosen.
 
     Attributes:
-        kind: what the phases are.
+        kind: kind of the series of phases.
         ed: 0-based.
-        es: 0-based; `None` for a single phase.
+        es: 0-based, or `None` for a single phase.
         ed_from: "curve", or "given" by the user.
-        es_from: likewise.
-        curve_ml: of a cine, the smoothed volume at each phase, from which ED and ES were taken; `None` otherwise.
-        passed_over: phases whose volume sticks out of the beat, so that the curve leaves them out and neither is taken
-            from them.
+        es_from: the same for end-systole.
+        curve_ml: of a cine, the smoothed volume at each phase, from which ED and ES were taken, or `None` otherwise.
+        passed_over: phases whose volume sticks out of the beat. The curve ignores them, and neither ED nor ES is one of
+            them.
     """
 
     kind: Kind
@@ -46,7 +46,7 @@ class Phases:
 
 
 def kind_of(n_phases: int) -> Kind:
-    """Tell what a number of phases allows.
+    """Classify a series by its number of phases.
 
     >>> kind_of(30), kind_of(2), kind_of(1)
     ('cine', 'few_phases', 'single_phase')
@@ -61,20 +61,20 @@ def find_phases(
 ) -> Phases:
     """Find ED and ES: the phases of the largest and the smallest volume of the left cavity.
 
-    In a cine they are taken from the smoothed curve, and phases that stick out of the beat are passed over; in fewer
-    phases from the volumes as they are.
+    In a cine they are taken from the smoothed curve, ignoring phases that stick out of the beat. With fewer phases they
+    are taken from the volumes as they are.
 
     Args:
-        cavity_ml: volume at each phase, T >= 1; of equals the earliest is taken.
-        beat: when the phases are; equal steps where not given.
+        cavity_ml: volume at each phase, T >= 1. The earliest of equal volumes is taken.
+        beat: when the phases are (equal steps if not given).
         ed: take this phase for ED, 0-based.
         es: take this phase for ES.
 
     Returns:
-        The phases. Where the volume never changes, as where nothing was found, the first phase and the second.
+        The phases. If the volume never changes, for instance because nothing was found, the first and the second phase.
 
     Raises:
-        ConfigError: a given phase that is not there, one phase for both, or an ES given for a single phase.
+        ConfigError: a given phase that does not exist, one phase for both, or an ES given for a single phase.
 
     >>> found = find_phases([100.0, 60.0, 45.0, 80.0])
     >>> found.ed, found.es, found.kind

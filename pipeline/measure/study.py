@@ -24,12 +24,12 @@ def measure_study(
     Args:
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
-        confidence: (T, structures) expected Dice, NaN where a structure is absent, see `infer.confidence`; `None`
-            where the labels are not a network's.
+        confidence: (T, structures) expected Dice, NaN if a structure is absent, see `infer.confidence`. `None` if the
+            labels are not a network's.
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
-        The measurements with quality; the reader's notes come first.
+        The measurements with quality. The reader's notes come first.
 
     Raises:
         GridError, ConfigError: what `measurements.measure_cine` refuses.
@@ -40,7 +40,7 @@ def measure_study(
 
 
 def _by_structure(confidence: np.ndarray | None) -> dict[str, tuple[float | None, ...]] | None:
-    """Expected Dice (T, structures) by structure's name; NaN, where the structure is absent, becomes `None`."""
+    """Expected Dice (T, structures) by structure's name. NaN, for an absent structure, becomes `None`."""
     if confidence is None:
         return None
     columns = np.asarray(confidence, dtype=float).T.tolist()

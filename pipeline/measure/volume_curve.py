@@ -1,9 +1,9 @@
-"""The volume of a ventricle over one beat: failed phases passed over, noise smoothed away, its steepest slopes.
+"""The volume of a ventricle over one beat: detection of failed phases, smoothing, and the steepest slopes.
 
 A beat is a cycle, so the curve is a truncated Fourier series, fitted by least squares to the phases at their times.
-Noise makes the largest of many volumes too large and the smallest too small; a smooth curve tells which phase it is
-without that. It takes few harmonics to find ED and ES and more to follow filling (Bacharach et al., Optimum Fourier
-filtering of cardiac data, J Nucl Med 24:1176, 1983); docs/measurements.md says how the numbers here were chosen.
+Noise makes the largest of many volumes too large and the smallest too small. A smooth curve gives the phase without
+that bias. Few harmonics are needed to find ED and ES, more to follow filling (Bacharach et al., Optimum Fourier
+filtering of cardiac data, J Nucl Med 24:1176, 1983). docs/measurements.md says how the numbers here were chosen.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ PHASE_HARMONICS = 3
 """Harmonics of the curve from which ED and ES are taken."""
 
 RATE_HARMONICS = 4
-"""Harmonics of the curve whose slopes are the peak rates; it needs 2 x 4 + 1 phases."""
+"""Harmonics of the curve whose slopes are the peak rates. It needs 2 x 4 + 1 phases."""
 
 _SPIKE_SHARE, _SPIKE_PACE = 0.25, 5.0
-"""Ventricles empty and fill at up to about 5 stroke volumes a beat: a phase that sticks out farther than that pace
-reaches in one step, up and down again, is a failure. On finely sampled beats a quarter of the stroke is left to noise.
+"""Ventricles empty and fill at up to about 5 stroke volumes a beat. A phase that deviates by more than that pace allows
+in one step, up and down again, is a failure. On finely sampled beats a quarter of the stroke is allowed for noise.
 """
 
 _GAP_STEPS = 1.5
@@ -34,11 +34,11 @@ _GAP_STEPS = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Beat:
-    """When in the beat the phases are.
+    """Times of the phases within the beat.
 
     Attributes:
         turns: (T,) time of each phase as a fraction of the beat from the first phase, 0 to below 1, rising.
-        period_ms: length of the beat; `None` where unknown.
+        period_ms: length of the beat, or `None` if unknown.
     """
 
     turns: np.ndarray
@@ -47,7 +47,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Rates:
-    """Steepest slopes of a volume curve in ml/s, both positive; `None` where they cannot be told."""
+    """Steepest slopes of a volume curve in ml/s, both positive, or `None` if unknown."""
 
     ejection_ml_per_s: float | None = None
     filling_ml_per_s: float | None = None
@@ -56,13 +56,13 @@ class Rates:
 def make_beat(n_phases: int, *, times_ms: Sequence[float] | None = None, heart_rate_bpm: float | None = None) -> Beat:
     """Place the phases in the beat.
 
-    With times and a heart rate the last phase lasts to the end of the R-R interval; where that is not after the last
-    phase, or without a heart rate, it lasts one median step. With a heart rate alone the steps are equal. Where the
+    With times and a heart rate the last phase lasts to the end of the R-R interval. If that is not after the last
+    phase, or without a heart rate, it lasts one median step. With a heart rate alone the steps are equal. If the
     phases span less than half of the R-R interval, one of the two is wrong: equal steps and an unknown period.
 
     Args:
         n_phases: T, at least 1.
-        times_ms: time of each phase, rising; any origin.
+        times_ms: time of each phase, rising, from any origin.
         heart_rate_bpm: beats a minute.
 
     Raises:
@@ -92,15 +92,15 @@ def find_spikes(volumes_ml: Sequence[float]) -> np.ndarray:
     """Find phases whose segmentation failed: single volumes that stick out of the beat.
 
     A spike lies above both its neighbours, or below both, by more than 5 / T of the beat's range or a quarter of it,
-    whichever is more; the range is that of the circular running median of three. So does one phase without any volume
-    between two that have some.
+    whichever is more. The range is that of the circular running median of three. A phase without any volume between two
+    that have some is also a spike.
 
     Args:
-        volumes_ml: volume at each phase, T >= 3; the last phase and the first are neighbours.
+        volumes_ml: volume at each phase, T >= 3. The last phase and the first are neighbours.
 
     Returns:
-        (T,) bool. Two failures side by side are not told from a beat; where more than a quarter of the phases would
-        stick out there is no beat to stick out of, and none is a spike.
+        (T,) bool. Two adjacent failures cannot be distinguished from a beat. If more than a quarter of the phases would
+        be spikes there is no clear beat, and none is marked.
 
     >>> find_spikes([100.0, 90.0, 0.0, 50.0, 45.0, 60.0, 80.0, 95.0]).nonzero()[0].tolist()
     [2]
@@ -131,14 +131,14 @@ def smooth_volumes(volumes_ml: Sequence[float], beat: Beat, *, spikes: np.ndarra
     [100.0, 75.0, 50.0, 50.0, 75.0, 100.0]
     """
     weights = _fit(volumes_ml, beat, spikes, PHASE_HARMONICS)
-    return np.round(_waves(beat.turns, len(weights) // 2) @ weights, 6)  # so that equals stay equal
+    return np.round(_waves(beat.turns, len(weights) // 2) @ weights, 6)  # so that equal volumes stay equal
 
 
 def peak_rates(volumes_ml: Sequence[float], beat: Beat, *, spikes: np.ndarray) -> Rates:
     """Peak ejection and peak filling rate: the steepest fall and rise of the fit of `RATE_HARMONICS`.
 
-    The slope is the series' own derivative, looked for all around the beat, but not in time that was not scanned:
-    a wait before the next beat of more than one and a half steps, where the fit is held to a straight line.
+    The slope is the series' own derivative, searched over the whole beat except for time that was not scanned: a gap
+    before the next beat of more than one and a half steps, where the fit is constrained to a straight line.
 
     Args:
         volumes_ml: volume at each phase, length T.
@@ -146,7 +146,7 @@ def peak_rates(volumes_ml: Sequence[float], beat: Beat, *, spikes: np.ndarray) -
         spikes: (T,) phases to leave out.
 
     Returns:
-        Both `None` where the period is unknown or fewer than 9 phases are kept.
+        Both `None` if the period is unknown or fewer than 9 phases are kept.
 
     >>> volumes = 100.0 + 50.0 * np.cos(2 * np.pi * np.arange(20) / 20)
     >>> rates = peak_rates(volumes, make_beat(20, heart_rate_bpm=60), spikes=np.zeros(20, bool))
@@ -173,7 +173,7 @@ def _fit(volumes_ml: Sequence[float], beat: Beat, spikes: np.ndarray, harmonics:
 
 
 def _unscanned(turns: np.ndarray) -> np.ndarray:
-    """Times in the wait before the next beat, a step apart, where the series must be held; none after a usual wait."""
+    """Times in the gap before the next beat, a step apart, where the fit is constrained. None if the gap is normal."""
     step, wait = float(np.median(np.diff(turns))), 1.0 + turns[0] - turns[-1]
     if wait <= _GAP_STEPS * step:
         return np.empty(0)
@@ -186,7 +186,7 @@ def _waves(turns: np.ndarray, harmonics: int) -> np.ndarray:
 
 
 def _slopes(turns: np.ndarray, harmonics: int) -> np.ndarray:
-    """Derivatives of `_waves` by the turn."""
+    """Derivatives of `_waves` with respect to the fraction of the beat."""
     speeds = 2.0 * np.pi * np.arange(1, harmonics + 1)
     angles = np.outer(turns, speeds)
     return np.hstack([np.zeros((len(turns), 1)), -speeds * np.sin(angles), speeds * np.cos(angles)])

@@ -14,7 +14,7 @@ __all__ = ["DESIGNS", "Cascade"]
 
 
 class Cascade(nn.Module):
-    """Two networks in a row; the second takes the image's channels and the softmax map of the first.
+    """Two networks in series. The second takes the image's channels and the softmax map of the first.
 
     Both train together: the second's loss reaches the first through its map (auto-context: Tu and Bai 2010).
 
@@ -22,7 +22,7 @@ class Cascade(nn.Module):
         in_channels: channels of the input.
         out_channels: classes.
         network: makes the first network from (in_channels, out_channels).
-        second: makes the second from (in_channels + out_channels, out_channels); as `network` where not given.
+        second: makes the second from (in_channels + out_channels, out_channels) (as `network` if not given).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Cascade(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """(N, in_channels, X, Y) -> logits of the second network, (N, out_channels, X, Y).
 
-        In training a tuple: second, first; auxiliary outputs of either follow it.
+        In training a tuple: second, first. Auxiliary outputs of either follow it.
         """
         first = _outputs(self.first(x))
         second = _outputs(self.second(torch.cat([x, first[0].softmax(dim=1)], dim=1)))

@@ -70,7 +70,7 @@ class DeepLabV3(nn.Module):
 
 
 class DeepLabV3Cascade(nn.Module):
-    """DeepLab v3's cascaded variant: copies of the ResNet's block 4 in a row, dilated further; no ASPP.
+    """DeepLab v3's cascaded variant: copies of the ResNet's block 4 in series, dilated further, no ASPP.
 
     Each copy doubles the dilation of the block before it: 2, 4, 8, 16 for blocks 4 to 7 at output stride 16, twice that
     at 8, each times the multi-grid (section 3.2 of the paper).
@@ -130,10 +130,10 @@ class DeepLabV3Plus(nn.Module):
         multi_grid: factors on the dilations of the last stage.
         aspp_channels: channels of each branch of the ASPP.
         decoder_channels: of the 3x3 convolutions.
-        decoder_strides: where to refine, falling and finer than `output_stride`: (4,) as in the paper; (4, 2) refines
+        decoder_strides: where to refine, falling and finer than `output_stride`: (4,) as in the paper. (4, 2) refines
             again with the stem's features.
         skip_channels: of the backbone's features after their 1x1 convolution.
-        rates: of the ASPP; `None`: the paper's, which reach past the features of windows much smaller than its 513
+        rates: of the ASPP. `None`: the paper's, which reach past the features of windows much smaller than its 513
             pixels.
         dropout: of the features that leave the ASPP.
 
@@ -222,7 +222,7 @@ def _aspp(in_channels: int, channels: int, *, output_stride: int) -> ASPP:
 
 
 def _copy_of_block4(backbone: str, dilation: int, multi_grid: Sequence[int]) -> nn.Sequential:
-    """A ResNet's last block once more: as many units of the same width, initialised as the backbone is."""
+    """A copy of a ResNet's last block: as many units of the same width, initialised like the backbone."""
     unit, depths = RESNETS[backbone]
     factors = [multi_grid[min(index, len(multi_grid) - 1)] for index in range(depths[3])]
     block = nn.Sequential(*(unit(512 * unit.expansion, 512, dilation=dilation * factor) for factor in factors))
@@ -240,7 +240,7 @@ DESIGNS = (
         "deeplabv3_cascade",
         DeepLabV3Cascade,
         "Chen et al. 2017",
-        "ResNet-50 and further copies of its last block in a row",
+        "ResNet-50 and more copies of its last block in series",
     ),
     Design("deeplabv3plus", DeepLabV3Plus, "Chen et al. 2018", "DeepLab v3 and a decoder that sees finer features"),
 )

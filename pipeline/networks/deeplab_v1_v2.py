@@ -1,4 +1,4 @@
-"""DeepLab v1 (LargeFOV) and v2, without their dense CRF, which works on what a network gives.
+"""DeepLab v1 (LargeFOV) and v2, without their dense CRF, which is applied to a network's output.
 
 v1: Chen, Papandreou, Kokkinos, Murphy, Yuille: Semantic Image Segmentation with Deep Convolutional Nets and Fully
 Connected CRFs, arXiv 1412.7062, 2015. v2: the same authors, DeepLab, arXiv 1606.00915, 2017.
@@ -37,7 +37,7 @@ class DeepLabV2(nn.Module):
         backbone: resnet18 ... resnet101, or vgg11 ... vgg19.
         rates: dilations of the branches.
         scales: of the image, (1.0,) or a pyramid, (1.0, 0.75, 0.5) in the paper.
-        batch_norm: normalise within a VGG's stages; a ResNet always does.
+        batch_norm: normalise within a VGG's stages (a ResNet always does).
         fc_channels: of a VGG's fc6 and fc7.
         dropout: after a VGG's fc6 and fc7.
 
@@ -85,7 +85,7 @@ class DeepLabV2(nn.Module):
         """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y).
 
         Training with several scales gives a tuple: the maximum, at the input's size, then the logits of each scale, at
-        the size of its own resized image; targets of a multi-scale loss are to be resized to them.
+        the size of its own resized image. Resize the targets of a multi-scale loss to them.
         """
         if self.scales == (1.0,):
             return self._at_one_scale(x)
@@ -94,7 +94,7 @@ class DeepLabV2(nn.Module):
         return (maximum, *logits) if self.training else maximum
 
     def _at_one_scale(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of the input's size; within, padded to whole strides, so that no edge pixel is lost or shifted."""
+        """Logits of the input's size. Padded internally to whole strides, so no edge pixel is lost or shifted."""
         padded = pad_to_multiple(x, (_STRIDE, _STRIDE))
         features = self.backbone(padded)
         summed = torch.stack([branch(features) for branch in self.aspp]).sum(dim=0)

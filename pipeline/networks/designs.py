@@ -1,4 +1,4 @@
-"""How a network is made known by a name: a `Design` in the tuple `DESIGNS` of its own module."""
+"""Named networks: each is a `Design` in the tuple `DESIGNS` of its own module."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ nothing at first (docs/networks.md)."""
 
 @dataclass(frozen=True)
 class Design:
-    """One network by name.
+    """One named network.
 
     Attributes:
-        name: the word by which it is chosen.
+        name: the name by which it is chosen.
         make: its class.
-        paper: who described it, and when.
-        note: what defines it, in one line.
-        settings: given to the class beside the channel counts.
+        paper: authors and year.
+        note: one line on its distinguishing features.
+        settings: arguments of the class besides the channel counts.
         in_3d: whether it takes stacks.
-        by_name: settings that make a network themselves, and may be the name of one.
+        by_name: settings that build a network themselves, and may be given as a name.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Design:
     by_name: tuple[str, ...] = ()
 
     def build(self, in_channels: int, out_channels: int, **settings: Any) -> nn.Module:
-        """The network, untrained; `settings` go before the design's own."""
+        """Build the network, untrained. `settings` override the design's own."""
         return self.make(in_channels=in_channels, out_channels=out_channels, **{**self.settings, **settings})
 
     def options(self) -> dict[str, Any]:
-        """Every setting that a configuration can spell, and its value: the design's own, else the class's default."""
+        """Every setting that a configuration can hold, and its value: the design's own, else the class's default."""
         defaults = {
             name: parameter.default
             for name, parameter in signature(self.make).parameters.items()

@@ -28,20 +28,20 @@ _WIDTHS = {"basic": (1,) * 9, "large": (1, 2, 2, 4, 8, 16, 32, 32, 1)}
 """Channels before and after each layer of the context module, over the classes."""
 
 _NOISE = {"basic": 0.0, "large": 0.01}
-"""Spread of the other weights at the start, over those that pass the input through; lets equal channels part."""
+"""Initial spread of the other weights, relative to those of the identity. It lets equal channels diverge."""
 
 _STRIDE = 8
 
 
 class ContextModule(nn.Module):
-    """Dilated 3x3 convolutions whose view grows exponentially, to 67 x 67, while maps keep size and number.
+    """Dilated 3x3 convolutions whose field of view grows exponentially to 67 x 67 at constant map size and number.
 
-    At the start it passes its input through, but for negative values, which the ReLU after every layer but the last
-    takes away (equations 4 and 5 of the paper).
+    It starts as the identity, except for negative values, which the ReLU after every layer but the last removes
+    (equations 4 and 5 of the paper).
 
     Args:
-        channels: of input and output, in the paper one a class.
-        form: "basic" keeps that number throughout; "large" widens it up to 32-fold.
+        channels: of input and output, in the paper one per class.
+        form: "basic" keeps that number throughout, "large" widens it up to 32-fold.
 
     Raises:
         ConfigError: an unknown form.
@@ -70,11 +70,11 @@ class ContextModule(nn.Module):
 class DilatedNet(nn.Module):
     """The front-end, a VGG without its last two poolings, and the context module on its class scores.
 
-    The fifth stage and fc6 are dilated by 2 and 4 instead, one factor of 2 for each pooling before them that is gone.
-    Where scores are negative everywhere they do not pass the context module, and do not learn through it. So the paper
-    trains the front-end alone at first: train with `context="none"` and load those weights (not strictly) before
-    training with context; the large form needs this. To train both at once, the front-end's own scores are auxiliary
-    logits, which the paper has not.
+    The fifth stage and fc6 are dilated by 2 and 4 instead, a factor of 2 for each pooling removed before them.
+    Scores that are negative everywhere do not pass the context module, and do not learn through it. So the paper
+    trains the front-end alone first: train with `context="none"` and load those weights (not strictly) before
+    training with context. The large form needs this. To train both at once, the front-end's own scores are auxiliary
+    logits, which the paper lacks.
 
     Args:
         in_channels: channels of the input.
@@ -109,7 +109,7 @@ class DilatedNet(nn.Module):
         self.context = None if context == "none" else ContextModule(out_channels, form=context)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y); training, the front-end's beside them."""
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y), in training also the front-end's."""
         padded = pad_to_multiple(x, (_STRIDE, _STRIDE))
         scores = self.score(self.dense(self.backbone(padded)))
         if self.context is None:
@@ -121,16 +121,16 @@ class DilatedNet(nn.Module):
 class MSCADC(nn.Module):
     """Multi-scale context aggregation by dilated convolutions on features, not on class scores.
 
-    A VGG as in `DilatedNet`, its fully connected layers gone; in their place 3x3 convolutions of rising dilation, and
-    a 1x1 classifier.
+    A VGG as in `DilatedNet`, with 3x3 convolutions of rising dilation and a 1x1 classifier in place of its fully
+    connected layers.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
         backbone: one of `VGGS`.
         rates: dilations of the aggregating convolutions.
-        parallel: each of them sees the front-end's features and all are concatenated; otherwise each sees what the one
-            before gives, as in the context module.
+        parallel: each of them sees the front-end's features and all are concatenated. Otherwise each sees the output
+            of the one before, as in the context module.
         channels: of each aggregating convolution.
         batch_norm: normalise within the VGG and after each aggregating convolution.
 
@@ -195,9 +195,9 @@ def _full_size(scores: torch.Tensor, padded: torch.Tensor, x: torch.Tensor) -> t
 
 
 def _pass_through(conv: nn.Conv2d, groups: int, *, noise: float) -> None:
-    """Weights by which each of `groups` maps, however many channels hold it, comes out as it went in.
+    """Identity weights for each of `groups` maps, over however many channels it is spread.
 
-    A map is spread over n / groups neighbouring channels, each of which holds it times groups / n.
+    A map is spread over n / groups neighbouring channels, each of which carries it times groups / n.
     """
     n_out, n_in = conv.out_channels, conv.in_channels
     same = (torch.arange(n_out) * groups // n_out)[:, None] == (torch.arange(n_in) * groups // n_in)[None]

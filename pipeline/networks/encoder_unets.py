@@ -23,11 +23,11 @@ _WITHIN = (16, 16, 16, 8, 4, 4)
 
 
 class UpBlock(nn.Module):
-    """A 3x3 convolution, then a 4x4 transposed convolution that doubles the size; a ReLU after each.
+    """A 3x3 convolution, then a 4x4 transposed convolution that doubles the size, each with a ReLU.
 
     Args:
         n_in: channels of the input.
-        within: channels between the two.
+        within: channels between the two convolutions.
         n_out: channels of the output.
     """
 
@@ -43,12 +43,12 @@ class UpBlock(nn.Module):
 
 
 class _EncoderUNet(nn.Module):
-    """Centre block on the pooled deepest features, then a block a level, skips concatenated.
+    """Centre block on the pooled deepest features, then one block per level, skips concatenated.
 
     Args:
-        backbone: the encoder; gives maps by `stages`, finest first, each half as large as the one before.
+        backbone: the encoder, whose `stages` give maps, finest first, each half as large as the one before.
         out_channels: classes.
-        first: the finest of its maps that is a skip.
+        first: index of the finest of its maps used as a skip.
         filters: unit of the decoder's channels.
         widths: channels after the centre and after each block, over `filters`.
     """
@@ -90,8 +90,8 @@ class TernausNet(_EncoderUNet):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `VGGS`; vgg11 makes TernausNet-11, vgg16 TernausNet-16.
-        filters: channels of the finest decoder level; the others are multiples.
+        backbone: one of `VGGS` (vgg11 makes TernausNet-11, vgg16 TernausNet-16).
+        filters: channels of the finest decoder level (the others are multiples).
         batch_norm: of the encoder.
 
     Raises:
@@ -120,8 +120,8 @@ class AlbuNet(_EncoderUNet):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `RESNETS`; resnet34 makes AlbuNet-34.
-        filters: channels of the finest decoder level; the others are multiples.
+        backbone: one of `RESNETS` (resnet34 makes AlbuNet-34).
+        filters: channels of the finest decoder level (the others are multiples).
 
     Raises:
         ConfigError: an unknown backbone.

@@ -19,7 +19,7 @@ _CONTEXT: tuple[int | str, ...] = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16
 class ENet(nn.Module):
     """ENet: early downsampling, bottlenecks dilated or asymmetric, a small decoder that unpools with indices.
 
-    PReLU in the encoder, ReLU in the decoder; whole channels dropped at the end of each bottleneck's branch.
+    PReLU in the encoder, ReLU in the decoder. Channel dropout ends each bottleneck's branch.
 
     Args:
         in_channels: channels of the input, 1 to 15: the initial block's 16 maps are they, pooled, and a convolution's.
@@ -70,7 +70,7 @@ class _Initial(nn.Module):
 
 
 class _Bottleneck(nn.Module):
-    """1x1 to a quarter of the channels, the main convolution, 1x1 back, dropout; added to the input."""
+    """1x1 to a quarter of the channels, the main convolution, 1x1 back, dropout, added to the input."""
 
     def __init__(self, channels: int, *, kind: int | str = 1, dropout: float, decoder: bool = False) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _Bottleneck(nn.Module):
 
 
 class _Down(nn.Module):
-    """Half the size: a branch that starts with a 2x2 of stride 2; the input pooled, its missing channels zero."""
+    """Half the size: a branch that starts with a 2x2 of stride 2, and the input pooled, its missing channels zero."""
 
     def __init__(self, n_in: int, n_out: int, *, dropout: float) -> None:
         super().__init__()
@@ -116,10 +116,10 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """Twice the size: a branch with a transposed 3x3 of stride 2; the input by 1x1 and unpooling with indices.
+    """Twice the size: a branch with a transposed 3x3 of stride 2, and the input by 1x1 and unpooling with indices.
 
-    Within the branch a quarter of the channels that come in. The authors' code takes a quarter of those that go out,
-    which gives 0.36 million parameters in all; the paper's 0.37 and its GFLOPs are nearer to this.
+    The branch has a quarter of the input's channels. The authors' code takes a quarter of the output's, which gives
+    0.36 million parameters in all. The paper's 0.37 and its GFLOPs are nearer to this.
     """
 
     def __init__(self, n_in: int, n_out: int, *, dropout: float) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 __all__ = ["Ensemble"]
 
 _LEAST_PROBABILITY = 1e-6
-"""Below it a logit says no more; at 0 it would be infinite, and resampling would make NaN of it."""
+"""Floor of the mean probability. At 0 the logit would be infinite, and resampling would turn it into NaN."""
 
 
 class Ensemble(nn.Module):

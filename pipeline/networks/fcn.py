@@ -27,12 +27,12 @@ _AT_ONCE = 1024  # output channels; oneDNN's fast loops were seen up to 2048
 def dense_as_convolutions(
     n_in: int, channels: int, *, kernel: int = 7, dilation: int = 1, dropout: float = 0.5
 ) -> nn.Sequential:
-    """VGG's fully connected layers fc6 and fc7 as a k x k and a 1x1 convolution; each with ReLU and dropout.
+    """VGG's fully connected layers fc6 and fc7 as a k x k and a 1x1 convolution, each with ReLU and dropout.
 
     Args:
         n_in: channels of the input.
         channels: of both layers.
-        kernel: odd edge of fc6; padded so that the size stays.
+        kernel: odd edge of fc6, padded so that the size stays.
         dilation: of fc6.
         dropout: after both.
     """
@@ -66,8 +66,8 @@ class FCN(nn.Module):
     """FCN: a VGG turned convolutional, whose class scores are upsampled and summed with those of finer features.
 
     Scores of stride 32 are doubled and added to scores of the fourth pooling (FCN-16s), these to scores of the third
-    (FCN-8s); the sum is upsampled to full size. All upsampling is by transposed convolutions that start bilinear and
-    learn. Skips' scores start at zero, so that training starts from what the coarser network gives; the coarsest ones
+    (FCN-8s). The sum is upsampled to full size. All upsampling is by transposed convolutions that start bilinear and
+    learn. Skips' scores start at zero, so that training starts from what the coarser network gives. The coarsest ones
     start small and random, not at zero, which would keep all gradients from the backbone in the first step.
 
     The original pads the image by 100 zeros and crops by offsets. Here fc6 keeps the size and the image's edge is
@@ -79,7 +79,7 @@ class FCN(nn.Module):
         stride: of the finest scores: 32, 16 or 8.
         backbone: one of `VGGS`.
         fc_channels: of fc6 and fc7.
-        batch_norm: normalise within the VGG (the paper does not; training from scratch profits).
+        batch_norm: normalise within the VGG (the paper does not, but training from scratch profits).
         dropout: after fc6 and fc7.
 
     Raises:

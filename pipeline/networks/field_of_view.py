@@ -1,4 +1,4 @@
-"""How far a network sees, worked out layer by layer from its exported graph; its weights play no part."""
+"""Field of view of a network, computed layer by layer from its exported graph. Its weights play no part."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class _Span(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """What a layer's arithmetic needs: its arguments by name, sizes of input and output, and which axis is X.
+    """Arguments of a layer by name, sizes of its input and output, and which axis is X.
 
-    `axis` counts from the end, since stacked tensors have a further axis in front: -2 of (N, C, X, Y), -3 with Z.
+    `axis` counts from the end, since stacked tensors have an extra axis in front: -2 of (N, C, X, Y), -3 with Z.
     """
 
     arguments: Mapping[str, Any]
@@ -42,13 +42,13 @@ class _Layer(NamedTuple):
 def field_of_view(network: nn.Module, shape: Sequence[int]) -> int:
     """Pixels along X on which the logits of an image's middle pixel depend, counted between the outermost ones.
 
-    Goes from the middle of the output back through every layer by its arithmetic (Dumoulin and Visin, arXiv 1603.07285,
-    2016) and joins what branches read. Pixels beyond the image's edge do not count: a branch that averages the image,
-    and a view wider than it, give the image's size. That a maximum's place hangs on its window counts as reading it.
+    Works back from the middle of the output through every layer's arithmetic (Dumoulin and Visin, arXiv 1603.07285,
+    2016) and merges what branches read. Pixels beyond the image's edge do not count: a branch that averages the image,
+    and a view wider than it, give the image's size. The indices of a maximum pooling count as reading its window.
     Layers that keep the size and are none of convolution, pooling, resizing, padding and cropping count as pointwise.
 
     Args:
-        network: gives logits of the size of its input; in evaluation mode, and such as `torch.export` takes.
+        network: in evaluation mode, accepted by `torch.export`, with logits of the size of its input.
         shape: of its input, (N, C, X, Y) or (N, C, X, Y, Z).
 
     Raises:
@@ -70,7 +70,7 @@ def field_of_view(network: nn.Module, shape: Sequence[int]) -> int:
 
 
 def _span_read(node: Node, source: Node, span: _Span, axis: int) -> _Span:
-    """Where a layer looks in one of its inputs to give `span`."""
+    """Span of one of a layer's inputs that it reads to give `span`."""
     n_in, n_out = _size(source, axis), _size(node, axis)
     reads = _READS.get(getattr(node.target, "overloadpacket", None), _pointwise)
     span = reads(span, _Layer(_arguments(node), n_in, n_out, axis))
@@ -78,7 +78,7 @@ def _span_read(node: Node, source: Node, span: _Span, axis: int) -> _Span:
 
 
 def _size(node: Node, axis: int) -> int:
-    """Positions along X; of a layer with several outputs, in the first."""
+    """Positions along X, for a layer with several outputs in the first."""
     value = node.meta["val"]
     return int((value[0] if isinstance(value, tuple | list) else value).shape[axis])
 
@@ -108,7 +108,7 @@ def _convolution(span: _Span, layer: _Layer) -> _Span:
 
 
 def _transposed(span: _Span, layer: _Layer) -> _Span:
-    """Output o is reached from i where o = i s - p + j d."""
+    """Output o is reached from i if o = i s - p + j d."""
     stride, padding, reach = layer.along_x("stride"), layer.along_x("padding"), _reach(layer)
     return _Span(math.ceil((span.low + padding - reach) / stride), (span.high + padding) // stride)
 
@@ -137,7 +137,7 @@ def _bilinear(span: _Span, layer: _Layer) -> _Span:
 
 
 def _antialiased(span: _Span, layer: _Layer) -> _Span:
-    """A triangle as wide as two pixels of the coarser grid; its ends weigh nothing."""
+    """A triangle as wide as two pixels of the coarser grid. Its ends have zero weight."""
     scale = layer.n_in / layer.n_out
     half = max(scale, 1.0)
     low, high = ((position + 0.5) * scale - 0.5 for position in span)
@@ -185,4 +185,4 @@ _READS: Mapping[object, Callable[[_Span, _Layer], _Span]] = MappingProxyType(
         torch.ops.aten.narrow: _crop,
     }
 )
-"""Layers that move positions along X; all others that keep its size are taken as pointwise along it."""
+"""Layers that move positions along X. All others that keep its size are taken as pointwise along it."""

@@ -18,18 +18,18 @@ __all__ = ["DESIGNS", "FullNet"]
 
 
 class FullNet(nn.Module):
-    """Dense blocks at full resolution, each with its dilation, a 1x1 transition that halves the channels after each.
+    """Dense blocks at full resolution, each with its own dilation and followed by a 1x1 that halves the channels.
 
     Every convolution but the last is followed by leaky ReLU, then batch normalisation. Features of the whole network
     stay at the input's size, so that memory grows with the number of blocks. For training on a CPU in bfloat16 see
-    `pipeline.networks.memory.fastest_format`: channels last its gradients are wrong.
+    `pipeline.networks.memory.fastest_format`: in channels-last format its gradients are wrong.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
         growth: channels that a dense layer adds, and of the first convolution.
         n_layers: layers of a dense block.
-        dilations: a block each: one rate for all of its layers, or a list of rates, one a layer (hybrid dilation,
+        dilations: one entry per block: one rate for all its layers, or a list with a rate per layer (hybrid dilation,
             which keeps a large rate from leaving gaps).
         dropout: after each dense layer.
 

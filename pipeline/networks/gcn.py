@@ -13,7 +13,7 @@ __all__ = ["DESIGNS", "GCN", "BoundaryRefinement", "LargeKernel"]
 
 
 class LargeKernel(nn.Module):
-    """A k x k convolution in two separable forms, summed: k x 1 then 1 x k, and 1 x k then k x 1; without ReLU.
+    """A k x k convolution in two separable forms, summed: k x 1 then 1 x k, and 1 x k then k x 1, without ReLU.
 
     Weights grow with k, not with its square, while each output still sees the whole k x k window.
 
@@ -65,16 +65,16 @@ class BoundaryRefinement(nn.Module):
 
 
 class GCN(nn.Module):
-    """Large kernels turn each of a ResNet's four stages into score maps, which deconvolutions join up to full size.
+    """Global convolutional network: large kernels turn a ResNet's four stages into score maps, joined up to full size.
 
-    From stride 32 on, score maps are doubled by a deconvolution, added to those of the next finer stage where there is
+    From stride 32 up, score maps are doubled by a deconvolution, added to those of the next finer stage if there is
     one, and refined at the boundaries, five times in all.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
         backbone: resnet18, resnet34, resnet50 or resnet101.
-        kernel: edge of the large kernels, odd; 15 in the paper, for images of 512 pixels.
+        kernel: edge of the large kernels, odd (15 in the paper, for images of 512 pixels).
 
     Raises:
         ConfigError: an unknown backbone or an even kernel.

@@ -1,6 +1,6 @@
 """LinkNet, whose skips are added, and its sibling with a feature pyramid for decoder.
 
-LinkNet: Chaurasia and Culurciello, arXiv 1707.03718, 2017. Feature pyramid: Lin et al., arXiv 1612.03144, 2017; with a
+LinkNet: Chaurasia and Culurciello, arXiv 1707.03718, 2017. Feature pyramid: Lin et al., arXiv 1612.03144, 2017. With a
 segmentation head over four scales: Seferbekov, Iglovikov, Buslaev, Shvets, arXiv 1806.03510, 2018.
 """
 
@@ -20,15 +20,15 @@ __all__ = ["DESIGNS", "LinkNet", "LinkNetFPN"]
 
 
 class LinkNet(nn.Module):
-    """LinkNet: a ResNet, and a light decoder block a stage to whose output the stage above is added.
+    """LinkNet: a ResNet and one light decoder block per stage, to whose output the stage above is added.
 
     A block is 1x1 to a quarter of the channels, 3x3 transposed of stride 2, 1x1. Four of them lead to half the size, as
-    the ResNet-34 variants have it; the head doubles once more.
+    the ResNet-34 variants have it. The head doubles once more.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `RESNETS`; resnet34 makes LinkNet-34.
+        backbone: one of `RESNETS` (resnet34 makes LinkNet-34).
 
     Raises:
         ConfigError: an unknown backbone.
@@ -77,12 +77,12 @@ class LinkNetFPN(nn.Module):
     """LinkNet's encoder with a feature-pyramid decoder over four scales (strides 4, 8, 16, 32).
 
     Top-down features are doubled by nearest neighbour and added to 1x1 laterals of the stages. Two 3x3 convolutions
-    follow at each scale; the four results, brought to stride 4, are concatenated, joined by a 3x3 and classified.
+    follow at each scale. The four results, brought to stride 4, are concatenated, joined by a 3x3 and classified.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `RESNETS`; resnet34 makes LinkNet-34-FPN.
+        backbone: one of `RESNETS` (resnet34 makes LinkNet-34-FPN).
         pyramid_channels: channels of the laterals.
         scale_channels: channels that each scale contributes.
         dropout: of whole channels, before the classifier.

@@ -30,7 +30,7 @@ _SUPPRESSED = 0.5
 
 
 class Losses(NamedTuple):
-    """The five terms, scalars; the paper adds them up.
+    """The five loss terms, scalars, which the paper sums.
 
     Attributes:
         objectness: of the anchors.
@@ -48,7 +48,7 @@ class Losses(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """What was found in one image, best first.
+    """Detections in one image, best first.
 
     Attributes:
         boxes: (D, 4) as (x0, y0, x1, y1) in pixels.
@@ -72,7 +72,7 @@ class MaskRCNN(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes of the label maps.
-        kinds: classes of each kind of instance, as `membership` wants them; `None`: `heart_kinds`.
+        kinds: classes of each kind of instance, as `membership` wants them (`None`: `heart_kinds`).
         backbone: one of `RESNETS`.
         channels: of the pyramid and the mask head.
         hidden: width of the box head.
@@ -106,15 +106,15 @@ class MaskRCNN(nn.Module):
         self.heads = RoIHeads(channels, len(self.kinds), strides=_STRIDES, hidden=hidden)
 
     def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor | Losses:
-        """Segment, or in training compare.
+        """Segment, or in training compute the losses.
 
         Args:
             x: (N, in_channels, X, Y), any size.
-            labels: (N, 1, X, Y) classes or `UNLABELLED`; in training alone.
+            labels: (N, 1, X, Y) classes or `UNLABELLED`, in training alone.
 
         Returns:
-            Logits (N, out_channels, X, Y). A pixel is in a kind with the probability that the kind's best box has one,
-            times that of the mask there; `semantic_logits` makes classes of kinds. In training `Losses`.
+            Logits (N, out_channels, X, Y). A pixel's probability of a kind is that of the kind's best box times that of
+            its mask there. `semantic_logits` turns kinds into classes. In training `Losses`.
 
         Raises:
             ValueError: no labels in training.
@@ -138,7 +138,7 @@ class MaskRCNN(nn.Module):
             n_most: detections in an image.
 
         Returns:
-            One for each image; overlapping detections of one kind are reduced to the best.
+            One for each image. Overlapping detections of one kind are reduced to the best.
         """
         levels = self._levels(x)
         scores, boxes = self._candidates(levels, x.shape[2:])

@@ -1,4 +1,4 @@
-"""How a network's weights lie in memory: channels last, the fastest, but where its gradients would be wrong."""
+"""Memory format of a network's weights: channels last, the fastest, unless its gradients would be wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["fastest_format"]
 
 
 def fastest_format(network: nn.Module, device: torch.device, *, trains: bool) -> torch.memory_format:
-    """What to convert a network to, by `network.to(memory_format=...)`, for its convolutions to be fast and right.
+    """The memory format for `network.to(memory_format=...)` in which its convolutions are fast and correct.
 
-    Channels last, but in a training on a CPU for a 2D network of which oneDNN 3.12 gets the bfloat16 weight gradients
-    wrong in that layout: not finite, or off by their own size. Those are convolutions dilated along X with more than 16
-    input channels, no multiple of 16; and with groups, of any number of channels a group that is no multiple (torch
-    2.13; measured for 1 to 148 channels in, 16 to 64 out, rates from 1 to 12, 1 to 256 groups). The other layout is
-    slower in inference, where nothing is wrong.
+    Channels last, except for training on a CPU a 2D network whose bfloat16 weight gradients oneDNN 3.12 gets wrong in
+    that format: not finite, or off by their own size. This affects convolutions dilated along X whose input channels
+    are more than 16 and no multiple of 16, or, with groups, whose channels per group are no multiple of 16 (torch 2.13,
+    measured for 1 to 148 channels in, 16 to 64 out, rates from 1 to 12, 1 to 256 groups). The other format is slower in
+    inference, which has no such fault.
     """
     modules = list(network.modules())
     if any(isinstance(module, nn.Conv3d) for module in modules):

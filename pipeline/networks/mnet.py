@@ -1,4 +1,4 @@
-"""M-Net: a U-Net with legs (Mehta and Sivaswamy, ISBI 2017; pooled inputs and averaged side outputs: Fu et al. 2018).
+"""M-Net (Mehta and Sivaswamy, ISBI 2017), with the pooled inputs and averaged side outputs of Fu et al. 2018.
 
 Fu et al.: Joint Optic Disc and Cup Segmentation Based on Multi-label Deep Network and Polar Transformation,
 arXiv 1801.00926.
@@ -24,15 +24,15 @@ __all__ = ["DESIGNS", "MNet"]
 class MNet(nn.Module):
     """U-Net whose encoder levels also see the pooled input, and whose decoder levels each predict.
 
-    The input, average-pooled to a level's size, goes through a 3x3 convolution and is concatenated with what comes
-    from the level above. Each decoder level has a 1x1 classifier, upsampled to the full size: a side output. The
+    The input, average-pooled to a level's size, passes a 3x3 convolution and is concatenated with the output of the
+    level above. Each decoder level has a 1x1 classifier, upsampled to the full size: a side output. The
     network's answer is the mean of the side outputs' probabilities.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes, at least 2.
-        base_channels: channels of the first level; each level below has twice as many.
-        depth: levels, at least 2; there is one side output less.
+        base_channels: channels of the first level. Each level below has twice as many.
+        depth: levels, at least 2. There is one side output fewer.
         batch_norm: normalise in the double convolutions (the paper does not).
 
     Raises:

@@ -18,13 +18,13 @@ __all__ = ["DESIGNS", "MultiResolution", "log_mean_probability"]
 
 
 def log_mean_probability(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Logarithm of the mean of several softmax maps; it acts as logits do, and its softmax is that mean.
+    """Logarithm of the mean of several softmax maps. It acts as logits do, and its softmax is that mean.
 
     Args:
         logits: maps (N, classes, X, Y) of one shape, at least one.
 
     Returns:
-        (N, classes, X, Y), at most 0, float32 or better; finite also where the probabilities underflow.
+        (N, classes, X, Y), at most 0, float32 or better, finite also when the probabilities underflow.
 
     >>> even, sure = torch.zeros(1, 2, 1, 1), torch.tensor([0.0, 800.0]).view(1, 2, 1, 1)
     >>> log_mean_probability([even, sure]).exp().flatten().tolist()
@@ -36,13 +36,13 @@ def log_mean_probability(logits: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 class MultiResolution(nn.Module):
-    """The same weights at several sizes of the image; the mean of their probabilities.
+    """The same weights at several sizes of the image, and the mean of their probabilities.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes, at least 2.
         network: makes the network from (in_channels, out_channels).
-        scales: sizes over the input's.
+        scales: sizes relative to the input's.
 
     Raises:
         ConfigError: fewer than 2 classes, no scale, or one that is not positive.
@@ -81,7 +81,7 @@ class MultiResolution(nn.Module):
 
 
 def _scaled(x: torch.Tensor, scale: float) -> torch.Tensor:
-    """(N, C, X, Y) resized bilinearly, smoothed first where it shrinks; at least a pixel an axis."""
+    """(N, C, X, Y) resized bilinearly, smoothed first when it shrinks, with at least a pixel an axis."""
     size = [max(1, round(scale * pixels)) for pixels in x.shape[2:]]
     if size == list(x.shape[2:]):
         return x

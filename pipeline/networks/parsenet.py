@@ -31,17 +31,17 @@ class L2Norm(nn.Module):
         self.scale = nn.Parameter(torch.full((channels, 1, 1), scale))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, channels, X, Y) -> the same shape; pixels that are zero stay zero."""
+        """(N, channels, X, Y) -> the same shape. Pixels that are zero stay zero."""
         unit = functional.normalize(x.float(), dim=1, eps=1e-6)  # in half precision squares would leave its range
         return (self.scale * unit).to(x.dtype)
 
 
 class GlobalContext(nn.Module):
-    """Features beside their average over the whole image, each L2-normalised, so that neither drowns the other.
+    """Features and their average over the whole image, each L2-normalised so that neither dominates.
 
     Args:
         channels: of the features.
-        scale: length of the normalised vectors at the start; 10 to 20 in the paper.
+        scale: length of the normalised vectors at the start (10 to 20 in the paper).
     """
 
     def __init__(self, channels: int, *, scale: float = 10.0) -> None:
@@ -50,7 +50,7 @@ class GlobalContext(nn.Module):
         self.global_norm = L2Norm(channels, scale=scale)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, channels, X, Y) -> (N, 2 channels, X, Y), local features first; the context is the same at each pixel."""
+        """(N, channels, X, Y) -> (N, 2 channels, X, Y), local features first. The context is the same at each pixel."""
         context = self.global_norm(x.mean(dim=(2, 3), keepdim=True))
         return torch.cat([self.local_norm(x), context.expand_as(x)], dim=1)
 
@@ -108,7 +108,5 @@ class ParseNet(nn.Module):
 
 
 DESIGNS = (
-    Design(
-        "parsenet", ParseNet, "Liu et al. 2015", "features beside their L2-normalised mean over the image", NORMALISED
-    ),
+    Design("parsenet", ParseNet, "Liu et al. 2015", "features and their L2-normalised mean over the image", NORMALISED),
 )

@@ -21,14 +21,14 @@ PATCH_SIZE = 1 + sum(kernel - 1 for kernel in _KERNELS)
 """Edge in pixels of the patch that one pixel is classified from: 32."""
 
 _BEFORE = PATCH_SIZE // 2
-"""Pixels of the patch before the one classified; one fewer come after it."""
+"""Pixels of the patch before the one classified. One fewer come after it."""
 
 
 class PatchCNN(nn.Module):
     """Valid convolutions 7x7, 9x9, 11x11 with ReLU, then a fully connected layer on the 8x8 left of a 32x32 patch.
 
-    The fully connected layer is held as an 8x8 convolution. So the same weights classify one patch (`classify`) or, the
-    patches' common work done once, every pixel of an image (`forward`). There is no pooling: the output stride is 1.
+    The fully connected layer is stored as an 8x8 convolution. The same weights classify one patch (`classify`) or, with
+    shared work done once, every pixel of an image (`forward`). There is no pooling: the output stride is 1.
 
     Args:
         in_channels: channels of the input.
@@ -66,7 +66,7 @@ class PatchCNN(nn.Module):
         return self._valid(patches).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, X, Y) -> logits (N, out_channels, X, Y), or (., ., X - 31, Y - 31) where not padded.
+        """(N, in_channels, X, Y) -> logits (N, out_channels, X, Y), or (., ., X - 31, Y - 31) if not padded.
 
         Raises:
             ValueError: not padded, and no patch fits.

@@ -17,12 +17,12 @@ __all__ = ["DESIGNS", "PSPNet", "PyramidPooling"]
 
 
 class PyramidPooling(nn.Module):
-    """Features beside their averages over grids of several sizes.
+    """Features and their averages over grids of several sizes.
 
     Each grid's averages pass a 1x1 convolution to 1 / len(bins) of the channels and are resized back.
 
     Args:
-        in_channels: channels of the features, at least one a grid.
+        in_channels: channels of the features, at least one per grid.
         bins: cells along each axis of the grids.
 
     Attributes:
@@ -52,8 +52,8 @@ class PyramidPooling(nn.Module):
 class PSPNet(nn.Module):
     """PSPNet: a dilated ResNet of output stride 8, pyramid pooling, a 3x3 convolution and a classifier.
 
-    The auxiliary head hangs on the fourth residual stage as the paper counts them (res4: `layer3`), not on the features
-    that the pyramid pools. The paper weighs its loss by 0.4.
+    The auxiliary head is attached to the paper's fourth residual stage (res4: `layer3`), not to the features that the
+    pyramid pools. The paper weighs its loss by 0.4.
 
     Args:
         in_channels: channels of the input.
@@ -86,7 +86,7 @@ class PSPNet(nn.Module):
         self.pools_image = 1 in bins
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y); training, auxiliary logits beside them.
+        """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y), in training also auxiliary logits.
 
         Raises:
             ValueError: training with a batch of one and a grid of one cell, which is normalised over the batch alone.

@@ -20,7 +20,7 @@ def _conv3x3(n_in: int, n_out: int) -> nn.Conv2d:
 
 
 class ResidualConvUnit(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3 beside the identity; without normalisation.
+    """ReLU, 3x3, ReLU, 3x3 beside the identity, without normalisation.
 
     Args:
         channels: of input and output.
@@ -36,7 +36,7 @@ class ResidualConvUnit(nn.Module):
 
 
 class ChainedResidualPooling(nn.Module):
-    """ReLU, then a chain of 5x5 maximum pooling and 3x3 convolution; each link's output is added to the input.
+    """ReLU, then a chain of 5x5 maximum pooling and 3x3 convolution. Each link's output is added to the input.
 
     Poolings have stride 1, so each link sees the one before over a wider window, at the same size.
 
@@ -96,7 +96,7 @@ class RefineBlock(nn.Module):
 class RefineNet(nn.Module):
     """RefineNet: four blocks refine a ResNet's features from stride 32 up to stride 4, each with the one before it.
 
-    The deepest block has twice the channels of the others; the last ends in three residual units.
+    The deepest block has twice the channels of the others. The last ends in three residual units.
 
     Args:
         in_channels: channels of the input.

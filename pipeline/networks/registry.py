@@ -1,11 +1,11 @@
-"""Networks by name: the one word by which a configuration or `cmr train --network` chooses one.
+"""Networks by name, as chosen in a configuration or by `cmr train --network`.
 
-Every network here takes slices (N, in_channels, X, Y) and gives logits (N, out_channels, X, Y); those in 3D take and
-give stacks, with a last axis Z. Built with nothing but the two channel counts a network has the dimensions of its
-paper; where those are a choice among several, as of backbones, the settings say which.
+Every network here takes slices (N, in_channels, X, Y) and gives logits (N, out_channels, X, Y). Those in 3D take and
+give stacks, with a last axis Z. Built from the two channel counts alone a network has the dimensions of its
+paper. If the paper has several variants, such as backbones, the settings say which.
 
-A network is made known where it is defined: its module in this folder has a tuple `DESIGNS`, and this module collects
-them. No module with a design imports this one.
+A network is registered in its own module in this folder, by a tuple `DESIGNS`. This module collects them. No module
+with a design imports this one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["NETWORKS", "build_network"]
 
 
 def _designs() -> Iterator[Design]:
-    """Those of every module beside this one, older papers first."""
+    """Designs of every module in this folder, older papers first."""
     names = [f"{pipeline.networks.__name__}.{found.name}" for found in iter_modules(pipeline.networks.__path__)]
     modules = [import_module(name) for name in sorted(names) if name != __name__]
     found = [design for module in modules for design in getattr(module, "DESIGNS", ())]
@@ -45,7 +45,7 @@ def build_network(name: str, in_channels: int, out_channels: int, **settings: An
         name: one of `NETWORKS`.
         in_channels: channels of the input.
         out_channels: classes.
-        settings: of the network's own constructor; one that makes a network itself may be the name of one.
+        settings: arguments of the network's constructor. One that builds a network itself may be a network's name.
 
     Returns:
         The network, untrained.

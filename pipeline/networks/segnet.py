@@ -24,15 +24,15 @@ _STRIDE = 32
 
 
 class SegNet(nn.Module):
-    """SegNet: VGG convolutions, the same ones mirrored; all normalised, but the last, which gives the classes.
+    """SegNet: VGG convolutions, the same ones mirrored, all normalised, but the last, which gives the classes.
 
     Each decoder stage unpools with the indices of its encoder's pooling, then convolves the sparse map. Poolings round
-    sizes up, as the original does, so that no edge pixel is lost; unpooling returns to the very size pooled.
+    sizes up, as the original does, so that no edge pixel is lost. Unpooling returns to the very size pooled.
 
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `VGGS`; vgg16 in the paper.
+        backbone: one of `VGGS` (vgg16 in the paper).
 
     Raises:
         ConfigError: an unknown backbone.
@@ -62,9 +62,9 @@ class DeconvNet(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        backbone: one of `VGGS`; vgg16 in the paper.
+        backbone: one of `VGGS` (vgg16 in the paper).
         fc_channels: of fc6 and fc7.
-        fc_kernel: k; 32 k pixels are the least image that is not padded.
+        fc_kernel: k. 32 k pixels are the least image that is not padded.
 
     Raises:
         ConfigError: an unknown backbone, or a kernel below 1.
@@ -118,7 +118,7 @@ def _encoder(backbone: str, in_channels: int) -> VGG:
 def _mirrored(
     encoder: VGG, depths: tuple[int, ...], layer: type[nn.Conv2d] | type[nn.ConvTranspose2d]
 ) -> nn.ModuleList:
-    """Decoder stages, deepest first; the last layer of each gives the next stage's width."""
+    """Decoder stages, deepest first. The last layer of each gives the next stage's width."""
     stages = []
     for depth, width, narrower in zip(depths, encoder.widths, (encoder.widths[0], *encoder.widths), strict=False):
         widths = [width] * depth + [narrower]

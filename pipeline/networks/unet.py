@@ -36,7 +36,7 @@ def double_conv(
     Args:
         n_in: channels of the input.
         n_out: channels of the output.
-        padded: keep the size; otherwise each convolution takes a pixel off every side.
+        padded: keep the size. Otherwise each convolution takes a pixel off every side.
         batch_norm: normalise before each ReLU.
         separable: depthwise 3x3 followed by 1x1 instead of full convolutions.
     """
@@ -67,7 +67,7 @@ class ExpandingStep(nn.Module):
         self.convs = double_conv(2 * n_out, n_out, **settings)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """(N, n_in, X, Y) and (N, n_out, >= 2 X, >= 2 Y) -> (N, n_out, 2 X, 2 Y), 4 less where not padded."""
+        """(N, n_in, X, Y) and (N, n_out, >= 2 X, >= 2 Y) -> (N, n_out, 2 X, 2 Y), 4 less if not padded."""
         x = self.up(x)
         return self.convs(torch.cat([centre_crop(skip, x), x], dim=1))
 
@@ -78,8 +78,8 @@ class OriginalUNet(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        base_channels: channels of the first level; each level below has twice as many.
-        depth: levels, hence one pooling less.
+        base_channels: channels of the first level. Each level below has twice as many.
+        depth: levels, one more than there are poolings.
         padded: keep the size, whatever it is. Otherwise the paper's valid convolutions, of which only sizes that
             `valid_output_size` takes go through: 572 pixels give 388.
         batch_norm: normalise before each ReLU (the paper does not).
@@ -128,7 +128,7 @@ class OriginalUNet(nn.Module):
         he_initialise(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, X, Y) -> logits (N, out_channels, X, Y), or the valid part of them where not padded.
+        """(N, in_channels, X, Y) -> logits (N, out_channels, X, Y), or the valid part of them if not padded.
 
         Raises:
             ValueError: a size that valid convolutions and poolings do not divide.
@@ -180,7 +180,7 @@ def valid_output_size(size: int, *, depth: int = 5) -> int:
 
 
 def he_initialise(network: nn.Module) -> None:
-    """Draw 2D convolutions from N(0, 2 / fan-in), biases zero: what a network without normalisation starts from."""
+    """Draw 2D convolutions from N(0, 2 / fan-in), biases zero: initialisation without normalisation."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -191,7 +191,7 @@ def he_initialise(network: nn.Module) -> None:
 class ResidualUNet(MonaiUNet):
     """MONAI's U-Net of residual units (Kerfoot et al., STACOM 2018) over slices of any size.
 
-    MONAI's own gives another size, or an error of torch, where the strides do not divide the input. Here the edge is
+    MONAI's own gives another size, or an error of torch, if the strides do not divide the input. Here the edge is
     repeated and cropped again. Weights have MONAI's names. The settings' defaults are the shipped bundle's.
 
     Args:
@@ -201,7 +201,7 @@ class ResidualUNet(MonaiUNet):
         strides: between them.
         num_res_units: convolutions of a unit.
         norm: normalisation, as MONAI names it.
-        act: activation, likewise.
+        act: activation, as MONAI names it.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class ResidualUNet(MonaiUNet):
 
 
 SLIM_UNET = partial(OriginalUNet, base_channels=32, batch_norm=True)
-"""What networks of networks are made of unless they are told otherwise."""
+"""Default component of networks built from other networks."""
 
 DESIGNS = (
     Design(

@@ -1,10 +1,10 @@
 """Networks over whole stacks, (N, C, X, Y, Z): 3D U-Net and V-Net, for any number of slices.
 
 Axes that poolings do not divide are padded by replication inside and cropped afterwards: a short-axis stack of 10
-slices is carried as 16 by both networks as published. `z_pooling` of the 3D U-Net keeps slices apart instead.
+slices is padded to 16 by both networks as published. `z_pooling` of the 3D U-Net pools less along Z instead.
 
-On a CPU, both leave bfloat16 autocast where the deepest level would be narrower in X or Y than the kernel: oneDNN
-3.12's weight gradients of 3D convolutions are garbage there (torch 2.13, AMX; 2D ones are right).
+On a CPU, both leave bfloat16 autocast if the deepest level would be narrower in X or Y than the kernel: oneDNN
+3.12's weight gradients of 3D convolutions are wrong there (torch 2.13, AMX, while 2D ones are right).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class UNet3D(nn.Module):
     Args:
         in_channels: channels of the input.
         out_channels: classes.
-        base_channels: channels of the very first convolution; the first level gives twice as many.
-        z_pooling: stride along Z of each pooling, 1 or 2; X and Y are always halved. The paper's is 2 throughout;
-            with slices much thicker than pixels, (1, 1, 2) or (1, 1, 1) suits better. There is one level more.
+        base_channels: channels of the very first convolution. The first level gives twice as many.
+        z_pooling: stride along Z of each pooling, 1 or 2. X and Y are always halved. The paper's is 2 throughout.
+            With slices much thicker than pixels, (1, 1, 2) or (1, 1, 1) suits better. There is one level more.
 
     Raises:
         ConfigError: no base channel, no pooling, or a stride other than 1 or 2.
@@ -132,7 +132,7 @@ class VNet(nn.Module):
 
 
 def _precision(x: torch.Tensor, *, least: int) -> AbstractContextManager[object]:
-    """No autocast on a CPU for images of fewer than `least` pixels along X or Y; otherwise what is in force."""
+    """Disable autocast on a CPU for images of fewer than `least` pixels along X or Y. Otherwise change nothing."""
     if x.device.type == "cpu" and min(x.shape[2:4]) < least:
         return torch.autocast("cpu", enabled=False)
     return nullcontext()

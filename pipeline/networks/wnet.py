@@ -15,14 +15,14 @@ __all__ = ["DESIGNS", "SoftNormalisedCut", "WNet"]
 
 
 class WNet(nn.Module):
-    """A U-Net that gives soft segments, and a U-Net that must rebuild the image from them.
+    """W-Net: one U-Net gives soft segments, a second one reconstructs the image from them.
 
     The first learns from `SoftNormalisedCut` of its segments, both from the error of the reconstruction. Convolutions
     are depthwise separable on all levels but the first, and normalised.
 
     Args:
         in_channels: channels of the image.
-        out_channels: soft segments, K; they have no names and no order.
+        out_channels: soft segments, K. They have no names and no order.
         base_channels: of each U-Net.
         depth: levels of each.
         dropout: at the bottom of each.
@@ -63,15 +63,15 @@ class SoftNormalisedCut(nn.Module):
     """The soft normalised cut of W-Net: K - sum over segments of assoc(A_k, A_k) / assoc(A_k, V), from 0 to K.
 
     Pixels i and j closer than `radius` are tied by w_ij = exp(-|F_i - F_j|^2 / sigma_intensity^2 -
-    |X_i - X_j|^2 / sigma_position^2), others by none; assoc(A_k, A_k) = sum p_ik w_ij p_jk and assoc(A_k, V) =
+    |X_i - X_j|^2 / sigma_position^2), others by none, with assoc(A_k, A_k) = sum p_ik w_ij p_jk and assoc(A_k, V) =
     sum p_ik w_ij over all i and j (equation 2 of the paper). One shifted copy of the maps a neighbour, never an
     N x N matrix. A lower loss ties less across segments.
 
     Args:
         sigma_intensity: in units of the image. The paper's 10 is for grey values 0 to 255, about a twenty-fifth of
-            the range; 0.2 is about that for images normalised to a standard deviation of 1.
-        sigma_position: in pixels; the paper's is 4.
-        radius: in pixels, exclusive; the paper's is 5.
+            the range. 0.2 is about that for images normalised to a standard deviation of 1.
+        sigma_position: in pixels (the paper's is 4).
+        radius: in pixels, exclusive (the paper's is 5).
 
     Raises:
         ConfigError: a value that is not positive.
@@ -93,7 +93,7 @@ class SoftNormalisedCut(nn.Module):
 
         Args:
             logits: of the segments, (N, K, X, Y).
-            image: what is segmented, (N, C, X, Y); it gets no gradient.
+            image: the segmented image, (N, C, X, Y). It gets no gradient.
         """
         dtype = torch.promote_types(logits.dtype, torch.float32)
         maps = logits.softmax(dim=1, dtype=dtype)
@@ -121,7 +121,7 @@ class SoftNormalisedCut(nn.Module):
 
 
 def _half_of_neighbours(radius: float) -> list[tuple[int, int]]:
-    """Offsets (dx, dy) closer than the radius; of each and its opposite, one."""
+    """Offsets (dx, dy) closer than the radius, one of each opposite pair."""
     reach = math.ceil(radius)
     plane = [(dx, dy) for dx in range(reach) for dy in range(-reach, reach + 1) if dx > 0 or dy > 0]
     return [(dx, dy) for dx, dy in plane if math.hypot(dx, dy) < radius]
@@ -141,6 +141,6 @@ DESIGNS = (
         "wnet",
         WNet,
         "Xia and Kulis 2017",
-        "two U-Nets that learn segments without labels; the segments have no names, so Dice says nothing",
+        "two U-Nets that learn segments without labels (unnamed segments, so Dice is meaningless)",
     ),
 )

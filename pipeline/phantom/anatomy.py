@@ -1,10 +1,10 @@
 """The shape of a synthetic heart: circles in every slice, so that areas are known in closed form.
 
-Left ventricle: half an ellipsoid, base up, whose short-axis sections are circles; the cavity contracts, and the wall
-thickens so that its area, hence the myocardial volume, stays. Right ventricle: in each slice a disc beside the left
-ventricle, less what the epicardial disc covers: a crescent on the viewer's left.
+Left ventricle: half an ellipsoid, base up, whose short-axis sections are circles. The cavity contracts, and the wall
+thickens so that its area, and so the myocardial volume, is constant. Right ventricle: in each slice a disc next to the
+left ventricle minus the epicardial disc, which leaves a crescent on the viewer's left.
 
-Lengths are mm; depth runs from 0 at the base to the heart's length at the apex; time is a fraction of the cycle, 0 at
+Lengths are mm. Depth runs from 0 at the base to the heart's length at the apex. Time is a fraction of the cycle, 0 at
 end-diastole.
 """
 
@@ -23,10 +23,10 @@ END_SYSTOLE = 0.37
 
 @dataclass(frozen=True)
 class Patient:
-    """What varies from one synthetic patient to the next.
+    """Parameters of one synthetic patient.
 
     Attributes:
-        seed: it was drawn from.
+        seed: seed that it was drawn from.
         length_mm: from base to apex.
         cavity_mm: radius of the left cavity at base and end-diastole.
         wall_mm: thickness of the left wall there.
@@ -56,7 +56,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class Section:
-    """The heart's circles in one slice at one time, around the left ventricle's axis; radii 0 where there is none.
+    """The heart's circles in one slice at one time, around the left ventricle's axis, radii 0 if there is none.
 
     Attributes:
         cavity_mm: radius of the left cavity.
@@ -85,7 +85,7 @@ class Section:
 
 
 def make_patient(seed: int) -> Patient:
-    """Draw a patient; the same seed gives the same one."""
+    """Draw a patient. The same seed gives the same one."""
     rng = np.random.default_rng([seed, 2017])
     cavity, wall = rng.uniform(21.0, 30.0), rng.uniform(7.0, 11.0)
     return Patient(
@@ -146,7 +146,7 @@ def lens_area_mm2(a: float, b: float, distance: float) -> float:
 
 
 def crescent_area_mm2(disc: float, cover: float, distance: float) -> float:
-    """Area of a disc of radius `disc` less what a disc of radius `cover` hides of it.
+    """Area of a disc of radius `disc` minus the part hidden by a disc of radius `cover`.
 
     >>> round(crescent_area_mm2(1.0, 1.0, 3.0) / math.pi, 6)
     1.0

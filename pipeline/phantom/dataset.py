@@ -31,8 +31,8 @@ def write_dataset(
         folder/labels/<patient>.nii.gz  on the image's grid
 
     Args:
-        folder: where to.
-        n_patients: how many; their seeds follow on from `seed`.
+        folder: output folder.
+        n_patients: number of patients. Their seeds count up from `seed`.
         layout: "nifti", or one of `dicom.LAYOUTS`.
         seed: of the first patient.
         scan: settings of `study.make_cine`.
@@ -66,7 +66,7 @@ def write_dataset(
 
 
 def write_nifti(path: Path, cine: Cine, *, n_phases: int | None = None) -> None:
-    """Write a cine as NIfTI with its affine and times; the first `n_phases` alone where given, 3D for one."""
+    """Write a cine as NIfTI with its affine and times. Only the first `n_phases` if given, 3D for one."""
     array = cine.array[:n_phases]
     image = nib.Nifti1Image(np.ascontiguousarray(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)), None)
     image.set_sform(cine.grid.affine, code=1)

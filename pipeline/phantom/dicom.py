@@ -1,4 +1,4 @@
-"""Phantom studies as DICOM, in every layout that scanners write; labelled synthetic throughout."""
+"""Phantom studies as DICOM, in every layout that scanners write, labelled as synthetic throughout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LAYOUTS", "Layout", "write_study"]
 
 Layout = Literal["one_series", "series_per_slice", "series_per_phase", "enhanced", "static"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
-"""One series with all; a series a slice; a series a phase; enhanced multi-frame, a file a phase; end-diastole alone."""
+"""One series for all, one per slice, one per phase, enhanced multi-frame (one file per phase), end-diastole only."""
 
 _DIMENSIONS = ("StackID", "InStackPositionNumber", "TemporalPositionIndex")
 _MARK = "synthetic phantom, not a patient"
@@ -134,7 +134,7 @@ def _frame_group(study: PhantomStudy, t: int, k: int) -> Dataset:
 
 
 def _describe_frames(dataset: Dataset, study: PhantomStudy) -> None:
-    """What an enhanced image says of all its frames together."""
+    """Shared description of all frames of an enhanced image."""
     organisation = _uid(study.patient.seed, "dimensions")
     dataset.DimensionOrganizationSequence = DicomSequence([Dataset()])
     dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID = organisation
@@ -179,7 +179,7 @@ def _stored_values() -> Dataset:
 
 
 def _image(study: PhantomStudy, pixels: np.ndarray, *, series: int, name: str, enhanced: bool = False) -> FileDataset:
-    """A data set with everything but place and time; `pixels` are (X, Y) or (Z, X, Y) uint16."""
+    """A data set with everything except position and time. `pixels` are (X, Y) or (Z, X, Y) uint16."""
     seed = study.patient.seed
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -1,7 +1,7 @@
-"""What a scanner would make of a section: anti-aliased tissues, coil field, noise.
+"""Simulated scan of a section: anti-aliased tissues, coil field, noise.
 
-A pixel at signed distance d inside a circle's edge is covered by about clip(1/2 + d / pixel): that is how edges are
-anti-aliased. Truth masks take the pixel's centre.
+A pixel at signed distance d inside a circle's edge is covered by about clip(1/2 + d / pixel), which anti-aliases edges.
+Truth masks use the pixel's centre.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AIR, _LUNG, _MUSCLE, _BLOOD, _FAT, _LIVER = 0.01, 0.06, 0.30, 0.85, 1.0, 0.42
 
 @dataclass(frozen=True)
 class Scanner:
-    """What varies from scan to scan.
+    """Parameters of one scan.
 
     Attributes:
         size: pixels along X and Y.
@@ -43,7 +43,7 @@ class Scanner:
 
 
 def make_scanner(seed: int, *, size: int, pixel_mm: float, n_slices: int) -> Scanner:
-    """Draw a scan; the same seed gives the same one."""
+    """Draw a scan. The same seed gives the same one."""
     rng = np.random.default_rng([seed, 3])
     return Scanner(
         size=size,
@@ -95,7 +95,7 @@ def draw_picture(circles: Section, u: np.ndarray, v: np.ndarray, scanner: Scanne
 
 
 def expose(picture: np.ndarray, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:
-    """Coil field, noise of a magnitude image (Rician), and gain; (X, Y) uint16."""
+    """Coil field, noise of a magnitude image (Rician), and gain, as (X, Y) uint16."""
     x, y = (axis / (0.5 * scanner.size * scanner.pixel_mm) for axis in _plane(scanner))
     field = np.exp(sum(c * basis for c, basis in zip(scanner.bias, (x, y, x * y, x * x, y * y), strict=True)))
     real = picture * field + rng.normal(0.0, scanner.noise, picture.shape)
@@ -128,7 +128,7 @@ def _chest(scanner: Scanner) -> np.ndarray:
 
 
 def _paint(picture: np.ndarray, inside_mm: np.ndarray, signal: float, scanner: Scanner, *, when: bool = True) -> None:
-    """Lay a tissue over the picture where `inside_mm`, the signed distance to its edge, is positive."""
+    """Paint a tissue over the image where `inside_mm`, the signed distance to its edge, is positive."""
     if when:
         cover = np.clip(0.5 + inside_mm / scanner.pixel_mm, 0.0, 1.0)
         picture += cover * (signal - picture)

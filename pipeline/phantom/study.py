@@ -21,16 +21,17 @@ DENSITY_G_PER_ML = 1.05
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the heart in closed form: exact areas of its contours in each slice times the slice distance.
+    """Truth about the heart in closed form: exact areas of its contours in each slice times the slice distance.
 
     Attributes:
         volumes_ml: structure's name -> volume at each phase.
-        ed_phase: end-diastole. es_phase: end-systole; the phases of largest and smallest left cavity.
+        ed_phase: end-diastole, the phase of the largest left cavity.
+        es_phase: end-systole, the phase of the smallest left cavity.
         ef_percent: of the left ventricle.
         right_ef_percent: of the right.
         myocardial_mass_g: at end-diastole, 1.05 g/ml.
-        wall_mm: thickness of the left wall in the slice's plane, of every slice, at end-diastole and at end-systole;
-            alike all around, 0 where the slice shows no ventricle.
+        wall_mm: thickness of the left wall in the slice's plane, of every slice, at end-diastole and at end-systole,
+            alike all around, 0 if the slice shows no ventricle.
     """
 
     volumes_ml: dict[str, tuple[float, ...]]
@@ -63,7 +64,7 @@ class Orientation:
 
 @dataclass(frozen=True)
 class PhantomStudy:
-    """Image (uint16) and label (uint8) on one grid, their truth, and where they lie."""
+    """Image (uint16) and label (uint8) on one grid, their truth, and their files."""
 
     patient: Patient
     image: Cine
@@ -83,10 +84,10 @@ def make_cine(
 ) -> PhantomStudy:
     """Scan a synthetic patient.
 
-    The stack runs from below the apex (k = 0) to above the base; slices beyond either end show no ventricle.
+    The stack runs from below the apex (k = 0) to above the base. Slices beyond either end show no ventricle.
 
     Args:
-        patient: whom.
+        patient: the patient to scan.
         n_phases: phases in a cycle, T.
         n_slices: Z.
         size: pixels along X and Y.

@@ -1,7 +1,7 @@
-"""Batched augmentation for cardiac MR: every sample draws its own parameters, the batch is computed at once.
+"""Batched augmentation for cardiac MR: every sample has its own parameters, and the batch is computed at once.
 
-Random numbers come from torch's default generator, so that seeding it repeats a batch. Images are never mirrored: the
-right ventricle has a side.
+Random numbers come from torch's default generator, so seeding it reproduces a batch. Images are never mirrored, since
+the right ventricle has a side.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ __all__ = ["AugmentBatch", "CropBatch", "Strength"]
 
 @dataclass(frozen=True)
 class Strength:
-    """How strong each change may be, and in what fraction of the samples it is made.
+    """Strength of each change, and the fraction of the samples that get it.
 
     Attributes:
-        rotation: largest angle in radians, either way; scale: largest relative change of size, either way;
+        rotation: largest angle in radians, either way.
+        scale: largest relative change of size, either way.
         shift: largest shift as a fraction of the output size. All three together for a fraction `p_spatial`.
-        elastic: largest bend, as a fraction of the output size, for `p_elastic`; up to 0.05 nothing folds over.
+        elastic: largest deformation, as a fraction of the output size, for `p_elastic`. Up to 0.05 nothing folds over.
         gamma: range of the exponent on intensities stretched to 0 to 1, log-uniform, for `p_gamma`.
         contrast: largest relative change of the spread around the mean, for `p_contrast`.
         brightness: largest addition in standard deviations, for `p_brightness`.
@@ -32,8 +33,8 @@ class Strength:
         ghosting: largest weight of copies displaced along one axis, for `p_ghosting`.
         noise: largest standard deviation of Gaussian noise, in the image's own, for `p_noise`.
         blur: largest weight of a 3 x 3 binomial blur applied twice (about what twice the pixel size loses), `p_blur`.
-        p_stack_turn: fraction whose neighbouring slices change sides: stacks run from base to apex or back.
-        p_quarter_turn: fraction turned by a quarter, half or three quarters as well, in equal parts.
+        p_stack_turn: fraction whose neighbouring slices swap sides, since stacks run from base to apex or back.
+        p_quarter_turn: fraction also rotated by 90, 180 or 270 degrees, in equal parts.
     """
 
     rotation: float = 0.35
@@ -61,11 +62,11 @@ class Strength:
 
 
 class AugmentBatch:
-    """Cut a window from each slice, moved and changed at random.
+    """Cut a window from each slice and augment it at random.
 
     Args:
         size: (x, y) of the window, in pixels.
-        strength: how much; any of its fields may be given by name instead.
+        strength: strength of the changes. Any of its fields may be given by name instead.
         settings: fields of `Strength`.
 
     Raises:
@@ -85,12 +86,12 @@ class AugmentBatch:
         """Augment a batch.
 
         Args:
-            image: (N, C, X, Y) float, normalised; C neighbouring slices, changed alike. What lies outside it takes
+            image: (N, C, X, Y) float, normalised, with C neighbouring slices, changed alike. What lies outside it takes
                 each slice's lowest value.
-            label: (N, 1, X, Y) integers, or (N, C, X, Y) with one of each slice; outside is 0, background.
+            label: (N, 1, X, Y) integers, or (N, C, X, Y) with one of each slice. Outside is 0, background.
 
         Returns:
-            (N, C, x, y) and (N, 1 or C, x, y) of `size`, types kept; labels by nearest neighbour.
+            (N, C, x, y) and (N, 1 or C, x, y) of `size`, types kept, with labels by nearest neighbour.
         """
         turned = _chosen(image, self.strength.p_stack_turn) > 0
         image, label = (torch.where(turned, one.flip(1), one) for one in (image, label))
@@ -101,7 +102,7 @@ class AugmentBatch:
         return self._change_intensity(moved), target.to(label.dtype)
 
     def _sampling_grid(self, image: torch.Tensor) -> torch.Tensor:
-        """Where in the input each pixel of the output lies; grid_sample names the last axis (Y, X), -1 to 1."""
+        """Where in the input each pixel of the output lies. Grid_sample names the last axis (Y, X), -1 to 1."""
         n, s = image.shape[0], self.strength
         moved = _chosen(image, s.p_spatial).flatten()
         angle = _uniform(image, -s.rotation, s.rotation).flatten() * moved + _quarter_turns(image, s.p_quarter_turn)
@@ -115,7 +116,7 @@ class AugmentBatch:
         theta[:, 1, 1] = cos * out_x / in_x
         theta[:, 0, 2] = 2 * _uniform(image, -s.shift, s.shift).flatten() * moved * out_y / in_y
         theta[:, 1, 2] = 2 * _uniform(image, -s.shift, s.shift).flatten() * moved * out_x / in_x
-        # half a pixel where an odd number is cut off: a window that is not moved then lies on the slice's own pixels
+        # half a pixel if an odd number is cut off, so that a window without shift is on the slice's own pixels
         theta[:, :, 2] += theta.new_tensor([(in_y - out_y) % 2 / in_y, (in_x - out_x) % 2 / in_x])
         grid = functional.affine_grid(theta, [n, 1, *self.size], align_corners=False)
         return grid if s.p_elastic == 0 else grid + self._bend(image) * grid.new_tensor([out_y / in_y, out_x / in_x])
@@ -184,7 +185,7 @@ class CropBatch:
 
 
 def _on_unit_range(image: torch.Tensor, gamma: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    """Apply exponent and field while the slice's intensities are stretched to 0 to 1, where both have their meaning."""
+    """Apply exponent and field to the slice's intensities stretched to 0 to 1, the range on which both are defined."""
     low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
     span = (high - low).clamp_min(1e-6)
     return ((image - low) / span) ** gamma * field * span + low
@@ -208,7 +209,7 @@ def _blurred(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _quarter_turns(image: torch.Tensor, probability: float) -> torch.Tensor:
-    """Angles in radians, (N): 1 to 3 quarter turns for the chosen samples, else 0."""
+    """Angles in radians, (N): 1 to 3 times 90 degrees for the chosen samples, else 0."""
     quarters = torch.randint(1, 4, (image.shape[0],), device=image.device)
     return quarters * _chosen(image, probability).flatten() * (math.pi / 2)
 
@@ -223,5 +224,5 @@ def _log_uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
 
 def _chosen(image: torch.Tensor, probability: float) -> torch.Tensor:
-    """1 for the samples that are changed, else 0; (N, 1, 1, 1)."""
+    """1 for the samples that are changed, else 0, as (N, 1, 1, 1)."""
     return (torch.rand(image.shape[0], 1, 1, 1, device=image.device) < probability).to(image.dtype)

@@ -19,9 +19,9 @@ _LEAD = 10
 
 
 def effective_decay(n_averaged: int, *, decay: float) -> float:
-    """Share of the old average that is kept, after `n_averaged` iterations.
+    """Decay of the moving average after `n_averaged` iterations.
 
-    The smaller of `decay` and (1 + n) / (10 + n), so that a short training is not held back by its first weights (the
+    The smaller of `decay` and (1 + n) / (10 + n), so that a short training is not dominated by its first weights (the
     rule of TensorFlow's `ExponentialMovingAverage`).
 
     >>> [round(effective_decay(n, decay=0.995), 3) for n in (0, 90, 10_000)]
@@ -34,9 +34,9 @@ class WeightAverage:
     """Keeps the exponential moving average of a network's weights and buffers, updated after each iteration.
 
     Args:
-        network: the network in training, on its device; a `DistributedDataParallel` is looked into.
-        decay: share of the old average kept each iteration, 0 to below 1; 0.995 reaches back over about 200. With 0
-            the average is the network as it stands.
+        network: the network in training, on its device. A `DistributedDataParallel` is unwrapped.
+        decay: share of the old average kept each iteration, 0 to below 1. 0.995 reaches back over about 200. With 0
+            the average is the current network.
 
     Attributes:
         network: the averaged network, to validate with and to save.
@@ -58,7 +58,7 @@ class WeightAverage:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
 
     def update(self) -> None:
-        """Take the network's present weights into the average; the first time they are the average."""
+        """Add the network's current weights to the average. The first time they become the average."""
         self._average.update_parameters(self._source)
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -72,7 +72,7 @@ class WeightAverage:
     def _blend(
         self, averages: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], n_averaged: torch.Tensor | int
     ) -> None:
-        """One kind of tensors at a time; counters (integers) are copied."""
+        """Blend one kind of tensors. Counters (integers) are copied."""
         kept = effective_decay(int(n_averaged), decay=self.decay)
         for average, weight in zip(averages, weights, strict=True):
             if average.is_floating_point():

@@ -18,10 +18,10 @@ class PrepareAugmentedBatch(PrepareBatch):
     """MONAI's `prepare_batch` hook for training.
 
     Args:
-        augment: takes and gives (image (N, 1, X, Y) float, label (N, 1, X, Y) integer); a whole batch at once costs
-            a few milliseconds, so that the processor stays with the network.
-        classes: the network's class of each of our label values, by index; `None`: the values themselves. So one
-            prepared set serves networks that draw different structures.
+        augment: takes and gives (image (N, 1, X, Y) float, label (N, 1, X, Y) integer). A whole batch at once costs
+            a few milliseconds, so the processor is left to the network.
+        classes: the network's class for each of our label values, by index (`None`: the values themselves). So one
+            prepared set serves networks that segment different structures.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PrepareAugmentedBatch(PrepareBatch):
         non_blocking: bool = False,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the augmented (image, label) on `device`; `kwargs` go to `Tensor.to`."""
+        """Return the augmented (image, label) on `device`. `kwargs` go to `Tensor.to`."""
         image = batchdata["image"].to(device=device, non_blocking=non_blocking, **kwargs)
         label = batchdata["label"].to(device=device, non_blocking=non_blocking)
         image, label = self.augment(image, label)
@@ -53,7 +53,7 @@ class PrepareAugmentedBatch(PrepareBatch):
 
 
 class PrepareFurther(PrepareBatch):
-    """A `prepare_batch` hook laid over another one, for networks that learn from something else than (image, label).
+    """A `prepare_batch` hook that wraps another one, for networks that do not learn from (image, label).
 
     Args:
         prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
@@ -69,9 +69,9 @@ class PrepareFurther(PrepareBatch):
         non_blocking: bool = False,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """Return what `further` makes of image and label; arguments go to `prepare`."""
+        """Return the result of `further` for image and label. Arguments go to `prepare`."""
         return self.further(*self.prepare(batchdata, device, non_blocking, **kwargs))
 
     @abstractmethod
     def further(self, image: torch.Tensor, label: torch.Tensor) -> tuple[Any, ...]:
-        """What MONAI's trainer takes: input and target, or these and the network's further arguments."""
+        """The tuple for MONAI's trainer: input and target, or these and extra arguments of the network."""

@@ -1,4 +1,4 @@
-"""What networks that do not train on slices and labels as the others need otherwise in a bundle's configurations."""
+"""Changes to a bundle's configurations for networks that do not train on slices and labels like the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["entries_of"]
 
 
 def entries_of(name: str) -> Mapping[str, Any]:
-    """Entries of a configuration, id -> code, which this network needs beside its definition; mostly none."""
+    """Entries of a configuration, id -> code, that this network needs besides its definition. Most need none."""
     return _STACKS if NETWORKS[name].in_3d else _OWN.get(name, {})
 
 

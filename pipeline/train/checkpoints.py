@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed training goes on exactly as if it had not been killed."""
+"""Checkpoints from which an interrupted training resumes exactly as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _log = logging.getLogger(__name__)
 class KeptWeights:
     """Saves an evaluator's network: the best so far by its key metric, or the last.
 
-    The file holds the bare state dict: `monai.bundle.load` leaves a network untrained, silently, where the weights
-    lie under a key that it is not told. It is replaced whole, so that a kill or a full disk leaves the one before.
+    The file holds the bare state dict, because `monai.bundle.load` silently leaves a network untrained when the weights
+    are under an unexpected key. It is replaced atomically, so a kill or a full disk leaves the previous one.
 
     Args:
         path: the file.
         network: the module whose weights are saved.
-        keep: "best", or "last": then no choice is made on the patients validated on, and what the network reaches on
-            them is an honest estimate.
-        bundle_root: the bundle's folder; weights saved inside it are stated in its metadata by their SHA-256.
+        keep: "best" or "last". With "last" nothing is chosen on the validation patients, so the scores on them are an
+            honest estimate.
+        bundle_root: the bundle's folder. Weights saved inside it are stated in its metadata by their SHA-256.
 
     Raises:
-        ConfigError: neither best nor last.
+        ConfigError: `keep` is neither.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class KeptWeights:
         self._root = None if bundle_root is None else Path(bundle_root)
 
     def attach(self, engine: Engine) -> None:
-        """Listen to an evaluator; attach behind its metrics."""
+        """Listen to an evaluator. Attach behind its metrics."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Evaluator) -> None:
-        """Save the weights if they are to be kept; in a distributed run the first process alone writes.
+        """Save the weights if they are to be kept. In a distributed run only the first process writes.
 
-        A score of NaN, where nothing could be scored, is worse than any: but the first weights are always saved.
+        A score of NaN (nothing could be scored) is worse than any other, but the first weights are always saved.
         """
         score = float(engine.state.metrics[engine.state.key_metric_name])
         score = -math.inf if math.isnan(score) else score
@@ -79,13 +79,13 @@ class KeptWeights:
 
 
 class ResumePoint:
-    """Saves everything a training needs to go on, once an epoch and atomically, and loads it back at the start.
+    """Saves everything a training needs to resume, once an epoch and atomically, and loads it at the start.
 
     Args:
-        path: the checkpoint file; replaced as a whole, so that a kill while writing loses one epoch at the most.
-        objects: name -> anything with `state_dict` and `load_state_dict`: network, optimizer, schedule...; the trainer
+        path: the checkpoint file, replaced atomically, so a kill while writing loses at most one epoch.
+        objects: name -> anything with `state_dict` and `load_state_dict`: network, optimizer, schedule.... The trainer
             it is attached to comes with them.
-        resume: load `path` when the engine starts; a missing file starts from scratch.
+        resume: load `path` when the engine starts. A missing file starts from scratch.
     """
 
     def __init__(self, path: str, objects: Mapping[str, Any], *, resume: bool = False) -> None:
@@ -94,20 +94,20 @@ class ResumePoint:
         self.resume = resume
 
     def attach(self, engine: Engine) -> None:
-        """Listen to a trainer; attach last, so that validation of the epoch is already part of what is saved."""
+        """Listen to a trainer. Attach last, so that the validation of the epoch is saved, too."""
         self.objects["trainer"] = engine
         if self.resume and self.path.exists():
             engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:  # noqa: ARG002 - Ignite passes the engine, which is among the objects
-        """Write all states; in a distributed run the first process alone writes."""
+        """Write all states. In a distributed run only the first process writes."""
         if idist.get_rank() > 0:
             return
         save_whole({name: item.state_dict() for name, item in self.objects.items()}, self.path)
 
     def load(self, engine: Engine) -> None:
-        """Restore all states; `max_epochs` stays as the present configuration has it.
+        """Restore all states. `max_epochs` stays as configured now.
 
         Raises:
             BundleError: the file lacks one of the objects, as after a change of the configuration.
@@ -115,7 +115,7 @@ class ResumePoint:
         states = torch.load(self.path, map_location="cpu", weights_only=True)
         missing = sorted(set(self.objects) - set(states))
         if missing:
-            raise BundleError(f"cannot resume: {self.path} holds no state of {missing}; start anew without `resume`")
+            raise BundleError(f"cannot resume: {self.path} has no state of {missing}; start again without `resume`")
         max_epochs = engine.state.max_epochs
         for name, item in self.objects.items():
             item.load_state_dict(states[name])

@@ -14,17 +14,16 @@ __all__ = ["AuxiliaryLoss"]
 
 
 class AuxiliaryLoss(nn.Module):
-    """A loss of the main logits plus, weighted, that of each further output.
+    """A loss of the main logits plus a weighted loss of each auxiliary output.
 
-    With weight 0.4 it is what PSPNet trains its auxiliary head by (Zhao et al., CVPR 2017). With `CrossEntropy` and
-    weight 1 it is DeepLab v2's of the 2017 study: the sum over the logits at scales 1, 0.75 and 0.5 and their
-    element-wise maximum. Labels are resized to each output by nearest neighbour, so that no classes are mixed and
-    `UNLABELLED` stays what it is. MONAI's `DeepSupervisionLoss` must know how many outputs there are, and resizes no
-    integers.
+    With weight 0.4 it is PSPNet's loss with its auxiliary head (Zhao et al., CVPR 2017). With `CrossEntropy` and
+    weight 1 it is DeepLab v2's of the 2017 study (Feilles 2017): the sum over the logits at scales 1, 0.75 and 0.5 and
+    their element-wise maximum. Labels are resized to each output by nearest neighbour, so no classes are mixed and
+    `UNLABELLED` is kept. MONAI's `DeepSupervisionLoss` must know the number of outputs, and does not resize integers.
 
     Args:
         loss: takes logits (N, C, x, y) and labels (N, 1, x, y).
-        weight: of each further output, 0 or more.
+        weight: of each auxiliary output, 0 or more.
 
     Raises:
         ConfigError: a negative weight.
@@ -41,7 +40,7 @@ class AuxiliaryLoss(nn.Module):
         """Return the scalar loss.
 
         Args:
-            outputs: logits (N, C, x, y), main first, of any sizes; a single tensor is the main output.
+            outputs: logits (N, C, x, y), main first, of any sizes. A single tensor is the main output.
             labels: (N, 1, X, Y) integers.
         """
         main, *others = [outputs] if isinstance(outputs, torch.Tensor) else outputs

@@ -1,6 +1,6 @@
-"""What a training looks at, in the memory of the device it runs on: slices, or neighbouring slices of a stack.
+"""Training data in the memory of the training's device: slices, or neighbouring slices of a stack.
 
-A batch is an index into tensors that are there already; nothing is loaded, collated or moved while a network trains.
+A batch is an index into tensors that are there already. Nothing is loaded, collated or moved while a network trains.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _OFFSET = 32768
 
 
 class SliceMemory:
-    """The slices of all stacks, one after the other, on one device.
+    """The slices of all stacks, concatenated, on one device.
 
     Args:
         stacks: prepared stacks of one in-plane size.
-        device: where the tensors lie.
+        device: device of the tensors.
 
     Attributes:
         first: (N,) index of each stack's first slice.
@@ -71,12 +71,12 @@ class SliceMemory:
         return (self._stored[places].float() + self._offset) * scale + low
 
     def label(self, places: torch.Tensor) -> torch.Tensor:
-        """Labels of slices by index: (...) -> (..., X, Y) uint8; a copy."""
+        """Labels of slices by index: (...) -> (..., X, Y) uint8, a copy."""
         return self._label[places]
 
 
 class Batched(Protocol):
-    """What `Batches` draws from."""
+    """A data set that `Batches` draws from."""
 
     memory: SliceMemory
 
@@ -88,14 +88,14 @@ class Batched(Protocol):
 
 
 class SliceDataset(Dataset):
-    """The labelled slices of a list of cases, each with its neighbours as further channels.
+    """The labelled slices of a list of cases, each with its neighbours as extra channels.
 
     Args:
         data: data list, see `prepared.prepare_stacks`.
-        transform: deterministic preparation to one in-plane size, see there.
-        cache_dir: folder of what was prepared before.
+        transform: deterministic preparation to one in-plane size, as there.
+        cache_dir: folder of previously prepared cases.
         context: neighbouring slices on each side that come with a slice.
-        device: where the slices lie.
+        device: device of the slices.
 
     Raises:
         DatasetError: no labelled slice, or slices of several sizes.
@@ -135,20 +135,20 @@ class SliceDataset(Dataset):
 
 
 class StackDataset(Dataset):
-    """Neighbouring slices, a stack of each labelled phase, begun at a random slice at every access.
+    """Stacks of neighbouring slices, one of each labelled phase, from a new random first slice at every access.
 
     The random number comes from torch's default generator.
 
     Args:
         data: data list, see `prepared.prepare_stacks`.
-        transform: deterministic preparation to one in-plane size, see there.
+        transform: deterministic preparation to one in-plane size, as there.
         cache_dir: folder of what was prepared before.
-        context: 0, for the network sees all neighbours anyway.
-        depth: slices of a stack. Where a phase has fewer, the last one is repeated, unlabelled.
-        device: where the slices lie.
+        context: 0, since the network sees all neighbours anyway.
+        depth: slices of a stack. If a phase has fewer, the last one is repeated, unlabelled.
+        device: device of the slices.
 
     Raises:
-        ConfigError: another context, or no slice.
+        ConfigError: a context other than 0, or a depth below 1.
         DatasetError: no labelled slice, or slices of several sizes.
     """
 
@@ -189,18 +189,18 @@ class StackDataset(Dataset):
 
 
 class Batches:
-    """Batches of a data set in random order, anew at each pass; what a trainer takes for a data loader.
+    """Batches of a data set in a new random order at each pass, in place of a data loader.
 
     The order comes from torch's default generator. In a distributed training every process takes its own part of one
     common order.
 
     Args:
         dataset: `SliceDataset` or `StackDataset`.
-        batch_size: samples of a batch. The last, smaller batch of a pass is left out, for a batch of one would starve
-            batch normalisation; but where there are fewer samples than one batch, they make one.
+        batch_size: samples of a batch. The last, smaller batch of a pass is dropped, since one sample is too few for
+            batch normalisation. If there are fewer samples than one batch, they make one.
 
     Raises:
-        ConfigError: no sample in a batch.
+        ConfigError: a batch size below 1.
     """
 
     def __init__(self, dataset: Batched, *, batch_size: int) -> None:
@@ -228,7 +228,7 @@ class VolumeDataset(Dataset):
 
     Args:
         data: data list, see `prepared.prepare_stacks`.
-        transform: deterministic preparation, see there.
+        transform: deterministic preparation, as there.
         cache_dir: folder of what was prepared before.
 
     Raises:

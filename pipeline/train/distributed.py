@@ -10,18 +10,18 @@ import torch.distributed
 
 __all__ = ["local_device", "start_process_group", "stop_process_group"]
 
-_WORKERS_FINISH_S = 0.5  # they need microseconds; this is for a machine that is busy
+_WORKERS_FINISH_S = 0.5  # they need microseconds, but a busy machine may need more
 
 
 def local_device() -> torch.device:
-    """The device of this process: its own GPU where there is CUDA, else the CPU."""
+    """The device of this process: its own GPU if CUDA is available, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
 def start_process_group() -> None:
-    """Join the process group that `torchrun` describes: NCCL on GPUs, gloo on CPUs; nothing if already joined."""
+    """Join the process group that `torchrun` describes: NCCL on GPUs, gloo on CPUs. Does nothing if already joined."""
     if torch.distributed.is_initialized():
         return
     torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -30,11 +30,11 @@ def start_process_group() -> None:
 
 
 def stop_process_group() -> None:
-    """Leave the process group once every process has come this far; nothing if there is none.
+    """Leave the process group once every process has reached this point. Does nothing if there is none.
 
     Gloo's worker threads free the tensors of the last collectives only when Python's lock is free. A process that ends
-    before them is aborted by C++ ("terminate called without an active exception"), and nothing tells when they are
-    done; asleep, this thread leaves them the lock.
+    before them is aborted by C++ ("terminate called without an active exception"), and there is no way to know when
+    they are done. Sleeping leaves them the lock.
     """
     if not torch.distributed.is_initialized():
         return

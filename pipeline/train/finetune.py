@@ -29,11 +29,11 @@ STUDY_RATES: Mapping[str, float] = MappingProxyType({"aspp": 10.0, "aspp*bias": 
 
 
 def start_from(network: nn.Module, path: str | Path | None, *, skip: Sequence[str] = ()) -> nn.Module:
-    """Load pretrained weights from a file and log, key by key, what became of them; see `networks.weights.pretrained`.
+    """Load pretrained weights from a file and log the outcome key by key, see `networks.weights.pretrained`.
 
     Args:
         network: receives the weights in place.
-        path: a state dict as torch saves it, in any known layout; `None` changes nothing.
+        path: a state dict as torch saves it, in any known layout (`None` changes nothing).
         skip: patterns (see `layouts.match_names`) of parameters that stay as they are.
 
     Returns:
@@ -60,14 +60,14 @@ def parameter_groups(
 
     Args:
         network: every parameter is in one group, frozen ones too, which may be unfrozen later.
-        base_rate: learning rate where no pattern says otherwise.
-        rates: pattern (see `layouts.match_names`) -> factor on the base rate; of several that match, the longest
+        base_rate: learning rate of parameters that no pattern matches.
+        rates: pattern (see `layouts.match_names`) -> factor on the base rate. Of several that match, the longest
             pattern counts.
-        weight_decay: where no pattern says otherwise.
-        no_decay: patterns of parameters without weight decay, as ("*bias",).
+        weight_decay: of parameters that no pattern matches.
+        no_decay: patterns of parameters without weight decay, such as ("*bias",).
 
     Returns:
-        Dicts with `params`, `lr` and `weight_decay`, in the order in which the network has the first of each; the
+        Dicts with `params`, `lr` and `weight_decay`, in the order in which the network has the first of each. The
         `lr` is the group's base rate, which a schedule multiplies.
 
     Raises:
@@ -99,13 +99,13 @@ class ProgressiveUnfreezing:
     """Freezes parts of a network and lets them train from given epochs on (Howard and Ruder, ULMFiT, 2018).
 
     A frozen parameter gets no gradient, so no optimizer moves it. A batch normalisation whose parameters are frozen
-    normalises by its running statistics, which stand still. The epoch alone decides, so a resumed run needs no state.
-    In several processes it is refused: there gradients are gathered for those parameters that could train at the start.
+    uses its running statistics, which do not change. Only the epoch matters, so a resumed run needs no state. With
+    several processes it is refused, because gradients are gathered for the parameters that could train at the start.
 
     Args:
         network: the network in training.
         schedule: epoch (the first is 1) -> pattern or patterns (see `layouts.match_names`) of the parameters that are
-            frozen until then; of several epochs for one parameter the first counts.
+            frozen until then. Of several epochs for one parameter the first counts.
 
     Raises:
         ConfigError: an epoch below 1, a pattern that matches nothing, or nothing left that trains from the start.

@@ -1,4 +1,4 @@
-"""What a data set is like, as far as a training must know: sizes, spacings, how large hearts are in it."""
+"""Properties of a data set that matter for a training: sizes, spacings and the size of the hearts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from pipeline.read.cine import read_cine, read_label
 __all__ = ["Fingerprint", "take_fingerprint"]
 
 _LARGEST = 99
-"""Percentile of the hearts' sizes taken for the largest, so that one slip of a brush does not count."""
+"""Percentile of the hearts' sizes used as the largest, so that one labelling error does not count."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A data set in numbers; medians are over images.
+    """A data set in numbers. Medians are over images.
 
     Attributes:
         n_patients: patients.
         n_images: images, each a volume or a cine.
         n_labelled_slices: slices with a label, over all phases.
-        pixel_mm: median pixel in plane; the geometric mean of its two sides.
-        slice_distance_mm: median distance of slice centres.
+        pixel_mm: median pixel in plane, the geometric mean of its two sides.
+        slice_distance_mm: median distance between slice centres.
         size_pixels: median (X, Y) of the images.
         size_mm: median extent (X, Y) of the images.
-        heart_mm: how wide the labelled structures together are in plane, along X or Y, in the largest hearts;
+        heart_mm: in-plane width of all labelled structures together, along X or Y, in the largest hearts, or
             `None` without labels.
         structure_fraction: structure's name -> fraction of the labelled voxels.
     """
@@ -61,7 +61,7 @@ def take_fingerprint(datalist: Sequence[Mapping[str, Any]]) -> Fingerprint:
     """Read every image and label once, one at a time.
 
     Args:
-        datalist: cases as `pipeline.read.datasets.load_datalist` gives them; a case without `label` counts for the
+        datalist: cases as `pipeline.read.datasets.load_datalist` gives them. A case without `label` counts for the
             geometry alone.
 
     Raises:

@@ -40,11 +40,11 @@ _NO_ENGINE = Engine(lambda _engine, _batch: None)  # Ignite's rule wants its tra
 
 
 def seed_everything(seed: int, *, deterministic: bool = True) -> None:
-    """Seed all random generators, and choose how cuDNN chooses its kernels.
+    """Seed all random generators, and set how cuDNN chooses its kernels.
 
     Args:
         seed: the run's seed.
-        deterministic: the same bits each time; otherwise cuDNN tries its kernels and takes the fastest.
+        deterministic: bitwise reproducible results. Otherwise cuDNN tries its kernels and uses the fastest.
     """
     set_determinism(seed=seed)
     torch.backends.cudnn.deterministic = deterministic
@@ -58,7 +58,7 @@ def loss_of(output: Mapping[str, Any]) -> torch.Tensor:
 
 
 class EpochSeed:
-    """Seeds all random generators anew at each epoch from (seed, epoch, process).
+    """Seeds all random generators at each epoch from (seed, epoch, process).
 
     So an epoch's shuffling and augmentation do not depend on what ran before it, and a resumed run meets the same.
 
@@ -97,13 +97,13 @@ class Attached:
 
 
 class EarlyStop:
-    """Ends a training when validation has not improved for some time; its state can be saved and resumed.
+    """Ends a training when validation has not improved for some time. Its state can be saved and resumed.
 
     Attach behind the `ValidationHandler`. MONAI's `EarlyStopHandler` sits on the validator and needs the trainer,
     a cycle in a configuration, and has no state to save.
 
     Args:
-        validator: the evaluator that the training validates with; its key metric is the score.
+        validator: the evaluator that the training validates with. Its key metric is the score.
         patience: validations without improvement before the training ends.
         interval: epochs between validations.
     """
@@ -161,14 +161,14 @@ class MetricsRecord:
     """Writes an evaluator's metrics as JSON when it has finished.
 
     Args:
-        path: the file; values that are not numbers (NaN: nothing counted) become null.
+        path: the file. Values that are not numbers (NaN: nothing counted) become null.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
 
     def attach(self, engine: Engine) -> None:
-        """Listen to an evaluator; the first process alone writes."""
+        """Listen to an evaluator. Only the first process writes."""
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -182,12 +182,12 @@ class MetricsRecord:
 
 
 class StopOnNan:
-    """Ends a training whose loss is no longer finite, loudly, before it spoils a checkpoint.
+    """Raises an error when the loss is no longer finite, before it spoils a checkpoint.
 
-    Attach before what validates and saves.
+    Attach before the handlers that validate and save.
 
     Args:
-        every: iterations between looks, beside one at each epoch's end; a GPU has to wait for each.
+        every: iterations between checks, besides one at the end of each epoch. A GPU has to wait for each.
     """
 
     def __init__(self, every: int = 20) -> None:
@@ -218,7 +218,7 @@ class RunRecord:
     Args:
         path: the file.
         split: patients by part, as `{"train": [...], "validation": [...]}`.
-        settings: whatever else reproduces the run; must be JSON-ready.
+        settings: whatever else is needed to reproduce the run, ready for JSON.
     """
 
     def __init__(self, path: str, *, split: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> None:
@@ -227,7 +227,7 @@ class RunRecord:
         self.settings = dict(settings)
 
     def attach(self, engine: Engine) -> None:
-        """Listen to a trainer; the first process alone writes."""
+        """Listen to a trainer. Only the first process writes."""
         engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, engine: Engine) -> None:  # noqa: ARG002 - Ignite passes the engine

@@ -1,7 +1,7 @@
-"""Training of networks that compare their own outputs with the labels, as detectors must: they draw boxes by them.
+"""Training of networks that compare their own outputs with the labels, as detectors must to sample boxes.
 
-Such a network gives, in training, the terms of its loss for (images, labels). MONAI's trainer hands on whatever a
-`prepare_batch` adds, so that inferer, precision, processes and handlers are those of every training.
+In training, such a network gives the terms of its loss for (images, labels). MONAI's trainer passes on whatever a
+`prepare_batch` adds, so inferer, precision, processes and handlers are the same as in every training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Prepared = tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...], dict[str,
 
 
 class PrepareWithLabels(PrepareFurther):
-    """MONAI's `prepare_batch` hook that gives a network its labels beside the images.
+    """MONAI's `prepare_batch` hook that gives a network the labels as well as the images.
 
     Args:
         prepare: makes (image, label) of a batch, as `PrepareAugmentedBatch` does.
@@ -33,10 +33,10 @@ class PrepareWithLabels(PrepareFurther):
 
 
 class SumOfTerms(nn.Module):
-    """The loss of a network that has computed its terms itself: their weighted sum.
+    """Weighted sum of the terms that a network has computed itself.
 
     Args:
-        weights: one for each term, 0 or more; `None`: 1 each, as in Mask R-CNN.
+        weights: one for each term, 0 or more (`None`: 1 each, as in Mask R-CNN).
 
     Raises:
         ConfigError: a negative weight.
@@ -53,7 +53,7 @@ class SumOfTerms(nn.Module):
 
         Args:
             terms: scalars, as many as there are weights.
-            labels: not looked at; trainers give them to every loss.
+            labels: ignored (trainers give them to every loss).
 
         Raises:
             ConfigError: another number of terms than of weights.

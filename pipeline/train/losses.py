@@ -1,7 +1,7 @@
-"""Losses over logits (N, C, X, Y) and labels (N, 1, X, Y) in which `UNLABELLED` pixels count for nothing.
+"""Losses over logits (N, C, X, Y) and labels (N, 1, X, Y) that ignore `UNLABELLED` pixels.
 
 Volumes (N, C, X, Y, Z) work as well. Regions (overlaps, unions) are summed over the whole batch, so that slices without
-a structure do not dominate. MONAI's losses of these kinds have no label to ignore, and it has no Lovasz-Softmax.
+a structure do not dominate. MONAI's losses of these kinds cannot ignore a label, and it has no Lovasz-Softmax.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class LabelledLoss(nn.Module, ABC):
-    """A loss over labelled pixels; what it is, `compute` tells."""
+    """Base class of losses over labelled pixels, defined by `compute`."""
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss.
@@ -59,12 +59,12 @@ class DiceCrossEntropy(CrossEntropy):
     """Soft Dice loss plus cross-entropy, as nnU-Net combines them (Isensee et al., Nature Methods 2021).
 
     MONAI's `DiceCELoss` with `softmax`, `to_onehot_y`, `batch=True` and `include_background=False` gives the same
-    value where every pixel is labelled (tested).
+    value when every pixel is labelled (tested).
 
     Args:
         dice_weight: factor of the Dice term.
         smooth: added above and below the Dice ratio, so that an absent class gives no 0/0.
-        classes: whose Dice counts; `None`: all but 0, the background. Name them where 0 is a structure.
+        classes: the classes whose Dice counts (`None`: all but 0, the background). Name them if 0 is a structure.
     """
 
     def __init__(self, dice_weight: float = 1.0, smooth: float = 1e-5, classes: Sequence[int] | None = None) -> None:
@@ -84,11 +84,11 @@ class Jaccard(LabelledLoss):
     """Soft Jaccard loss, the mean over classes of 1 - J.
 
     J = (sum p y + s) / (sum p + sum y - sum p y + s), a ratio of sums over the batch. MONAI's `DiceLoss` with `jaccard`
-    gives the same where every pixel is labelled (tested; its `smooth` is twice ours).
+    gives the same when every pixel is labelled (tested, but its `smooth` is twice ours).
 
     Args:
         smooth: s, so that an absent class gives no 0/0.
-        classes: that count; `None`: all but 0, the background. Name them where 0 is a structure.
+        classes: that count (`None`: all but 0, the background). Name them if 0 is a structure.
     """
 
     def __init__(self, smooth: float = 1e-5, classes: Sequence[int] | None = None) -> None:
@@ -106,12 +106,12 @@ class CrossEntropyLogJaccard(CrossEntropy):
     """Cross-entropy minus log J (Iglovikov and Shvets, TernausNet, arXiv 1801.05746, 2018).
 
     J is `Jaccard`'s ratio of sums: the mean over pixels of p y / (p + y - p y) is 0/0 on background. Its logarithm is
-    averaged over the classes that the labels hold, for it has no value where a class is absent.
+    averaged over the classes that the labels hold, for it has no value when a class is absent.
 
     Args:
         weight: factor of the log J term.
-        smooth: added above and below J, so that the logarithm stays finite where probabilities underflow.
-        classes: that count; `None`: all but 0, the background. Name them where 0 is a structure.
+        smooth: added above and below J, so that the logarithm stays finite when probabilities underflow.
+        classes: that count (`None`: all but 0, the background). Name them if 0 is a structure.
     """
 
     def __init__(self, weight: float = 1.0, smooth: float = 1e-5, classes: Sequence[int] | None = None) -> None:
@@ -134,7 +134,7 @@ class LovaszSoftmax(LabelledLoss):
     The convex extension of the Jaccard loss, at the errors |y - p| of a class, averaged over the classes present.
 
     Args:
-        classes: that count where present; `None`: all, the background too, as in the paper.
+        classes: that count if present (`None`: all, the background too, as in the paper).
     """
 
     def __init__(self, classes: Sequence[int] | None = None) -> None:
@@ -142,7 +142,7 @@ class LovaszSoftmax(LabelledLoss):
         self.classes = classes
 
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
-        """Return the scalar loss, see `LabelledLoss.compute`; 0 where no class that counts is present."""
+        """Return the scalar loss, see `LabelledLoss.compute`, or 0 if no class that counts is present."""
         classes = range(logits.shape[1]) if self.classes is None else self.classes
         guess = logits.softmax(1).movedim(1, -1)[labelled]
         truth = functional.one_hot(target[labelled], logits.shape[1])
@@ -156,11 +156,11 @@ class VarianceConstrainedCrossEntropy(CrossEntropy):
 
     L = CE + w / K sum_k 1 / |I_k| sum_{i in I_k} sum_c (p_ic - m_kc)^2, with m_kc the mean over I_k of class c's
     probability. The K instances are the connected pieces (edges and corners join) that the labels of a class have in an
-    image; nothing is added where there are none.
+    image. Nothing is added if there are none.
 
     Args:
         weight: w.
-        classes: whose pieces are instances; `None`: all but 0, the background. Name them where 0 is a structure.
+        classes: whose pieces are instances (`None`: all but 0, the background). Name them if 0 is a structure.
     """
 
     def __init__(self, weight: float = 1.0, classes: Sequence[int] | None = None) -> None:
@@ -201,12 +201,12 @@ def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: floa
 
 
 def _chosen(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
-    """The values (C,) of the classes named; of all but 0 where none are."""
+    """The values (C,) of the classes named, or of all but 0 if none are."""
     return values[1:] if classes is None else values[list(classes)]
 
 
 def _mean_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Mean of the values that count; 0 where none does."""
+    """Mean of the values that count, or 0 if none does."""
     return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
@@ -219,7 +219,7 @@ def _lovasz_gradient(truth: torch.Tensor) -> torch.Tensor:
 
 
 def _instances(target: torch.Tensor, classes: Sequence[int]) -> torch.Tensor:
-    """Number the connected pieces of each class in each image of (N, X, Y), from 1 on across the batch; 0 elsewhere."""
+    """Number the connected pieces of each class in each image of (N, X, Y), from 1 on across the batch, 0 elsewhere."""
     values = target.cpu().numpy()
     numbered = np.zeros_like(values)
     n_pieces = 0

@@ -1,6 +1,6 @@
 """A training planned from a data set's fingerprint, as nnU-Net does (Isensee et al., Nature Methods 18:203, 2021).
 
-What differs from nnU-Net: the window follows the heart, not the image, because inference looks at the heart alone; and
+What differs from nnU-Net: the window follows the heart, not the image, because inference looks at the heart alone, and
 the budget is a processor's rather than a graphics card's.
 """
 
@@ -21,14 +21,14 @@ from pipeline.train.fingerprint import Fingerprint
 __all__ = ["Plan", "make_plan", "read_plan", "write_plan"]
 
 PIXELS_A_BATCH = 16 * 192 * 192
-"""Pixels that a training step sees; that of the shipped configurations."""
+"""Pixels per training step, as in the shipped configurations."""
 LARGEST_SHARE = 0.05
-"""Of the data set's slices in one batch, as nnU-Net bounds it."""
+"""Largest share of the data set's slices in one batch, as in nnU-Net."""
 BASE_CHANNELS, MOST_CHANNELS = 32, 512
 LEAST_EDGE = 8
-"""Pixels along the deepest feature map; nnU-Net stops at 4, where a heart is one pixel."""
+"""Least pixels along the deepest feature map. In nnU-Net it is 4, where a heart is one pixel."""
 ANISOTROPY_OF_2D = 3.0
-"""Slice distance over pixel size from which on slices are best looked at one by one, as nnU-Net has it."""
+"""Ratio of slice distance to pixel size from which 2D suits better, as in nnU-Net."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ def make_plan(fingerprint: Fingerprint, *, training_mean: float | None = None) -
 
     - Pixel: the data set's median, so that half of the images are refined and half are coarsened.
     - Window: the largest heart and `MARGIN_PIXELS` on each side, as inference wants it, no more than the median image,
-      up to a multiple of what the network divides by. Without labels: the median image.
-    - Depth: halve while the deepest feature map keeps `LEAST_EDGE` pixels; channels double up to `MOST_CHANNELS`.
+      up to a multiple of the network's total stride. Without labels: the median image.
+    - Depth: halve while the deepest feature map keeps `LEAST_EDGE` pixels. Channels double up to `MOST_CHANNELS`.
     - Batch: `PIXELS_A_BATCH`, at most `LARGEST_SHARE` of the slices, at least 2.
 
     Args:
         fingerprint: of the data set.
-        training_mean: mean intensity of training images, to be subtracted as the 2017 study did; `None` keeps the
+        training_mean: mean intensity of training images, to be subtracted as the 2017 study did. `None` keeps the
             normalisation of each cine by itself.
 
     Returns:
-        The plan; where slices lie so close that 3D might be better, its reasons say so.
+        The plan. If slices lie so close that 3D might be better, its reasons say so.
     """
     pixel = round(fingerprint.pixel_mm, 2)
     image_pixels = max(fingerprint.size_mm) / pixel

@@ -1,6 +1,6 @@
-"""Cases to prepared stacks: from a pack, from the cache on disk, or from the images, which are then cached.
+"""Prepared stacks of cases: from a pack, from the cache on disk, or from the images, whose stacks are then cached.
 
-The cache holds plain arrays, never objects: reading what somebody else has written runs nothing.
+The cache holds plain arrays, never objects, so reading a file from someone else runs no code.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ def prepare_cases(
     """Prepare the labelled phases of each case.
 
     Args:
-        cases: data list; each names an `image` and a `label`, or is one of a pack's.
-        transform: deterministic preparation; gives tensors (T, X, Y, Z) on one grid under `image` and `label`.
-        cache_dir: folder of what was prepared before, under names made of the files' contents and of the preparation;
-            so N4 runs once a volume, and a changed file or setting is prepared anew. `None` caches nothing.
-        n_processes: prepare many missing cases at once by up to so many processes; `None`: one for each core.
+        cases: data list. Each names an `image` and a `label`, or is one of a pack's.
+        transform: deterministic preparation, which gives tensors (T, X, Y, Z) on one grid under `image` and `label`.
+        cache_dir: folder of previously prepared cases, named by hashes of the files' contents and of the preparation.
+            So N4 runs once per volume, and a changed file or setting is prepared again. `None` caches nothing.
+        n_processes: largest number of processes that prepare missing cases (`None`: one for each core).
 
     Returns:
-        A case's stacks by phase; phases in which nothing is labelled are left out.
+        A case's stacks by phase. Phases in which nothing is labelled are left out.
 
     Raises:
-        ConfigError: a pack that was prepared otherwise.
-        PipelineError: a case cannot be prepared; the first such one's error.
+        ConfigError: a pack that was prepared with other settings.
+        PipelineError: a case cannot be prepared. The first error is raised.
     """
     prepared: dict[int, list[PreparedStack]] = {}
     by_pack: dict[str, list[int]] = {}
@@ -93,10 +93,10 @@ def content_key(item: Case) -> str:
     """Name of a prepared case: a hash of its files' contents and of whatever else the case says.
 
     Args:
-        item: paths (a file, a folder, or a list of files) under `image` and `label`; anything else is hashed as text.
+        item: paths (a file, a folder, or a list of files) under `image` and `label`. Anything else is hashed as text.
 
     Returns:
-        Hexadecimal digest, the same wherever the files lie.
+        Hexadecimal digest, independent of the files' location.
     """
     digest = hashlib.sha256()
     for key in sorted(item):
@@ -177,7 +177,7 @@ def _from_images(
 
 
 def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int) -> None:
-    """Prepare what is missing, if that is much; the processes of a distributed training share the work."""
+    """Prepare missing cases if there are many. The processes of a distributed training share the work."""
     if idist.get_world_size() > 1:
         for job in missing[idist.get_rank() :: idist.get_world_size()]:
             job.run(transform)
@@ -187,7 +187,7 @@ def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int)
     if n_processes < 2:
         return
     _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
-    # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
+    # spawned, not forked: a fork of a process whose libraries run threads may hang
     with ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
         for error in tqdm(pool.map(partial(_try, transform), missing), "prepare", len(missing)):
             if error is not None:
@@ -201,14 +201,14 @@ def _start_worker(parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent has ended, even killed: nobody would give it work or end it."""
+    """End this process when its parent has ended or was killed, since nothing else would end it."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
 def _try(transform: Transform, job: _Job) -> Exception | None:
-    """Prepare and cache a case; an error is handed over, for its cause would be lost on the way between processes."""
+    """Prepare and cache a case. An error is returned, since raising it would lose its cause between processes."""
     try:
         job.run(transform)
     except Exception as error:
@@ -217,7 +217,7 @@ def _try(transform: Transform, job: _Job) -> Exception | None:
 
 
 def _read_cached(file: Path) -> list[PreparedStack] | None:
-    """The stacks in a file of the cache; `None` where there is none, or one cut short."""
+    """The stacks in a file of the cache, or `None` if it is missing or truncated."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             entries = json.loads(str(content["entries"]))

@@ -1,4 +1,4 @@
-"""Pseudo-labelling: a trained network labels what nobody has, and its surest volumes train the next one (Lee 2013).
+"""Pseudo-labelling: a network labels new images, and its most confident volumes train the next one (Lee 2013).
 
 Lee: Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks, ICML Workshop on
 Challenges in Representation Learning, 2013. A *volume* is one phase of one patient.
@@ -33,7 +33,7 @@ __all__ = [
 Case = dict[str, Any]
 
 MEASURES = ("probability", "entropy")
-"""How sure a network is of a pixel: its largest probability; or 1 - entropy / log C, which counts the others too."""
+"""Confidence at a pixel: the largest probability, or 1 - entropy / log C, which counts the other classes too."""
 
 _TOLERANCE = 1e-2
 """By how much probabilities may miss 1 in sum: float16 and resampling cost a little, logits miss it by far."""
@@ -41,14 +41,14 @@ _TOLERANCE = 1e-2
 
 @dataclass(frozen=True, eq=False)
 class PseudoCase:
-    """A network's labels of an image that nobody has labelled.
+    """A network's labels of an unlabelled image.
 
     Attributes:
         image: path of the image, file or folder.
-        patient: whose it is.
+        patient: name of the patient.
         phase: "ED", "ES" or "", as in a data list.
         affine: (4, 4), voxel index to RAS+ mm, the image's own.
-        labels: (T, X, Y, Z) uint8, `UNLABELLED` where the network is not sure enough.
+        labels: (T, X, Y, Z) uint8, `UNLABELLED` where the network is not confident enough.
         confidences: of each phase, 0 to 1, see `confidence`.
     """
 
@@ -63,17 +63,17 @@ class PseudoCase:
 def confidence(
     probabilities: np.ndarray, *, measure: str = "probability", background: int | None = BACKGROUND
 ) -> float:
-    """How sure a network is of a volume: the mean over the pixels that it takes for foreground.
+    """Confidence of a network in a volume: the mean over the pixels that it labels as foreground.
 
-    The background, which is most of a volume and nearly always sure, would hide all differences.
+    The background, which is most of a volume and nearly always confident, would hide all differences.
 
     Args:
         probabilities: (C, X, Y, Z), sums over C are 1.
         measure: one of `MEASURES`.
-        background: class that is left out; `None`: all pixels count.
+        background: class that is left out (`None`: all pixels count).
 
     Returns:
-        0 to 1, higher is surer; 0 where no foreground is found, for then nothing is known of it.
+        0 to 1, higher is more confident. 0 if no foreground is found, since nothing is known then.
 
     Raises:
         ConfigError: an unknown measure, or values that are no probabilities.
@@ -99,14 +99,14 @@ def confidence(
 
 
 def pseudo_labels(probabilities: np.ndarray, *, threshold: float = 0.0) -> np.ndarray:
-    """The most likely class of each pixel, where that is likely enough.
+    """The most likely class of each pixel whose probability reaches a threshold.
 
     Args:
         probabilities: (C, X, Y, Z), sums over C are 1.
         threshold: least probability of the class, 0 to 1.
 
     Returns:
-        (X, Y, Z) uint8; `UNLABELLED` below the threshold; where classes tie, the lowest.
+        (X, Y, Z) uint8, `UNLABELLED` below the threshold. If classes tie, the lowest.
 
     Raises:
         ConfigError: a threshold out of range, or values that are no probabilities.
@@ -163,10 +163,10 @@ def surest(confidences: Sequence[float], *, keep: float) -> list[int]:
 
     Args:
         confidences: one a volume.
-        keep: fraction of the volumes to keep, above 0 up to 1; rounded, and at least one.
+        keep: fraction of the volumes to keep, above 0 up to 1, rounded, and at least one.
 
     Returns:
-        Their indices, rising. Of equals the first stay. Volumes of confidence 0 never do.
+        Their indices, rising. Of equal values the first stay. Volumes of confidence 0 are never kept.
 
     Raises:
         ConfigError: a fraction out of range.
@@ -182,15 +182,15 @@ def surest(confidences: Sequence[float], *, keep: float) -> list[int]:
 
 
 def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep: float = 0.5) -> Path:
-    """Write the surest volumes as a data set that `read.datasets.load_datalist` takes.
+    """Write the most confident volumes as a data set that `read.datasets.load_datalist` takes.
 
-    Volumes of all cases compete. A case's label map is written where at least one of its phases is kept; the others
-    are `UNLABELLED` throughout.
+    They are chosen among the volumes of all cases. A case's label map is written if at least one of its phases is kept.
+    The other phases are `UNLABELLED` throughout.
 
     Args:
-        folder: receives `datalist.csv` (scheme `cmr`; `confidence` is the mean of the phases kept) and `labels/`; the
-            images stay where they are.
-        cases: what `make_pseudo_case` gives, with our label values.
+        folder: receives `datalist.csv` (scheme `cmr`, with `confidence`, the mean of the phases kept) and `labels/`.
+            The images stay where they are.
+        cases: results of `make_pseudo_case`, with our label values.
         keep: see `surest`.
 
     Returns:
@@ -215,14 +215,14 @@ def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep
 def add_pseudo_cases(
     split: tuple[Sequence[Case], Sequence[Case]], pseudo: Sequence[Case]
 ) -> tuple[list[Case], list[Case]]:
-    """Train on pseudo-labelled cases too, but for those of patients who are validated on.
+    """Add pseudo-labelled cases to the training side, except those of validation patients.
 
     Args:
         split: training and validation cases, as `splits.split_patients` gives them.
         pseudo: cases to add.
 
     Returns:
-        Training cases with those added, and the same validation cases, which thus stay true and unseen.
+        Training cases with those added, and the unchanged validation cases, which stay truly labelled and unseen.
 
     >>> train, validation = add_pseudo_cases(([{"patient": "a"}], [{"patient": "b"}]), [{"patient": p} for p in "bc"])
     >>> [case["patient"] for case in train], [case["patient"] for case in validation]
@@ -245,7 +245,7 @@ def _check(probabilities: np.ndarray) -> None:
 
 
 def _write_case(folder: Path, number: int, case: PseudoCase, phases: Sequence[int]) -> dict[str, Any]:
-    """Write one case's label map; gives its row of the list."""
+    """Write one case's label map and return its row of the list."""
     labels = np.full_like(case.labels, UNLABELLED)
     labels[list(phases)] = case.labels[list(phases)]
     words = [re.sub(r"[^\w-]+", "-", word) for word in (case.patient, case.phase) if word]

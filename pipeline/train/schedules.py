@@ -31,7 +31,7 @@ def lr_factor(
 
     Warm-up rises linearly from 1/n_warmup to 1, and `n_constant` iterations keep it there. Then `poly` is (1 - p)^power
     (DeepLab v2, Chen et al. 2018), `cosine` (1 + cos(pi p)) / 2 (SGDR, Loshchilov and Hutter 2017), with p from 0 to 1
-    over the iterations that remain; p moves once in `every` iterations (10 in the 2017 study). Beyond `n_iterations`
+    over the iterations that remain. p moves once in `every` iterations (10 in the 2017 study). Beyond `n_iterations`
     the factor keeps its last value.
 
     >>> [round(lr_factor(i, shape="poly", n_iterations=4, power=1.0), 2) for i in range(5)]
@@ -73,14 +73,14 @@ def make_schedule(
         shape: one of `SHAPES`.
         n_iterations: length of the whole training, warm-up included.
         n_warmup: iterations of linear warm-up.
-        n_constant: iterations at the base rate between warm-up and decay; with the warm-up below `n_iterations`.
+        n_constant: iterations at the base rate between warm-up and decay, with the warm-up below `n_iterations`.
         power: exponent of `poly`.
         every: iterations from one step of the decay to the next, at least 1.
-        time_used: fraction of a time limit that is used, 0 to 1, as `time_limit.TimeLimit.fraction`: the schedule is
-            then as far as iterations or time are, whichever is further, and so ends with the time.
+        time_used: fraction of a time limit used so far, 0 to 1, as `time_limit.TimeLimit.fraction`. The schedule then
+            follows iterations or time, whichever is further, and so ends with the time.
 
     Raises:
-        ConfigError: unknown shape, a warm-up as long as the training, or steps of no iteration.
+        ConfigError: unknown shape, a warm-up as long as the training, or `every` below 1.
     """
     if shape not in SHAPES:
         raise ConfigError(f"schedule must be one of {SHAPES}, got {shape!r}")

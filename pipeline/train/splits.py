@@ -35,11 +35,11 @@ def find_twins(datalist: Sequence[Case]) -> list[frozenset[str]]:
     """Find patients who share an image, by content: a data set may hold one patient under two names.
 
     Two patients are twins if a phase of one is, pixel for pixel, a phase of the other, or if the temporal means of two
-    of their images correlate as one image does (`SAME_IMAGE`) after averaging to `FINGERPRINT_SHAPE`; and so are
+    of their images correlate as one image does (`SAME_IMAGE`) after averaging to `FINGERPRINT_SHAPE`, and so are
     twins of twins. Mirrored, shifted or cropped copies are not found. Images of one value are compared with none.
 
     Args:
-        datalist: cases with `image` and `patient`; every image is read once.
+        datalist: cases with `image` and `patient` (every image is read once).
 
     Returns:
         Groups of two or more patients, sorted by first name.
@@ -57,11 +57,11 @@ def split_patients(
 
     Args:
         datalist: cases with `image` and `patient`, in any order.
-        val_fraction: fraction of the patients to validate on, above 0 and below 1; at least one patient is taken.
-        seed: another seed, another split; the same seed and data, the same split whatever the order of the list.
+        val_fraction: fraction of the patients to validate on, above 0 and below 1 (at least one patient is taken).
+        seed: of the split. The same seed and data give the same split, whatever the order of the list.
 
     Returns:
-        Training and validation cases, each sorted by patient and phase; neither is empty.
+        Training and validation cases, each sorted by patient and phase. Neither is empty.
 
     Raises:
         ConfigError: a fraction out of range.
@@ -91,7 +91,7 @@ def kfold(datalist: Sequence[Case], *, n_folds: int, fold: int, seed: int = 0) -
         seed: as for `split_patients`.
 
     Returns:
-        Training and validation cases; over all folds each patient is validated on once, and the folds' numbers of
+        Training and validation cases. Over all folds each patient is validated on once, and the folds' numbers of
         patients differ by no more than the largest group of twins.
 
     Raises:
@@ -112,7 +112,7 @@ def choose_cases(datalist: Sequence[Case], cases: str | Path = "all") -> list[Ca
 
     Args:
         datalist: cases with `patient`.
-        cases: "all", or the `run.json` of a training: then its validation patients.
+        cases: "all", or the `run.json` of a training for its validation patients.
 
     Returns:
         The chosen cases, in the list's order.
@@ -135,7 +135,7 @@ def choose_cases(datalist: Sequence[Case], cases: str | Path = "all") -> list[Ca
 
 
 def _groups(datalist: Iterable[Case]) -> list[frozenset[str]]:
-    """All patients, those who share an image in one group; sorted. A pack's cases name their `twins` themselves."""
+    """All patients, those who share an image in one group, sorted. A pack's cases name their `twins` themselves."""
     images = {(case["patient"], str(case["image"])): case for case in datalist}
     patients = sorted({case["patient"] for case in images.values()})
     index = {patient: number for number, patient in enumerate(patients)}
@@ -162,7 +162,7 @@ def _groups(datalist: Iterable[Case]) -> list[frozenset[str]]:
 
 
 def _digests(array: np.ndarray) -> list[str]:
-    """One hash a phase, of the values, not of the type they are stored in; none for a phase of one value."""
+    """One hash a phase, of the values, not of the type they are stored in, none for a phase of one value."""
     shape = str(array.shape[1:]).encode()
     return [
         hashlib.sha256(shape + np.ascontiguousarray(phase, dtype="<f4").tobytes()).hexdigest()
@@ -172,7 +172,7 @@ def _digests(array: np.ndarray) -> list[str]:
 
 
 def _fingerprint(array: np.ndarray) -> np.ndarray:
-    """The coarse temporal mean as a unit vector without its mean: free of gain and offset; 0 for one value."""
+    """The coarse temporal mean as a unit vector without its mean: free of gain and offset, 0 for one value."""
     coarse = resize_local_mean(array.mean(axis=0, dtype=np.float64), FINGERPRINT_SHAPE, preserve_range=True).ravel()
     centred = coarse - coarse.mean()
     length = float(np.linalg.norm(centred))

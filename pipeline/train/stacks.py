@@ -1,7 +1,7 @@
-"""Networks in 3D: how a batch of stacks becomes their input.
+"""Batches of stacks as the input of 3D networks.
 
-They take (N, 1, X, Y, Z). Until the network, a stack's slices stand in the channel axis, so that what prepares and
-augments slices serves stacks as well, each changed as a whole.
+3D networks take (N, 1, X, Y, Z). Up to the network a stack's slices are the channel axis, so that the preparation and
+augmentation of slices also work for stacks, each changed as a whole.
 """
 
 from __future__ import annotations

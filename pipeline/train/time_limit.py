@@ -1,4 +1,4 @@
-"""Trainings that end on time, their schedule finished, so that any slot of machine time is used whole."""
+"""Trainings that end on time with their schedule finished, to use a given slot of machine time fully."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["TimeLimit"]
 
 
 class TimeLimit:
-    """Ends a training after so many minutes, those of the runs it resumes from included.
+    """Ends a training after a number of minutes, including those of the runs it resumes from.
 
-    The epoch in which the time is over is broken off and counts as completed, so that the last weights are validated
-    and saved. What validating and saving took longest so far is kept free for that, and no epoch is begun that would
-    have to be broken off at once. A run under a limit depends on the machine's speed, so it cannot be repeated exactly.
+    When the time is over, the epoch is cut short and counts as completed, so that the last weights are validated and
+    saved. The longest time that validating and saving took so far is reserved for that, and no epoch is begun that
+    would be cut short at once. A run under a limit depends on the machine's speed, so it is not exactly reproducible.
 
-    Attach first: others ask at the end of an epoch whether it was the last one.
+    Attach first, since other handlers ask at the end of an epoch whether it was the last one.
 
     Args:
-        max_minutes: from the start of the first epoch; `None`: no limit.
-        clock: seconds that pass; another one in tests.
+        max_minutes: from the start of the first epoch (`None`: no limit).
+        clock: time in seconds (replaced in tests).
 
     Raises:
-        ConfigError: no time at all.
+        ConfigError: a limit that is not positive.
     """
 
     def __init__(self, max_minutes: float | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class TimeLimit:
         return self._before_s + (0.0 if self._started is None else self._clock() - self._started)
 
     def fraction(self) -> float:
-        """Used part of the time, 0 to 1; 0 without a limit."""
+        """Used part of the time, 0 to 1, 0 without a limit."""
         if self.limit_s is None:
             return 0.0
         return min(1.0, self.used_s / max(self.limit_s - self._reserve_s, 1e-9))
@@ -62,7 +62,7 @@ class TimeLimit:
         return {"used_s": self.used_s}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take up the time of an earlier run."""
+        """Restore the time of an earlier run."""
         self._before_s = float(state_dict["used_s"])
 
     def _start_epoch(self, engine: Engine) -> None:

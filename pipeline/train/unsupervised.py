@@ -1,4 +1,4 @@
-"""Training without labels, as W-Net's (Xia and Kulis, arXiv 1711.08506, 2017): the image itself is compared with."""
+"""Training without labels, as of W-Net (Xia and Kulis, arXiv 1711.08506, 2017), with the image itself as target."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class PrepareWithoutLabels(PrepareFurther):
 class CutAndReconstruction(nn.Module):
     """W-Net's loss: the soft normalised cut of the segments plus the squared error of the reconstruction.
 
-    The paper takes a step by the cut, then one by the error; here one step takes their sum.
+    The paper takes a step by the cut, then one by the error. Here one step takes their sum.
 
     Args:
         cut_weight: factor of the cut, 0 or more.
-        cut: of the segments; `None`: the paper's, for images normalised to a deviation of 1.
+        cut: of the segments (`None`: the paper's, for images normalised to a deviation of 1).
 
     Raises:
         ConfigError: a negative weight.

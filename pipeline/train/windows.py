@@ -1,4 +1,4 @@
-"""Training looks where inference looks: around the heart."""
+"""Crop training slices around the heart, the region that inference uses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["CentreOnHeartd", "heart_centre"]
 
 
 def heart_centre(label: torch.Tensor) -> tuple[int, int]:
-    """Middle of the box around everything labelled in a label map (T, X, Y, Z), over all phases and slices, in pixels.
+    """Centre of the box around everything labelled in a label map (T, X, Y, Z), over all phases and slices, in pixels.
 
-    The middle of the image where nothing is labelled.
+    The centre of the image if nothing is labelled.
     """
     heart = ((label > 0) & (label != UNLABELLED)).any(dim=3).any(dim=0)
     if not heart.any():
@@ -28,7 +28,7 @@ def heart_centre(label: torch.Tensor) -> tuple[int, int]:
 
 
 class CentreOnHeartd(MapTransform):
-    """Cut slices of one size, the heart in their middle; what lies outside the image is padded.
+    """Crop slices of one size centred on the heart. Anything outside the image is padded.
 
     Args:
         keys: of images and labels (T, X, Y, Z) on one grid.
@@ -45,7 +45,7 @@ class CentreOnHeartd(MapTransform):
         self.pads = [BorderPad([*margin, 0, 0], mode=name) for name in mode]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Pad by the window's size on each side, so that no window leaves the image; then cut.
+        """Pad by the window's size on each side, so that no window leaves the image, then crop.
 
         The result is a copy: a view would carry the padded image, ten times its size, into the cache on disk.
         """

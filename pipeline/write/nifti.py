@@ -1,4 +1,4 @@
-"""Label maps to NIfTI, placed exactly where the input lies."""
+"""Label maps to NIfTI, on exactly the input's grid."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def write_label_map(
     times_ms: Sequence[float] | None = None,
     n_axes: int | None = None,
 ) -> Path:
-    """Write a label map; reading it back gives the same array and, to float32's precision, the same affine.
+    """Write a label map. Reading it back gives the same array and, to float32's precision, the same affine.
 
-    sform and qform are both set (code 1, scanner), the unit is mm. A quaternion cannot say shear: for a sheared affine
-    the qform's code is 0 and the sform alone counts. For ACDC, whose headers the reader repairs, pass the repaired
-    affine: the voxels are the input's own, and the output states their true spacing, which the input does not.
+    sform and qform are both set (code 1, scanner), the unit is mm. A quaternion cannot express shear: for a sheared
+    affine the qform's code is 0 and only the sform counts. For ACDC, whose headers the reader repairs, pass the
+    repaired affine: the voxels are the input's own, and the output states their true spacing, unlike the input.
 
     Args:
-        path: ends in .nii or .nii.gz; folders are made. The file appears whole or not at all.
+        path: ends in .nii or .nii.gz. Parent folders are created. The file appears whole or not at all.
         labels: (T, X, Y, Z) uint8.
         affine: (4, 4), voxel index to RAS+ mm, the input's own.
-        times_ms: time of each phase; the first goes to `toffset`, the mean step to `pixdim[4]`, as milliseconds.
-        n_axes: 3 or 4 axes in the file, as in the input; `None`: 3 for one phase, else 4.
+        times_ms: time of each phase. The first goes to `toffset`, the mean step to `pixdim[4]`, as milliseconds.
+        n_axes: 3 or 4 axes in the file, as in the input (`None`: 3 for one phase, else 4).
 
     Returns:
         The path.
 
     Raises:
-        ConfigError: a name of another kind.
+        ConfigError: a path with another extension.
         LabelError: `labels` is not uint8.
         GridError: shapes, times or affine do not fit, or several phases are to have 3 axes.
     """
@@ -78,7 +78,7 @@ def _check(labels: np.ndarray, times_ms: Sequence[float] | None, n_axes: int | N
 
 
 def _place(image: nib.Nifti1Image, grid: Grid) -> None:
-    """State the grid in sform, qform and pixdim, leaving the qform's code at 0 where it cannot say it."""
+    """State the grid in sform, qform and pixdim, leaving the qform's code at 0 if it cannot express it."""
     image.set_qform(grid.affine, code=_SCANNER, strip_shears=True)
     image.set_sform(grid.affine, code=_SCANNER)
     if not Grid(grid.shape, image.header.get_qform()).matches(grid, tolerance_mm=SHEAR_TOLERANCE_MM):

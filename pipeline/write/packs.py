@@ -31,18 +31,18 @@ def write_pack(
     preparation: Any,
     bits: int = 8,
 ) -> dict[str, float]:
-    """Write a pack; it appears whole or not at all.
+    """Write a pack. It appears whole or not at all.
 
     Args:
-        path: the file; folders above it are made.
+        path: the file. Parent folders are created.
         stacks: at least one.
-        facts: of each stack whatever else a data list tells, ready for JSON, as `group` and `twins`.
-        preparation: description of what the stacks went through, see `prepare.description`.
-        bits: of an intensity; with 8, ACDC (1902 slices of 224 x 224) takes 44 MB, with 7, 35 MB.
+        facts: other columns of the data list for each stack, ready for JSON, such as `group` and `twins`.
+        preparation: description of the preparation of the stacks, see `prepare.description`.
+        bits: bits per intensity. With 8, ACDC (1902 slices of 224 x 224) takes 44 MB, with 7, 35 MB.
 
     Returns:
-        `n_stacks`, `megabytes`, and `rounding_rms`: what rounding to `bits` changed, the root mean square over all
-        pixels in units of the prepared intensities.
+        `n_stacks`, `megabytes`, and `rounding_rms`: root mean square over all pixels of the change by rounding to
+        `bits`, in units of the prepared intensities.
 
     Raises:
         DatasetError: no stack.
@@ -67,7 +67,7 @@ def write_pack(
 
 
 def _write_stack(archive: zipfile.ZipFile, index: int, stack: PreparedStack, bits: int) -> tuple[dict[str, Any], float]:
-    """Add a stack's two pictures; gives its entry, and the sum of squared changes by rounding."""
+    """Add a stack's two pictures. Gives its entry, and the sum of squared changes by rounding."""
     image = stack.image
     rounded = quantise(image, bits=bits)
     stored = rounded.pop("stored")

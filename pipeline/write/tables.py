@@ -11,10 +11,10 @@ __all__ = ["write_table"]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows of one set of columns; `None` becomes an empty field, numbers keep every digit.
+    """Write rows of one set of columns. `None` becomes an empty field, numbers keep every digit.
 
     Args:
-        path: CSV to write; folders above are made.
+        path: CSV to write. Parent folders are created.
         rows: at least one, all with the first one's keys in its order.
 
     Returns:

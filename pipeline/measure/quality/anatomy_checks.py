@@ -1,7 +1,7 @@
-"""Rules on the shape of a heart at one phase: what anatomy and the stack of slices do not allow.
+"""Rules on the shape of a heart at one phase, from anatomy and the stack of slices.
 
-Each rule is a function of a `Heart` and gives at most one flag. Thresholds stand beside their reasons; docs/quality.md
-says how often each is crossed by experts' labels.
+Each rule is a function of a `Heart` and gives at most one flag. Each threshold is documented with its reason.
+docs/quality.md says how often experts' labels cross each of them.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ __all__ = [
 ]
 
 MIN_RINGS = 2
-"""Slices with the cavity in a ring of wall, below which it is no left ventricle: 10 mm apart, it has six or more."""
+"""Least number of slices with the cavity in a ring of wall. A left ventricle has six or more, 10 mm apart."""
 
 RING_OPEN = 0.1
-"""Fraction of a cavity's border that may lack wall. A closed ring has none; below the base experts leave none open."""
+"""Fraction of a cavity's border that may lack wall. A closed ring has none. Below the base experts leave none open."""
 
 OPEN_MM = 20.0
-"""Likewise in mm: a cavity of a few pixels, at the apex, touches more than its wall by chance."""
+"""The same in mm, since a cavity of a few pixels, at the apex, touches more than its wall by chance."""
 
 BASE_OPEN = 0.5
-"""Likewise in the most basal slice: towards the valves it counts where half of its circumference is muscle (SCMR,
+"""The same fraction in the most basal slice, which counts if half of its circumference is muscle (SCMR,
 Schulz-Menger et al., JCMR 22:19, 2020, as commonly read)."""
 
 APART = 0.01
-"""Fraction of all labelled voxels in pieces that touch the heart nowhere: what is smaller changes no volume by more."""
+"""Fraction of all labelled voxels in pieces that do not touch the heart. Smaller pieces change no volume by more."""
 
 WHICH_HEART = 0.1
-"""Likewise: a second piece of this size leaves open which of them is the heart."""
+"""The same fraction from which it is unclear which of the pieces is the heart."""
 
 SECOND_PIECE = 0.05
 """A structure's other pieces, as a fraction of its largest. Experts draw some at the base, where the wall parts and the
-right ventricle has two ends; the largest is 0.04."""
+right ventricle has two ends. The largest is 0.04."""
 
 HOLE_MM2 = 10.0
-"""Area without a label inside a structure in one slice; 10 mm2 is three or four pixels."""
+"""Area without a label inside a structure in one slice. 10 mm2 is three or four pixels."""
 
 SIDE_COSINE = -0.3
-"""Between the way from left to right ventricle and right-anterior, where it should point: 107 degrees. In files that
-claim axial slices, as ACDC's do, it is -0.05 to 1 over the experts' labels."""
+"""Cosine between the direction from left to right ventricle and right-anterior, where it should point: 107 degrees. In
+files that claim axial slices, as ACDC's do, it is -0.05 to 1 over the experts' labels."""
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 _RIGHT_ANTERIOR_RAS = np.array([1.0, 1.0, 0.0]) / np.sqrt(2.0)
@@ -81,7 +81,7 @@ def check_is_heart(heart: Heart) -> Flag | None:
 
 
 def check_gaps(heart: Heart) -> Flag | None:
-    """`slice_gap`, fail: a structure is missing in a slice between slices that show it; the volume lacks that slice."""
+    """`slice_gap`, fail: a structure is missing in a slice between slices that show it, so its volume is too small."""
     gaps: dict[str, list[int]] = {}
     for structure in STRUCTURES:
         shown = np.flatnonzero(heart.areas_mm2[structure.name])
@@ -191,8 +191,7 @@ ANATOMY_RULES = (
 def border_mm(heart: Heart, value: int) -> tuple[np.ndarray, np.ndarray]:
     """Length of a cavity's border in each slice, and of the part that does not touch myocardium.
 
-    The border is the length of the pixels' edges between the cavity and anything else; beyond the picture is something
-    else.
+    The border is the length of the pixel edges between the cavity and anything else, including the image's outside.
 
     Args:
         heart: labels at one phase.

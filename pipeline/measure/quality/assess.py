@@ -21,13 +21,13 @@ __all__ = ["assess_quality"]
 def assess_quality(labels: np.ndarray, grid: Grid, measured: Measurements) -> Quality:
     """Apply every rule.
 
-    Shape, stack and confidence are judged at ED and ES, or at the first phase where the measurements have neither; the
+    Shape, stack and confidence are judged at ED and ES, or at the first phase if the measurements have neither, and the
     volumes at all phases.
 
     Args:
         labels: (T, X, Y, Z) uint8 label map.
         grid: where the voxels lie.
-        measured: of the same label map, see `measurements.measure_cine`; without its `confidence`, see
+        measured: of the same label map, see `measurements.measure_cine`. Without its `confidence`, see
             `infer.confidence`, the rule on that is left out.
 
     Returns:
@@ -58,7 +58,7 @@ def assess_quality(labels: np.ndarray, grid: Grid, measured: Measurements) -> Qu
 
 
 def _crop(heart: Heart) -> Heart:
-    """In plane, to what is labelled and a pixel around it: the rules see the same, many times faster."""
+    """Crop in plane to the labelled region and a pixel around it, which makes the same rules many times faster."""
     spans = []
     for axis, size in enumerate(heart.labels.shape[:2]):
         hits = np.flatnonzero(heart.labels.any(axis=(1 - axis, 2)))

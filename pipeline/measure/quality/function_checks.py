@@ -38,20 +38,20 @@ EF_PERCENT = (5.0, 85.0)
 """Ejection fraction: the failing heart at its end, and hypertrophic or unloaded ones at theirs."""
 
 STROKE_SHARE, STROKE_ML = 0.5, 20.0
-"""Difference of the ventricles' stroke volumes as a fraction of the larger, and in ml. What one pumps the other must,
-but for regurgitation and shunts, and half of the stroke flowing back is severe already. Small strokes are small
-differences of large volumes, and say little."""
+"""Difference of the ventricles' stroke volumes as a fraction of the larger, and in ml. They are equal
+except for regurgitation and shunts, and half of the stroke flowing back is already severe. Small strokes are small
+differences of large volumes and are not informative."""
 
 MASS_RATIO = (0.75, 1.4)
-"""Myocardial volume at ES over that at ED. Muscle is nearly incompressible; but more slices show it at one than at the
+"""Myocardial volume at ES over that at ED. Muscle is nearly incompressible, but more slices show it at one than at the
 other, and experts draw 15 % more at ES in the median."""
 
 MYOCARDIUM_JUMP = 0.15
-"""How far the myocardium's volume may lie, in one phase, above or below both its neighbours', as a fraction of the
-median."""
+"""Largest difference of the myocardium's volume in one phase from both its neighbours', above or below, as a fraction
+of the median."""
 
 ES_TURN = (0.2, 0.65)
-"""Time from ED to ES as a fraction of the beat. Systole lasts 541 ms less 2.2 ms for each beat a minute (men; Chest
+"""Time from ED to ES as a fraction of the beat. Systole lasts 541 ms less 2.2 ms for each beat a minute (men, Chest
 80:613, 1981): 0.36 of the beat at 50 a minute, 0.54 at 100. The rest is for few phases, and for weak hearts, whose
 minimum is flat."""
 
@@ -61,7 +61,7 @@ One fall and one rise make 1; phases in random order make 2.4 and more in 99 of 
 
 EXPECTED_DICE = {LV.name: (0.94, 0.88), MYO.name: (0.92, 0.85), RV.name: (0.89, 0.82)}
 """Expected Dice (`infer.confidence`) below which to look, and below which not to use. The first is the 2nd percentile
-over the volumes that the shipped U-Net was trained on, to two digits; below the second is only one of them, in which it
+over the volumes that the shipped U-Net was trained on, to two digits. Below the second is only one of them, in which it
 missed the heart."""
 
 
@@ -128,7 +128,7 @@ def check_mass_change(measured: Measurements) -> Flag | None:
 
 
 def check_volume_jumps(measured: Measurements) -> Flag | None:
-    """`volume_jump`, review: single phases whose volume sticks out of the beat, see `volume_curve.find_spikes`."""
+    """`volume_jump`, review: single phases with an outlying volume, see `volume_curve.find_spikes`."""
     if measured.kind != "cine":
         return None
     volumes = {s: np.asarray(measured.volumes_ml[s.name], dtype=float) for s in STRUCTURES}
@@ -162,7 +162,7 @@ def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: in
     """`low_confidence`: the network's expected Dice of a structure is below `EXPECTED_DICE` (review, fail).
 
     Args:
-        confidence: structure's name -> expected Dice at each phase; `None` or NaN where a structure is absent.
+        confidence: structure's name -> expected Dice at each phase, `None` or NaN if a structure is absent.
         phase: 0-based.
     """
     low = []

@@ -1,6 +1,6 @@
-"""What a quality rule looks at: a heart at one phase.
+"""The input of a quality rule: a heart at one phase.
 
-Phases and slices count from 0 in the fields of a flag, from 1 in its sentence, as people count.
+Phases and slices count from 0 in the fields of a flag and from 1 in its sentence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Heart:
     """A label map at one phase.
 
     Attributes:
-        labels: (X, Y, Z) uint8 label map; `UNLABELLED` voxels belong to no structure.
+        labels: (X, Y, Z) uint8 label map. `UNLABELLED` voxels belong to no structure.
         grid: where the voxels lie.
         phase: 0-based.
 
@@ -62,7 +62,7 @@ class Heart:
 
     @property
     def basal_slice(self) -> int | None:
-        """The end of the left cavity where its section is larger, 0-based; `None` without a cavity."""
+        """The end of the left cavity where its section is larger, 0-based, or `None` without a cavity."""
         areas = self.areas_mm2[LV.name]
         slices = np.flatnonzero(areas)
         if not slices.size:

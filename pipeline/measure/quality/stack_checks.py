@@ -20,12 +20,12 @@ __all__ = [
 ]
 
 AREA_JUMPS = {"left cavity": 0.3, "left ventricle with its wall": 0.2, "right ventricle": 0.3}
-"""How far a section's area may lie from the mean of its neighbours', as a fraction of the largest section. Ventricles
+"""Largest difference of a section's area from its neighbours' mean, as a fraction of the largest section. Ventricles
 taper smoothly: 99 of 100 slices of the experts' labels of the training side keep below 0.23, 0.12 and 0.24."""
 
 SHIFT_MM = 10.0
-"""How far a section's centroid may lie from the middle between its neighbours'. Slices are scanned in separate
-breath-holds, and the diaphragm's place differs by some mm from one to the next; 95 of 100 of the experts' volumes of
+"""Largest distance of a section's centroid from the middle between its neighbours'. Slices are scanned in separate
+breath-holds, and the diaphragm's place differs by some mm from one to the next. 95 of 100 of the experts' volumes of
 the training side keep below 9.2 mm."""
 
 APEX_SHARE = 0.4
@@ -63,7 +63,7 @@ def check_area_jumps(heart: Heart) -> Flag | None:
 
 
 def check_slice_shift(heart: Heart) -> Flag | None:
-    """`slice_shift`, review: a slice of the left heart lies beside its neighbours, as by another breath-hold."""
+    """`slice_shift`, review: a slice of the left heart is shifted from its neighbours, as by another breath-hold."""
     shown = heart.areas_mm2[LV.name] > 0
     centroids = np.zeros((len(shown), 3))
     for z in np.flatnonzero(shown):
@@ -127,14 +127,14 @@ STACK_END_RULES = (check_apex, check_base, check_spacing)
 
 
 def distances_from_neighbours(values: np.ndarray, *, shown: np.ndarray) -> np.ndarray:
-    """How far each slice's value lies from the middle of its two neighbours'.
+    """Distance of each slice's value from the midpoint of its two neighbours'.
 
     Args:
-        values: (Z, D), one point a slice.
+        values: (Z, D), one point per slice.
         shown: (Z,) bool, slices that have a point.
 
     Returns:
-        (Z,), NaN where a slice or one of its neighbours has no point.
+        (Z,), or NaN if a slice or one of its neighbours has no point.
 
     >>> distances_from_neighbours(np.array([[0.0], [5.0], [4.0], [0.0]]), shown=np.array([1, 1, 1, 0], bool)).tolist()
     [nan, 3.0, nan, nan]

@@ -1,7 +1,7 @@
 """The 17 segments of the American Heart Association (Cerqueira et al., Circulation 105:539, 2002).
 
-Thirds of the ventricle from base to apex; six arcs of 60 degrees in the basal and in the middle one, four of 90 in the
-apical one; the apex itself is number 17. Arcs are equal and counted from the anterior insertion of the right
+Thirds of the ventricle from base to apex: six arcs of 60 degrees in the basal and in the middle one, four of 90 in the
+apical one. The apex itself is number 17. Arcs are equal and counted from the anterior insertion of the right
 ventricle's wall, through the septum: 2 and 3 (8 and 9) are the 120 degrees after it, whether the septum is that wide
 or not, and the apical septal segment is centred on them.
 """

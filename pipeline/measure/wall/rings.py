@@ -1,9 +1,9 @@
-"""The left ventricle's wall in one short-axis slice: its contours, and how thick it is between them.
+"""The left ventricle's wall in one short-axis slice: its contours and its thickness.
 
-Words: *frame*, a 2x2 matrix from index (i, j) to mm in the slice's plane, to the right and down as the slice is seen
-from the apex; *ray*, a half-line from the cavity's centroid; ray n points at 360 n / N_RAYS degrees from right towards
-down; *endo* and *epi*, the contours of the cavity and of cavity and wall together, each as its distance along every
-ray; *chord*, a line across the wall at right angles to its centreline.
+Terms: a *frame* is a 2x2 matrix from index (i, j) to mm in the slice's plane, to the right and down as the slice is
+seen from the apex. A *ray* is a half-line from the cavity's centroid. Ray n points at 360 n / N_RAYS degrees from right
+towards down. *endo* and *epi* are the contours of the cavity and of cavity and wall together, each as its distance
+along every ray. A *chord* is a line across the wall at right angles to its centreline.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ __all__ = ["N_RAYS", "Ring", "chords_mm", "frame_from_apex", "septal_arc", "trac
 N_RAYS = 120
 
 MIN_ALONG_AXIS = 0.3
-"""Cosine between the slices' normal and the heart's usual axis below which the view is not told: more than 72 degrees
+"""Cosine between the slices' normal and the heart's usual axis below which the view is unknown: more than 72 degrees
 apart, which no short-axis stack is."""
 
 _CENTRELINE_RAYS = 3.0
-"""Standard deviation in rays of the smoothing of the centreline: 9 degrees, so that its direction is the wall's and not
-the pixels'."""
+"""Standard deviation in rays of the smoothing of the centreline: 9 degrees, so that its direction follows the wall
+rather than the pixels."""
 
 _CONTACT_PIXELS = 2.0
-"""Right cavity this close outside the epi touches the septum: experts leave a pixel between now and then."""
+"""Right cavity this close outside the epi touches the septum, since experts sometimes leave a pixel between."""
 
 _SEPTUM_DEG = (30.0, 200.0)
-"""Arcs of contact that can be a septum; a smaller one is the tip of the right ventricle, which says little."""
+"""Arcs of contact that can be a septum. A smaller one is the tip of the right ventricle, which is not informative."""
 
 _ANGLES = 2.0 * np.pi * np.arange(N_RAYS) / N_RAYS
 _RAYS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
@@ -63,7 +63,7 @@ def frame_from_apex(grid: Grid) -> np.ndarray | None:
     decide, so the order of the slices does not matter.
 
     Returns:
-        (2, 2); `None` where the slices' normal is nearly at right angles to the heart's usual axis.
+        (2, 2), or `None` if the slices' normal is nearly at right angles to the heart's usual axis.
 
     >>> frame_from_apex(Grid((4, 4, 4), np.diag([-1.5, 2.0, 8.0, 1.0]))).tolist()
     [[1.5, 0.0], [0.0, -2.0]]
@@ -84,7 +84,7 @@ def trace_ring(labels: np.ndarray, frame: np.ndarray) -> Ring | None:
         frame: see the module.
 
     Returns:
-        `None` without left cavity, and where its centroid lies outside it, as in a crescent.
+        The contours, or `None` without left cavity or if its centroid lies outside it, as in a crescent.
     """
     cavity = labels == LV.value
     if not cavity.any():
@@ -99,16 +99,16 @@ def trace_ring(labels: np.ndarray, frame: np.ndarray) -> Ring | None:
 def chords_mm(endo_mm: np.ndarray, epi_mm: np.ndarray) -> np.ndarray:
     """Thickness of walls by the centreline method (Sheehan et al., Circulation 74:293, 1986).
 
-    The centreline runs midway between the contours and is smoothed; at each ray a chord at right angles to it is drawn
-    from the endo to the epi. Unlike distances along the rays, chords do not grow where the cavity is not round or does
+    The centreline runs midway between the contours and is smoothed. At each ray a chord at right angles to it is drawn
+    from the endo to the epi. Unlike distances along the rays, chords do not grow when the cavity is not round or does
     not lie in the middle.
 
     Args:
         endo_mm: (n, N_RAYS) of n rings.
-        epi_mm: likewise, nowhere below `endo_mm`.
+        epi_mm: (n, N_RAYS), nowhere below `endo_mm`.
 
     Returns:
-        (n, N_RAYS) mm, by the ray on which the chord crosses the centreline; at least 0.
+        (n, N_RAYS) mm, by the ray on which the chord crosses the centreline, at least 0.
 
     >>> circle = np.ones((1, N_RAYS))
     >>> float(chords_mm(20.0 * circle, 29.0 * circle).round(2).mean())
@@ -124,9 +124,9 @@ def chords_mm(endo_mm: np.ndarray, epi_mm: np.ndarray) -> np.ndarray:
 
 
 def septal_arc(labels: np.ndarray, ring: Ring, frame: np.ndarray) -> tuple[float, float] | None:
-    """Where the right cavity touches the wall, from one insertion to the other.
+    """The arc over which the right cavity touches the wall, from one insertion to the other.
 
-    The arc is what the longest stretch without contact, the free wall, leaves of the circle.
+    It is the circle minus the longest stretch without contact, the free wall.
 
     Args:
         labels: (X, Y) label map.
@@ -134,8 +134,8 @@ def septal_arc(labels: np.ndarray, ring: Ring, frame: np.ndarray) -> tuple[float
         frame: see the module.
 
     Returns:
-        Angles in degrees of its first and last ray, the second above the first (beyond 360 where the arc crosses 0);
-        `None` without contact, or over an arc that can be no septum.
+        Angles in degrees of its first and last ray, the second above the first (beyond 360 when the arc crosses 0), or
+        `None` without contact, or if the arc cannot be a septum.
     """
     touching = _touches(labels == RV.value, ring, frame)
     hits = np.flatnonzero(touching)
@@ -151,7 +151,7 @@ def septal_arc(labels: np.ndarray, ring: Ring, frame: np.ndarray) -> tuple[float
 
 
 def _radii_mm(mask: np.ndarray, centre: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Distance of the longest contour of a mask along each ray, the farthest crossing; 0 where a ray meets none."""
+    """Distance of the longest contour of a mask along each ray, the farthest crossing, or 0 if a ray meets none."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     outlines = find_contours(np.pad(box, 1).astype(np.float32), 0.5)

@@ -1,8 +1,8 @@
 """Wall thickness of the left ventricle at end-diastole and end-systole, by the segments of `measure.wall.aha`.
 
-Slices belong to the thirds of the ventricle by its extent at end-diastole: what is basal then is basal at end-systole
-too, though the base has come down by then, for the slices stay where they are. Thickness is measured in the slice's
-plane; towards the apex, where the wall turns into that plane, it is more than the wall's own.
+Slices are assigned to thirds of the ventricle by its extent at end-diastole, at end-systole too, although the base
+descends: the slices do not move. Thickness is measured in the slice's plane. Towards the apex, where the wall turns
+into that plane, it is larger than the wall's own.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pipeline.measure.wall.rings import N_RAYS, Ring, chords_mm, frame_from_apex
 __all__ = ["MIN_SLICES", "measure_wall"]
 
 _CLEARLY = 0.2
-"""Of the largest area: a ventricle that narrows by more has told which end is its apex."""
+"""Fraction of the largest area. If one end is narrower by more than this, it is the apex."""
 MIN_SLICES = 3
-"""Slices with left cavity at end-diastole below which there are no thirds."""
+"""Least number of slices with left cavity at end-diastole for a division into thirds."""
 
 
 def measure_wall(labels: np.ndarray, grid: Grid, *, ed: int, es: int) -> Wall:
@@ -30,12 +30,12 @@ def measure_wall(labels: np.ndarray, grid: Grid, *, ed: int, es: int) -> Wall:
         labels: (T, X, Y, Z) label map.
         grid: where the voxels lie.
         ed: phase, 0-based.
-        es: likewise.
+        es: phase, 0-based.
 
     Returns:
-        All 17 segments; the apex is never measured in short-axis slices. Slices whose wall is open are left out.
-        Nothing is measured, and a note says why, with fewer than 3 slices, slices across no short axis, or no right
-        ventricle beside the left one to count the segments from.
+        All 17 segments. The apex is never measured in short-axis slices. Slices whose wall is open are left out.
+        Nothing is measured, and a note says why, with fewer than 3 slices, slices that are not short-axis, or no right
+        ventricle to count the segments from.
     """
     notes = ["the apex (segment 17) is not measured in short-axis slices"]
     frame = frame_from_apex(grid)
@@ -65,7 +65,7 @@ def _wall(ed_mm: np.ndarray, es_mm: np.ndarray, notes: list[str]) -> Wall:
 
 
 def _segment_means(volume: np.ndarray, slices: list[int], frame: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Mean thickness in segments 1 to 17 of one phase, NaN where none, and what was left out."""
+    """Mean thickness in segments 1 to 17 of one phase, NaN if not measured, and what was left out."""
     rings = {z: trace_ring(volume[:, :, z], frame) for z in slices}
     origins = _anterior_insertions(volume, rings, frame)
     closed = [z for z, ring in rings.items() if ring is not None and ring.is_closed]
@@ -90,17 +90,17 @@ def _anterior_insertions(volume: np.ndarray, rings: dict[int, Ring | None], fram
     """Angle in degrees of the anterior insertion, by slice, where the right ventricle shows it.
 
     Seen from the apex the right ventricle lies to the left, so that from right towards down the arc of contact begins
-    at the inferior insertion and ends at the anterior one, however the picture is turned.
+    at the inferior insertion and ends at the anterior one, however the image is rotated.
     """
     arcs = {z: septal_arc(volume[:, :, z], ring, frame) for z, ring in rings.items() if ring is not None}
     return {z: arc[1] for z, arc in arcs.items() if arc is not None}
 
 
 def _from_base_to_apex(volume: np.ndarray, grid: Grid) -> tuple[list[int], list[str]]:
-    """Slices from the first with left cavity to the last, base first; and a note where the header contradicts.
+    """Slices from the first with left cavity to the last, base first, and a note if the header contradicts.
 
-    The header's axes tell, unless the ventricle clearly narrows the other way: then they are wrong, and what is
-    anterior rests on the rule that slices are seen from the apex.
+    The header's axes decide, unless the ventricle clearly narrows the other way. Then they are wrong, and which wall is
+    anterior follows from the rule that slices are seen from the apex.
     """
     found = np.flatnonzero((volume == LV.value).any(axis=(0, 1)))
     if len(found) == 0:

@@ -1,8 +1,8 @@
-"""Boxes (x0, y0, x1, y1) in pixels, whole batches of them at once, without a look at their values.
+"""Operations on batches of boxes (x0, y0, x1, y1) in pixels, without control flow that depends on their values.
 
-x runs along the image's first spatial axis, y along the second; edges are the pixels' own, so that the box of one pixel
-at (2, 5) is (2, 5, 3, 6). MONAI's functions of these kinds take one image and look into the values, which
-`torch.export` cannot follow; tests hold these here to give what those give.
+x runs along the image's first spatial axis, y along the second. Edges are the pixels' own, so that the box of one pixel
+at (2, 5) is (2, 5, 3, 6). MONAI's equivalents take one image and branch on the values, which `torch.export`
+cannot follow. Tests check that the results are the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["clip_boxes", "decode_boxes", "encode_boxes", "pairwise_iou", "suppre
 _MOST_GROWTH = math.log(1000 / 16)
 """Of a box's logarithmic size by one regression, as Faster R-CNN's authors bound it."""
 _LEAST_PIXELS = 1e-3
-"""Size that an empty box counts with where it must divide."""
+"""Size of an empty box when it is a divisor."""
 
 
 def pairwise_iou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Intersection over union of all pairs; 0 where both are empty.
+    """Intersection over union of all pairs, 0 if both boxes are empty.
 
     Args:
         boxes: (..., A, 4).
@@ -41,7 +41,7 @@ def pairwise_iou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def encode_boxes(boxes: torch.Tensor, references: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
-    """What leads from references to boxes: the centre's shift in sizes, the logarithm of growth (Girshick et al. 2014).
+    """Regression targets from references to boxes: the centre's shift in sizes, log growth (Girshick et al. 2014).
 
     Args:
         boxes: (..., 4).
@@ -60,7 +60,7 @@ def encode_boxes(boxes: torch.Tensor, references: torch.Tensor, weights: Sequenc
 
 
 def decode_boxes(deltas: torch.Tensor, references: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
-    """The inverse of `encode_boxes`; growth is bounded at 62.5.
+    """The inverse of `encode_boxes`. Growth is bounded at 62.5.
 
     Args:
         deltas: (..., 4).
@@ -80,7 +80,7 @@ def decode_boxes(deltas: torch.Tensor, references: torch.Tensor, weights: Sequen
 
 
 def clip_boxes(boxes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """The part of boxes (..., 4) that lies in an image of `size` (X, Y); boxes outside become empty.
+    """The part of boxes (..., 4) that lies in an image of `size` (X, Y). Boxes outside become empty.
 
     >>> clip_boxes(torch.tensor([-3.0, 2.0, 5.0, 9.0]), (4, 8)).tolist()
     [0.0, 2.0, 4.0, 8.0]
@@ -95,10 +95,10 @@ def suppress(boxes: torch.Tensor, scores: torch.Tensor, *, n_kept: int, threshol
         boxes: (N, B, 4).
         scores: (N, B), finite.
         n_kept: how many survive in each image.
-        threshold: a box whose IoU with a better survivor is above it goes.
+        threshold: a box whose IoU with a better survivor exceeds it is removed.
 
     Returns:
-        (N, n_kept) indices, best first; where too few survive, the best one is repeated.
+        (N, n_kept) indices, best first. If too few survive, the best one is repeated.
 
     >>> boxes = torch.tensor([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 5.0], [6.0, 6.0, 8.0, 8.0]]])
     >>> suppress(boxes, torch.tensor([[0.8, 0.9, 0.1]]), n_kept=3, threshold=0.5).tolist()

@@ -18,17 +18,17 @@ from pipeline.networks.detector.boxes import pairwise_iou
 __all__ = ["Instances", "heart_kinds", "label_instances", "membership", "overlaps", "semantic_logits"]
 
 _LEAST = 1e-4
-"""Probability that stands for none, so that logits stay finite."""
+"""Probability used in place of 0, so that logits stay finite."""
 
 
 class Instances(NamedTuple):
-    """What a batch of label maps holds of K kinds.
+    """Instances of K kinds in a batch of label maps.
 
     Attributes:
-        boxes: (N, K, 4) as (x0, y0, x1, y1) in pixels; zeros where absent.
+        boxes: (N, K, 4) as (x0, y0, x1, y1) in pixels, zeros if absent.
         present: (N, K) bool.
         masks: (N, K, X, Y) bool.
-        labelled: (N, 1, X, Y) bool, false where the labels are `UNLABELLED`.
+        labelled: (N, 1, X, Y) bool, false if the labels are `UNLABELLED`.
     """
 
     boxes: torch.Tensor
@@ -38,7 +38,7 @@ class Instances(NamedTuple):
 
 
 def heart_kinds(out_channels: int) -> tuple[tuple[int, ...], ...]:
-    """Each class but 0 is a kind; the myocardium together with the cavity it encloses, so that every kind is a disc.
+    """Each class but 0 is a kind, the myocardium together with the cavity it encloses, so that every kind is a disc.
 
     >>> heart_kinds(4)
     ((1,), (1, 2), (3,))
@@ -67,14 +67,14 @@ def membership(kinds: Sequence[Sequence[int]], out_channels: int) -> torch.Tenso
 
 
 def label_instances(labels: torch.Tensor, kinds: Sequence[Sequence[int]]) -> Instances:
-    """Find the instances of each kind: all pixels of its classes are one, be they connected or not.
+    """Find the instances of each kind. All pixels of its classes form one instance, connected or not.
 
     Args:
         labels: (N, 1, X, Y) classes, or `UNLABELLED`.
         kinds: classes of each kind.
 
     Returns:
-        The instances; a slice that holds none has none present.
+        The instances. A slice that holds none has none present.
 
     >>> found = label_instances(torch.tensor([[[[0, 2, 2], [0, 2, 1]]]]), [(1,), (1, 2), (3,)])
     >>> found.boxes.tolist(), found.present.tolist()
@@ -92,7 +92,7 @@ def label_instances(labels: torch.Tensor, kinds: Sequence[Sequence[int]]) -> Ins
 
 
 def overlaps(boxes: torch.Tensor, truth: Instances) -> torch.Tensor:
-    """IoU (N, B, K) of boxes (N, B, 4) with the instances; -1 where a kind is absent."""
+    """IoU (N, B, K) of boxes (N, B, 4) with the instances, or -1 if a kind is absent."""
     return pairwise_iou(boxes, truth.boxes).where(truth.present.unsqueeze(1), -1.0)
 
 
@@ -100,14 +100,14 @@ def semantic_logits(probabilities: torch.Tensor, members: torch.Tensor) -> torch
     """Logits of classes from each kind's own probability at each pixel.
 
     A class lies within its kinds and outside the others. With kinds taken as independent, its probability is a product
-    over them; the softmax of the logits given here is that product, among the classes that there are.
+    over them. The softmax of the logits given here is that product, among the classes that there are.
 
     Args:
         probabilities: (N, K, X, Y), 0 to 1.
         members: (K, out_channels) from `membership`.
 
     Returns:
-        (N, out_channels, X, Y): the sum over a class's kinds of log p / (1 - p); 0 for the background.
+        (N, out_channels, X, Y): the sum over a class's kinds of log p / (1 - p), and 0 for the background.
 
     >>> p = torch.tensor([0.8, 0.9]).view(1, 2, 1, 1)
     >>> semantic_logits(p, membership([(1,), (1, 2)], 3)).softmax(1).flatten()  # in proportion 0.02, 0.72, 0.18

@@ -1,7 +1,7 @@
-"""The region proposal network: where in a slice might something be (Ren et al., Faster R-CNN, arXiv 1506.01497, 2015).
+"""The region proposal network, which finds candidate boxes (Ren et al., Faster R-CNN, arXiv 1506.01497, 2015).
 
-On a feature pyramid, as Lin et al. 2017 have it: one head for all levels. Sizes of anchors are half an octave apart
-rather than a whole one: what lies between octaves overlaps with no anchor by much more than a half, so hardly learns.
+It works on a feature pyramid, with one head for all levels (Lin et al. 2017). Anchor sizes are half an octave apart
+rather than a whole one. Objects between octaves overlap with no anchor by much more than a half and hardly learn.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = ["Proposals", "RegionProposals"]
 
 _UNWEIGHTED = (1.0, 1.0, 1.0, 1.0)
 _POSITIVE, _NEGATIVE = 0.7, 0.3
-"""IoU from which on an anchor is taken for an instance's, and below which it is taken for no one's."""
+"""An anchor is positive from the first IoU up, and negative below the second."""
 _SUPPRESSED = 0.7
 """IoU above which of two candidates the worse one goes."""
 _BETA = 1 / 9
-"""Of the smooth L1 loss, as the paper's authors have it where regressions are not weighted."""
+"""Beta of the smooth L1 loss, the paper authors' value for unweighted regressions."""
 
 
 class Proposals(NamedTuple):
-    """What the region proposal network says of a batch.
+    """Output of the region proposal network for a batch.
 
     Attributes:
         boxes: (N, P, 4) proposed boxes, best first, within the image, without gradient.
@@ -119,11 +119,11 @@ class RegionProposals(nn.Module):
     def losses(self, found: Proposals, truth: Instances, *, n: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
         """Losses over n anchors of each image, up to half of them positive.
 
-        An anchor is positive where its IoU with an instance is at least 0.7, or the best that any has with it; else it
-        is negative where its IoU with all is below 0.3 and half of it is labelled.
+        An anchor is positive if its IoU with an instance is at least 0.7, or the best that any anchor has with it.
+        Otherwise it is negative if its IoU with all is below 0.3 and half of it is labelled.
 
         Returns:
-            Binary cross-entropy of the objectness, and `box_loss` of the regressions; 0 where nothing counts.
+            Binary cross-entropy of the objectness, and `box_loss` of the regressions, or 0 if nothing counts.
         """
         anchors = found.anchors.expand(len(found.objectness), -1, -1)
         iou = overlaps(anchors, truth)
@@ -142,7 +142,7 @@ class RegionProposals(nn.Module):
         return masked_mean(errors, drawn.valid), box_loss(take(found.deltas), goals, drawn, beta=_BETA)
 
     def _best_of_each_level(self, objectness: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Indices (N, C), among all anchors, of each level's best: no level's near copies crowd the others out."""
+        """Indices (N, C), among all anchors, of each level's best, so that no level crowds the others out."""
         chosen, n_before = [], 0
         for scores in objectness:
             n_anchors = scores.shape[1]

@@ -18,14 +18,14 @@ _LEAST_CELLS = 14
 
 
 def pyramid_level(boxes: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
-    """Index of the level that a box's features come from: the one where the root of its area spans 14 to 28 cells.
+    """Index of the level that a box's features come from: the square root of its area spans 14 to 28 cells there.
 
     Args:
         boxes: (..., 4).
         strides: pixels a cell of each level, finest first, each twice the one before.
 
     Returns:
-        (...) integers; the first or last level for what is smaller or larger.
+        (...) integers, the first or last level for smaller or larger boxes.
 
     >>> pyramid_level(torch.tensor([[0.0, 0.0, 100.0, 100.0], [0.0, 0.0, 112.0, 112.0]]), (4, 8)).tolist()
     [0, 1]
@@ -42,13 +42,13 @@ def roi_align(
     strides: Sequence[int] = (1,),
     samples: int = 2,
 ) -> torch.Tensor:
-    """RoIAlign: each box cut into size x size bins, whose features are means of bilinear samples; nothing is rounded.
+    """RoIAlign: cut each box into size x size bins, each the mean of bilinear samples. Coordinates are not rounded.
 
     Cell i of a map covers the pixels i * stride to (i + 1) * stride. Samples beyond the centres of the outermost cells
     take these cells' values.
 
     Args:
-        levels: maps (N, C, ., .), finest first; a box is cut out of its `pyramid_level`.
+        levels: maps (N, C, ., .), finest first. A box is cut out of its `pyramid_level`.
         boxes: (N, R, 4).
         size: bins along each axis.
         strides: of the levels.
@@ -74,15 +74,15 @@ def roi_align(
 
 
 def paste_masks(masks: torch.Tensor, boxes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Masks on their boxes' own grids, brought bilinearly onto the image's.
+    """Resample masks bilinearly from their boxes' grids to the image's.
 
     Args:
-        masks: (N, R, m, m); 0 to 1.
+        masks: (N, R, m, m), 0 to 1.
         boxes: (N, R, 4).
         size: (X, Y) of the image.
 
     Returns:
-        (N, R, X, Y); 0 at pixels whose centre is outside the box.
+        (N, R, X, Y), 0 at pixels whose centre is outside the box.
 
     >>> box = torch.tensor([[[1.0, 0.0, 3.0, 1.0]]])
     >>> paste_masks(torch.ones(1, 1, 2, 2), box, (4, 2)).tolist()
@@ -112,7 +112,7 @@ def _side_by_side(levels: Sequence[torch.Tensor]) -> torch.Tensor:
 def _sampled_cells(
     levels: Sequence[torch.Tensor], boxes: torch.Tensor, strides: Sequence[int], *, n: int
 ) -> torch.Tensor:
-    """Where the n samples along each axis lie in `_side_by_side`, in cells: (N, R, n, 2), never between levels."""
+    """Positions of the n samples along each axis of `_side_by_side`, in cells: (N, R, n, 2), never between levels."""
     sizes = boxes.new_tensor([level.shape[2:] for level in levels])
     starts = functional.pad(sizes.cumsum(0)[:-1, :1], (0, 1, 1, 0))
     level = pyramid_level(boxes, strides)

@@ -1,6 +1,6 @@
-"""The second stage of Mask R-CNN: what is in a box, where exactly, and which of its pixels (arXiv 1703.06870, 2017).
+"""The second stage of Mask R-CNN: class, refined box and mask of each proposal (arXiv 1703.06870, 2017).
 
-Heads of the paper's FPN variant (figure 4, right), narrower.
+The heads are those of the paper's FPN variant (figure 4, right), but narrower.
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ class RoIHeads(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Losses over n boxes of each image, up to a quarter of them positive.
 
-        Boxes are drawn from proposals (N, P, 4) and the true ones. One is positive where its IoU with an instance is at
-        least 0.5; else it is negative if half of it is labelled.
+        Boxes are drawn from proposals (N, P, 4) and the true ones. One is positive if its IoU with an instance is at
+        least 0.5. Otherwise it is negative if half of it is labelled.
 
         Returns:
             Cross-entropy of the kinds, `box_loss` of the true kind's regressions, and binary cross-entropy of the
-            true kind's masks over labelled pixels; 0 where nothing counts.
+            true kind's masks over labelled pixels, or 0 if nothing counts.
         """
         candidates = torch.cat([proposals, truth.boxes], dim=1)
         real = torch.cat([torch.ones_like(proposals[..., 0], dtype=torch.bool), truth.present], dim=1)

@@ -20,7 +20,7 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> int:
     """Pixels of the input that one output pixel depends on: 1 + sum of (k' - 1) x product of strides before.
 
     Args:
-        layers: (kernel, stride, dilation) from input to output; a dilated kernel counts as k' = d (k - 1) + 1.
+        layers: (kernel, stride, dilation) from input to output. A dilated kernel counts as k' = d (k - 1) + 1.
 
     >>> receptive_field([(3, 1, 1)] * 3), receptive_field([(7, 2, 1), (3, 2, 1)])
     (7, 11)

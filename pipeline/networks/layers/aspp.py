@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling of DeepLab v3 (Chen et al., arXiv 1706.05587, 2017), and what it asks of a batch."""
+"""Atrous spatial pyramid pooling of DeepLab v3 (Chen et al., arXiv 1706.05587, 2017), and its least batch size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ASPP", "refuse_batch_of_one"]
 
 
 def refuse_batch_of_one(x: torch.Tensor, training: bool, network: str) -> None:
-    """Refuse what batch normalisation of image-level features cannot train on.
+    """Refuse batches on which batch normalisation of image-level features cannot train.
 
     Args:
         x: input, (N, C, X, Y).

@@ -11,12 +11,12 @@ __all__ = ["conv_bn_relu", "resize"]
 
 
 def conv_bn_relu(n_in: int, n_out: int, *, kernel: int = 1, stride: int = 1, dilation: int = 1) -> nn.Module:
-    """A convolution without bias, batch normalisation and ReLU; padded so that stride 1 keeps the size.
+    """A convolution without bias, batch normalisation and ReLU, padded so that stride 1 keeps the size.
 
     Args:
         n_in: channels of the input.
         n_out: channels of the output.
-        kernel: odd edge of the kernel.
+        kernel: size of the kernel, odd.
         stride: of the convolution.
         dilation: of the kernel.
     """

@@ -14,26 +14,26 @@ __all__ = ["CRFAsRNN", "DenseCRF"]
 
 
 class DenseCRF(nn.Module):
-    """Mean field of a dense CRF over images of one channel: logits in, refined logits out.
+    """Mean-field inference in a dense CRF over single-channel images: logits in, refined logits out.
 
-    Every pixel is tied to every other by two Gaussian kernels, one of positions alone and one of positions and
-    intensities (bilateral); both are normalised symmetrically and none lets a pixel hear itself. The first is exact,
-    the second approximated on a grid (see `BilateralKernel`): at 4 cells a sigma marginals are mostly within 0.01 of
+    Every pixel is connected to every other by two Gaussian kernels, one of positions alone and one of positions and
+    intensities (bilateral). Both are normalised symmetrically and exclude the pixel itself. The first is exact, the
+    second approximated on a grid (see `BilateralKernel`): at 4 cells per sigma marginals are mostly within 0.01 of
     the definition, within 0.03 on pure noise. Time and memory grow with 1 / (sigma_xy^2 sigma_intensity).
 
-    `trainable` makes it the layer of CRF-as-RNN (Zheng et al., ICCV 2015): a weight a kernel and class, and the
+    `trainable` makes it the layer of CRF-as-RNN (Zheng et al., ICCV 2015): a weight per kernel and class, and the
     compatibility of each pair of classes, are learned. Gradients reach logits and parameters, not the image.
 
     Args:
         n_classes: channels of the logits.
         n_iterations: mean-field steps.
-        n_training_iterations: the same, while a trainable field is in training mode.
+        n_training_iterations: the same for a trainable field in training mode.
         position_weight: of the position kernel, at the start.
         position_sigma: its width, pixels.
         bilateral_weight: of the bilateral kernel, at the start.
         bilateral_sigma_xy: its width in the plane, pixels.
         bilateral_sigma_intensity: its width in intensity, on the scale 0 to 255.
-        intensity_range: image values that count as 0 and 255, values outside are clipped; for z-scores for instance
+        intensity_range: image values that count as 0 and 255, values outside are clipped. For z-scores for instance
             (-3, 5). None: the lowest and the highest value of each image.
         cells_per_sigma: cells of the grid that one sigma spans.
         trainable: learn the weights and the compatibility, which starts as Potts': 1 between classes, 0 within.
@@ -89,7 +89,7 @@ class DenseCRF(nn.Module):
                 self.register_buffer(name, value)
 
     def forward(self, logits: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Refine logits; their softmax gives the marginals of the last mean-field step.
+        """Refine logits. Their softmax gives the marginals of the last mean-field step.
 
         Args:
             logits: (N, n_classes, X, Y), the negative unary energies.
@@ -118,7 +118,7 @@ class DenseCRF(nn.Module):
 
     @torch.no_grad()
     def marginals(self, logits: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Probabilities (N, n_classes, X, Y) after refinement, for post-processing; see `forward`."""
+        """Probabilities (N, n_classes, X, Y) after refinement, for post-processing, see `forward`."""
         return torch.softmax(self(logits, image), dim=1)
 
     def _check(self, logits: torch.Tensor, image: torch.Tensor) -> None:
@@ -129,7 +129,7 @@ class DenseCRF(nn.Module):
             raise GridError(f"a CRF's image must have one channel and shape {needed}, got {tuple(image.shape)}")
 
     def _intensity(self, image: torch.Tensor) -> torch.Tensor:
-        """(N, 1, X, Y) -> (N, X, Y), 0 to 255; an image of one value gives zeros where its own range is asked for."""
+        """(N, 1, X, Y) -> (N, X, Y), 0 to 255. An image of one value gives zeros if its own range is used."""
         if self.intensity_range is None:
             low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
             return ((image - low) / torch.where(high > low, high - low, 1.0) * 255.0)[:, 0]
@@ -141,9 +141,9 @@ class CRFAsRNN(nn.Module):
     """A network whose logits a CRF refines, trained end to end (Zheng et al., ICCV 2015).
 
     Args:
-        network: (N, C, X, Y) -> logits (N, n_classes, X, Y); in training mode maybe a tuple, main logits first.
-        crf: usually `trainable`; its `intensity_range` must suit the network's input.
-        image_channel: channel of the input that the CRF looks at.
+        network: (N, C, X, Y) -> logits (N, n_classes, X, Y), or in training mode maybe a tuple, main logits first.
+        crf: usually `trainable`. Its `intensity_range` must suit the network's input.
+        image_channel: channel of the input that the CRF uses.
     """
 
     def __init__(self, network: nn.Module, crf: DenseCRF, *, image_channel: int = 0) -> None:
@@ -151,7 +151,7 @@ class CRFAsRNN(nn.Module):
         self.network, self.crf, self.image_channel = network, crf, image_channel
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """(N, C, X, Y) -> refined logits; auxiliary logits follow in a tuple, where the network gives them."""
+        """(N, C, X, Y) -> refined logits. Auxiliary logits follow in a tuple, if the network gives them."""
         found = self.network(x)
         image = x[:, self.image_channel, None]
         if isinstance(found, torch.Tensor):

@@ -1,7 +1,7 @@
-"""Gaussian kernels that tie every pixel of an image to every other, as dense conditional random fields use them.
+"""Gaussian kernels between all pairs of pixels of an image, as used by dense conditional random fields.
 
 Each is normalised symmetrically (Kraehenbuehl and Koltun, NIPS 2011): k_ij / sqrt(n_i n_j) with n_i = sum_j k_ij. The
-sum counts the pixel itself, so that a pixel like no other hears almost nothing; messages leave it out.
+sum includes the pixel itself, so a pixel unlike all others receives almost nothing. Messages exclude it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class PixelKernel(ABC):
 
 
 class PositionKernel(PixelKernel):
-    """k_ij = exp(-|p_i - p_j|^2 / 2 sigma^2) over positions p; separable and exact, one matrix product an axis.
+    """k_ij = exp(-|p_i - p_j|^2 / 2 sigma^2) over positions p, separable and exact, one matrix product an axis.
 
     Args:
-        like: (N, C, X, Y), whose size, type and device are taken.
+        like: (N, C, X, Y), a tensor of the size, type and device to use.
         sigma: pixels.
     """
 
@@ -96,7 +96,7 @@ class BilateralKernel(PixelKernel):
         return index.reshape(-1), share.reshape(-1, 1)
 
     def smooth(self, values: torch.Tensor) -> torch.Tensor:
-        """(N, C, X, Y) -> (N, C, X, Y), through the grid; N as of the image."""
+        """(N, C, X, Y) -> (N, C, X, Y), through the grid, with the image's N."""
         n, channels, size_x, size_y = values.shape
         pixels = values.permute(0, 2, 3, 1).reshape(-1, channels)
         cells = pixels.new_zeros(math.prod(self.cells), channels)
@@ -122,7 +122,7 @@ class _Axis(NamedTuple):
 
 
 def _axis(at: torch.Tensor, extent: float, *, sigma: float, cells_per_sigma: int) -> _Axis:
-    """Place pixels `at` 0 to `extent` on an axis; interpolating twice adds 1/3 cell^2 of variance, taken off here."""
+    """Place pixels `at` 0 to `extent` on an axis. Two interpolations add 1/3 cell^2 of variance, removed here."""
     at = at * (cells_per_sigma / sigma)
     width = math.sqrt(cells_per_sigma**2 - 1 / 3)
     n_cells = math.ceil(extent * cells_per_sigma / sigma) + 2

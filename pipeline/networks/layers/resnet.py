@@ -1,6 +1,6 @@
-"""ResNet backbones with a chosen output stride (He et al. 2016; strides given up for dilation: Chen et al. 2017).
+"""ResNet backbones (He et al. 2016) of selectable output stride, by dilation in place of strides (Chen et al. 2017).
 
-MONAI's `ResNetFeatures` has no output stride, hence these. Modules carry torchvision's names (`conv1`, `bn1`, `layer1`
+MONAI's `ResNetFeatures` has no output stride. Modules carry torchvision's names (`conv1`, `bn1`, `layer1`
 ... `layer4`, `downsample`), so that state dicts of that layout fit.
 """
 
@@ -21,14 +21,14 @@ def _conv3x3(n_in: int, n_out: int, *, stride: int = 1, dilation: int = 1) -> nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; of ResNet-18 and -34.
+    """Two 3x3 convolutions and a shortcut, the block of ResNet-18 and -34.
 
     Args:
         n_in: channels of the input.
         width: channels within and of the output.
         stride: of the first convolution.
         dilation: of both.
-        downsample: the shortcut where shapes differ.
+        downsample: the shortcut if shapes differ.
     """
 
     expansion = 1
@@ -52,14 +52,14 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions beside a shortcut, the stride on the 3x3; of ResNet-50 and -101.
+    """1x1, 3x3, 1x1 convolutions and a shortcut, the stride on the 3x3, the block of ResNet-50 and -101.
 
     Args:
         n_in: channels of the input.
-        width: channels within; the output has four times as many.
+        width: channels within. The output has four times as many.
         stride: of the 3x3 convolution.
-        dilation: likewise.
-        downsample: the shortcut where shapes differ.
+        dilation: of the 3x3 convolution.
+        downsample: the shortcut if shapes differ.
     """
 
     expansion = 4
@@ -149,7 +149,7 @@ class ResNet(nn.Module):
     def stages(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(N, in_channels, X, Y) -> five feature maps: the stem's, at half the size, then those of the four stages.
 
-        Strides are 2, 4, 8, 16, 32, as far as `output_stride` lets them grow; channels are `widths`.
+        Strides are 2, 4, 8, 16, 32, as far as `output_stride` lets them grow. Channels are `widths`.
         """
         stem = self.relu(self.bn1(self.conv1(x)))
         first = self.layer1(self.maxpool(stem))
@@ -161,7 +161,7 @@ class ResNet(nn.Module):
 def _stage(
     block: type[BasicBlock] | type[Bottleneck], n_in: int, width: int, *, stride: int, rates: Sequence[int]
 ) -> nn.Sequential:
-    """Blocks of one stage; the first alone changes stride and channels."""
+    """Blocks of one stage. Only the first changes stride and channels."""
     n_out = width * block.expansion
     shortcut = None
     if stride != 1 or n_in != n_out:

@@ -1,4 +1,4 @@
-"""What a detector's losses count: boxes drawn at random in each image, so many of them on instances.
+"""Random sampling of the boxes that a detector's losses count, with a limited share of positives per image.
 
 Ren et al., Faster R-CNN, arXiv 1506.01497, 2015, section 3.1.3. All images of a batch are drawn at once, equally many
 boxes in each.
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
     Attributes:
         chosen: (N, S) indices.
         positive: (N, S) bool.
-        valid: (N, S) bool; false where there were too few to draw.
+        valid: (N, S) bool, false if there were too few to draw.
     """
 
     chosen: torch.Tensor
@@ -35,14 +35,14 @@ class Sample(NamedTuple):
 
 
 def draw_sample(positive: torch.Tensor, negative: torch.Tensor, *, n: int, share: float) -> Sample:
-    """Draw n boxes of each image: at most so large a share of positives, the rest negatives.
+    """Draw n boxes of each image: positives up to a given share, the rest negatives.
 
     Random numbers come from torch's default generator.
 
     Args:
         positive: (N, B) bool.
-        negative: (N, B) bool, nowhere where `positive` is.
-        n: how many; all where there are fewer.
+        negative: (N, B) bool, disjoint from `positive`.
+        n: how many (all if there are fewer).
         share: of positives, at most.
 
     >>> drawn = draw_sample(torch.tensor([[False, True, True, False]]), torch.tensor([[True, False, False, False]]),
@@ -60,12 +60,12 @@ def draw_sample(positive: torch.Tensor, negative: torch.Tensor, *, n: int, share
 
 
 def labelled_share(boxes: torch.Tensor, truth: Instances) -> torch.Tensor:
-    """Share of boxes (N, B, 4) that is labelled, (N, B), as a lattice of points tells; the image's edge goes on."""
+    """Labelled share (N, B) of boxes (N, B, 4), sampled on a lattice of points. The image's edge is extended."""
     return roi_align([truth.labelled], boxes, size=_PROBES, samples=1).mean(dim=(2, 3, 4))
 
 
 def masked_mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Mean of the values that count (bool, or a weight); 0 where none does."""
+    """Mean of the values that count (bool, or a weight), or 0 if none does."""
     return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
@@ -74,9 +74,9 @@ def box_loss(deltas: torch.Tensor, goals: torch.Tensor, drawn: Sample, *, beta: 
 
     Args:
         deltas: (N, S, 4) regressions of the boxes drawn.
-        goals: (N, S, 4) what they should be; anything where a box is not positive.
+        goals: (N, S, 4) their targets, of any value if a box is not positive.
         drawn: the sample.
-        beta: error from which on the loss is linear.
+        beta: error above which the loss is linear.
     """
     errors = functional.smooth_l1_loss(deltas.float(), goals, reduction="none", beta=beta).sum(dim=2)
     return errors.where(drawn.positive, 0.0).sum() / drawn.valid.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""Sizes that a network's poolings divide: replicate the edge before, crop after."""
+"""Sizes divisible by a network's poolings: replicate the edge before, crop after."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["centre_crop", "pad_to_multiple"]
 
 
 def pad_to_multiple(x: torch.Tensor, multiples: Sequence[int]) -> torch.Tensor:
-    """Replicate edge pixels until each spatial axis is a multiple; an odd last pixel goes to the far side.
+    """Replicate edge pixels until each spatial axis is a multiple. An odd pixel is added on the far side.
 
     Args:
         x: (N, C, X, Y) or (N, C, X, Y, Z).
         multiples: one a spatial axis, in the tensor's order.
 
     Returns:
-        The padded tensor, or `x` itself where nothing is missing. `centre_crop` undoes it.
+        The padded tensor, or `x` itself if nothing is missing. `centre_crop` undoes it.
 
     >>> pad_to_multiple(torch.tensor([[[[1.0, 2.0, 3.0]]]]), (1, 5)).tolist()
     [[[[1.0, 1.0, 2.0, 3.0, 3.0]]]]

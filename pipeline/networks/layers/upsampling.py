@@ -1,8 +1,8 @@
-"""Ways to enlarge a feature map, and the matrix that a convolution or transposed convolution is.
+"""Ways to enlarge a feature map, and the matrix form of a convolution or transposed convolution.
 
 Unpooling has no weights: a *bed of nails* puts each value into a corner of zeros, *nearest* repeats it, *bilinear*
 interpolates, *max-index* puts it back where maximum pooling found it (Zeiler and Fergus 2014). Learned are transposed
-convolutions (bilinear at the start: Long, Shelhamer, Darrell 2015), sub-pixel convolutions (Shi et al. 2016; started
+convolutions (bilinear at the start: Long, Shelhamer, Darrell 2015), sub-pixel convolutions (Shi et al. 2016, started
 free of checkerboards: Aitken et al. 2017) and resize convolutions (Odena, Dumoulin, Olah 2016).
 """
 
@@ -38,7 +38,7 @@ UPSAMPLINGS = (
     "nearest_resize",
     "bilinear_resize",
 )
-"""What `upsampling` makes; the first three have no weights."""
+"""Kinds of `upsampling`. The first three have no weights."""
 
 
 def upsampling(kind: str, n_in: int, n_out: int, *, factor: int = 2) -> nn.Module:
@@ -49,7 +49,7 @@ def upsampling(kind: str, n_in: int, n_out: int, *, factor: int = 2) -> nn.Modul
             nearest-neighbour interpolation of one. "nearest_resize" and "bilinear_resize" interpolate, then apply a 3x3
             convolution. Bilinear interpolation takes pixels as areas.
         n_in: channels of the input.
-        n_out: channels of the output; without weights the same as `n_in`.
+        n_out: channels of the output (without weights the same as `n_in`).
         factor: output size over input size.
 
     Raises:
@@ -117,7 +117,7 @@ def max_unpool(x: torch.Tensor, indices: torch.Tensor, *, size: Sequence[int]) -
     Args:
         x: (N, C, X, Y).
         indices: that `max_pool` gave, of the same shape.
-        size: (x, y) of what was pooled; odd sizes too.
+        size: (x, y) of the pooled input, which may be odd.
 
     Returns:
         (N, C, x, y).
@@ -142,9 +142,9 @@ def bilinear_kernel(factor: int) -> torch.Tensor:
 
 
 def bilinear_transposed(n_in: int, n_out: int, *, factor: int = 2) -> nn.ConvTranspose2d:
-    """A transposed convolution that starts as bilinear interpolation, and learns from there.
+    """A transposed convolution initialised as bilinear interpolation.
 
-    Channels pass unmixed where `n_in` is `n_out`, and through random weights otherwise. Beyond the edge it sees zeros,
+    Channels pass unmixed if `n_in` is `n_out`, and through random weights otherwise. Beyond the edge it sees zeros,
     where interpolation would see the edge again.
 
     Args:
@@ -167,19 +167,19 @@ def convolution_matrix(
 ) -> torch.Tensor:
     """The matrix M with M flatten(x) = flatten(convolution of x), for small sizes.
 
-    The transposed convolution with the same weights, applied to what the convolution gives, has the transposed matrix,
-    where the stride leaves no pixel over (Dumoulin and Visin, arXiv 1603.07285, 2016).
+    The transposed convolution with the same weights, applied to the convolution's output, has the transposed matrix,
+    if the stride leaves no pixel over (Dumoulin and Visin, arXiv 1603.07285, 2016).
 
     Args:
-        weight: (outputs, inputs, k) in 1D or (outputs, inputs, k, k) in 2D, as torch's convolutions take them; for a
+        weight: (outputs, inputs, k) in 1D or (outputs, inputs, k, k) in 2D, as torch's convolutions take them. For a
             transposed convolution inputs come first.
         size: pixels along each axis of the input.
         stride: of the convolution.
-        padding: likewise.
+        padding: of the convolution.
         transposed: take the transposed convolution.
 
     Returns:
-        (outputs x pixels out, inputs x pixels in); channels go slowest, the last axis fastest.
+        (outputs x pixels out, inputs x pixels in). Channels go slowest, the last axis fastest.
 
     Raises:
         ValueError: weights that are neither 1D nor 2D, or a size of another dimension.

@@ -74,7 +74,7 @@ class VGG(nn.Module):
         self.features = nn.Sequential(*layers)
 
     def stage(self, index: int) -> nn.Sequential:
-        """Convolutions of stage 0 to 4, its pooling left out; the modules are shared with `features`."""
+        """Convolutions of stage 0 to 4, its pooling left out. The modules are shared with `features`."""
         start, stop = self._stages[index]
         return nn.Sequential(*list(self.features)[start:stop])
 

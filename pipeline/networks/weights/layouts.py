@@ -1,13 +1,13 @@
-"""How state dicts name their tensors, and those names as ours.
+"""Naming schemes of state dicts, and their conversion to our names.
 
-A *layout* is a way to name them:
+A *layout* is one such naming scheme:
 
 *native*: as the network itself does.
-*resnet*, *vgg*: a torchvision classifier; its convolutions go to the network's `ResNet` or `VGG`, its fully connected
+*resnet*, *vgg*: a torchvision classifier. Its convolutions go to the network's `ResNet` or `VGG`, its fully connected
 layers have no place.
 *deeplab_v3*: torchvision's, into `DeepLabV3`. Its auxiliary classifier has no place, nor has the 3x3 convolution before
-its classifier (`classifier.1` and `.2`), which the paper's network lacks; so the scores are not torchvision's, and the
-classifier needs training even where the classes are the same. Its dilations are those of `output_stride=8` and
+its classifier (`classifier.1` and `.2`), which the paper's network lacks. So the scores are not torchvision's, and the
+classifier needs training even if the classes are the same. Its dilations are those of `output_stride=8` and
 `multi_grid=(1, 1, 1)`.
 *deeplab_v2*: the ResNet-101 converted from Caffe, into `DeepLabV2`. That network expects blue before red, has its
 strides on a block's first 1x1 convolution (ours: on the 3x3) and rounds pooled sizes up: fine to start from, not to
@@ -47,7 +47,7 @@ LAYOUTS: Mapping[str, Mapping[str, str | None]] = MappingProxyType(
         "deeplab_v2": {r"layer5\.conv2d_list\.": "aspp.", r"(conv1|bn1|layer[1-4])\.": r"backbone.\1."},
     }
 )
-"""Layout -> how the start of a tensor's name (a regular expression) becomes ours; `None`: it has no place in ours."""
+"""Layout -> how the start of a tensor's name (a regular expression) becomes ours (`None`: it has no place in ours)."""
 
 _SIGNS = {
     "deeplab_v3": "classifier.0.convs.0.0.weight",
@@ -55,7 +55,7 @@ _SIGNS = {
     "resnet": "layer1.0.conv1.weight",
     "vgg": "features.0.weight",
 }
-"""Layout -> a name by which it is recognised; the first that fits counts."""
+"""Layout -> a name by which it is recognised. The first that fits counts."""
 
 _KEYS = ("model", "state_dict")
 """Under which training scripts save a state dict."""
@@ -69,7 +69,7 @@ def match_names(names: Iterable[str], pattern: str) -> list[str]:
 
     Args:
         names: as `named_parameters` gives them.
-        pattern: a name, the name of a module above it, or a pattern in which `*` stands for anything (dots too).
+        pattern: a name, the name of a module above it, or a pattern in which `*` matches anything (dots too).
 
     Returns:
         The names that match, in their order.
@@ -88,11 +88,11 @@ def match_names(names: Iterable[str], pattern: str) -> list[str]:
 
 
 def bare_state(state: Mapping[str, Any], known: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Free the tensors of what a training script or a wrapping module put around their names.
+    """Strip what a training script or a wrapping module added around the tensors' names.
 
     Args:
-        state: name -> tensor; or that under "model" or "state_dict".
-        known: the network's own names; once one of them appears, nothing more is taken off.
+        state: name -> tensor, or such a dict under "model" or "state_dict".
+        known: the network's own names. Once one of them appears, nothing more is taken off.
 
     Returns:
         Name -> tensor, without `module.`, `Scale.` or `scale.` before all names.
@@ -114,7 +114,7 @@ def bare_state(state: Mapping[str, Any], known: Iterable[str]) -> dict[str, torc
 
 
 def recognise_layout(names: Iterable[str], known: Iterable[str]) -> str:
-    """Tell a layout by its names; "native" where they are all `known`, the network's own, or no layout's sign is found.
+    """Recognise a layout by its names. "native" if all are `known` (the network's own) or no layout's mark is found.
 
     >>> recognise_layout(["features.0.weight", "classifier.6.bias"], ["backbone.features.0.weight"])
     'vgg'
@@ -126,7 +126,7 @@ def recognise_layout(names: Iterable[str], known: Iterable[str]) -> str:
 
 
 def rename(name: str, layout: str) -> str | None:
-    """A tensor's name in a layout as ours; `None` where it has no place in our network.
+    """A tensor's name in a layout as ours, or `None` if it has no place in our network.
 
     >>> rename("classifier.0.project.0.weight", "deeplab_v3"), rename("fc.bias", "resnet"), rename("bn1.bias", "resnet")
     ('aspp.project.conv.weight', None, 'bn1.bias')
@@ -138,5 +138,5 @@ def rename(name: str, layout: str) -> str | None:
 
 
 def _wrapper(names: Iterable[str]) -> str:
-    """What stands before all names; "" where nothing known does."""
+    """Known prefix of all names, or "" if there is none."""
     return next((wrapper for wrapper in _WRAPPERS if all(name.startswith(wrapper) for name in names)), "")

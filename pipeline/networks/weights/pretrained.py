@@ -1,4 +1,4 @@
-"""Pretrained weights into our networks, with an account of every tensor; layouts are told in `layouts`."""
+"""Load pretrained weights into our networks and report on every tensor. Layouts are described in `layouts`."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _N_NAMED = 5
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every tensor.
+    """Outcome of loading, tensor by tensor.
 
     Attributes:
         layout: of the state dict.
-        loaded: the network's tensors that were loaded as they came.
+        loaded: the network's tensors that were loaded unchanged.
         adapted: those loaded after their input channels were adapted -> (shape that came, shape needed).
-        skipped: those left as they were because that was asked for.
-        missing: those of the place to be filled for which nothing came.
-        mismatched: those for which another shape came -> (shape that came, shape needed).
-        unexpected: names that came, as ours, which the place to be filled does not have.
-        dropped: names in the state dict that the layout has and our network has not.
+        skipped: those left unchanged on request.
+        missing: those of the target that the state dict lacks.
+        mismatched: those of another shape in the state dict -> (shape that came, shape needed).
+        unexpected: names in the state dict, converted to ours, that the target lacks.
+        dropped: names in the state dict that the layout has but our network lacks.
     """
 
     layout: str
@@ -49,7 +49,7 @@ class LoadReport:
     dropped: tuple[str, ...]
 
     def lines(self, kind: str) -> list[str]:
-        """The tensors of one kind (the name of an attribute), each with its shapes where they differ."""
+        """The tensors of one kind (the name of an attribute), each with its shapes if they differ."""
         found = getattr(self, kind)
         if isinstance(found, Mapping):
             return [f"{name} {came} -> {needed}" for name, (came, needed) in found.items()]
@@ -74,24 +74,24 @@ def load_pretrained(
 ) -> LoadReport:
     """Load a state dict of a common layout into a network.
 
-    Where the number of input channels differs, the first convolution is adapted by `adapt_channels`, and with it any
+    If the number of input channels differs, the first convolution is adapted by `adapt_channels`, and with it any
     other that sees the image. Tensors of another floating type are converted.
 
     Args:
-        network: receives the weights in place; after an error it is as before.
+        network: receives the weights in place. After an error it is as before.
         state: name -> tensor, as `layouts.bare_state` takes it.
         layout: one of `LAYOUTS`, or "auto" to recognise it by its names.
-        prefix: the submodule to fill; "" is the whole network, or its one encoder where the layout is an encoder's.
-        skip: patterns (see `layouts.match_names`) of tensors to leave as they are, as a classifier of other classes.
-        strict: refuse where a tensor of the place to be filled is missing, one has another shape, or one that came
-            has no place; else take what fits.
+        prefix: the submodule to fill. "" is the whole network, or its one encoder if the layout is an encoder's.
+        skip: patterns (see `layouts.match_names`) of tensors to leave unchanged, such as another task's classifier.
+        strict: refuse if a tensor of the target is missing or has another shape, or the state dict holds one that the
+            target lacks. Otherwise load what fits.
 
     Returns:
-        What became of every tensor.
+        A report on every tensor.
 
     Raises:
         ConfigError: an unknown layout, no such submodule, no encoder or more than one, or a pattern without match.
-        BundleError: not a state dict; nothing fits; or, if `strict`, not everything does.
+        BundleError: not a state dict, nothing fits, or, if `strict`, not everything does.
     """
     if layout not in ("auto", *LAYOUTS):
         raise ConfigError(f"`layout` must be auto or one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -122,8 +122,8 @@ def load_pretrained(
 def adapt_channels(weight: torch.Tensor, n_channels: int) -> torch.Tensor:
     """Make a convolution for images of another number of channels.
 
-    The sum over the old channels, divided by the number of new ones, stands in each of these. So an image whose
-    channels are all alike, as grey in a colour network, gives what it gave; for one channel it is the plain sum.
+    Each new channel gets the sum over the old ones divided by the number of new ones. So an image whose channels are
+    all equal, such as grey in a colour network, gives the same output as before. For one channel it is the plain sum.
 
     Args:
         weight: (C_out, C_in, ...).
@@ -139,7 +139,7 @@ def adapt_channels(weight: torch.Tensor, n_channels: int) -> torch.Tensor:
 
 
 def _place(network: nn.Module, layout: str, prefix: str) -> str:
-    """What stands before the names of the submodule to fill, with its dot."""
+    """Prefix of the names of the submodule to fill, with its dot."""
     modules = dict(network.named_modules())
     if prefix:
         if prefix not in modules:
@@ -195,14 +195,14 @@ def _image_convolutions(network: nn.Module, came: Mapping[str, torch.Tensor], na
 
 
 def _channels(came: Shape, needed: Shape) -> tuple[int, int] | None:
-    """Input channels of two convolutions' weights; `None` where they differ in more than those."""
+    """Input channels of two convolutions' weights, or `None` if they differ in more than those."""
     same = len(came) == len(needed) and (came[0], *came[2:]) == (needed[0], *needed[2:])
     return (came[1], needed[1]) if same else None
 
 
 def _refuse(report: LoadReport, *, strict: bool) -> None:
     if not report.loaded and not report.adapted:
-        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may be another one's")
+        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may belong to another one")
     kinds = [kind for kind in ("missing", "mismatched", "unexpected") if getattr(report, kind)]
     if strict and kinds:
         told = "; ".join(f"{len(report.lines(kind))} {kind}: {_first_few(report.lines(kind))}" for kind in kinds)

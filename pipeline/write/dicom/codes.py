@@ -1,4 +1,4 @@
-"""Codes of what DICOM objects state: SNOMED CT (SCT), LOINC (LN), DICOM's own (DCM) and units (UCUM).
+"""Codes used in DICOM objects: SNOMED CT (SCT), LOINC (LN), DICOM's own (DCM) and units (UCUM).
 
 All but the units come from PS3.16, as pydicom's dictionary holds it.
 """
@@ -64,13 +64,13 @@ FUNCTION_CODES: Mapping[str, Mapping[str, tuple[Code, Code]]] = {
         "co_l_per_min_per_m2": (codes.SCT.RVCardiacIndex, L_PER_MIN_M2),
     },
 }
-"""Ventricle -> key in the measurements object -> code and unit; the last two keys are those of `indexed`."""
+"""Ventricle -> key in the measurements object -> code and unit. The last two keys are those of `indexed`."""
 
 BSA_METHODS = {
     "mosteller": codes.DCM.BSAEqualsHTWT360Point5,
     "dubois": codes.DCM.BSAEquals0Point007184WT0Point425HT0Point725,
 }
-"""Formula of the body surface area -> its method, CID 3663; Mosteller's takes the height in m, DuBois' in cm."""
+"""Formula of the body surface area -> its method, CID 3663. Mosteller's takes the height in m, DuBois' in cm."""
 
 
 def structure_code(structure: Structure) -> Code:

@@ -1,7 +1,7 @@
-"""Headers of a cine's DICOM files, mended for what objects derived from it copy.
+"""Headers of a cine's DICOM files, repaired for the objects derived from it.
 
-Scanners and anonymisers write what the standard forbids, and a derived object that copies it is refused by archives.
-Identifiers that tie the object to its images are kept as they are, even where they are invalid; the rest is mended.
+Scanners and anonymisers write values that the standard forbids, and archives refuse a derived object that copies them.
+Identifiers that tie the object to its images are kept as they are, even if they are invalid. The rest is repaired.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _OF_EVERY_FILE = ("SOPClassUID", *_IDENTIFIERS, "FrameOfReferenceUID", "SeriesNu
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """Where one slice of one phase lies, and how another object refers to it.
+    """Position of one slice of one phase, and the identifiers by which another object refers to it.
 
     Attributes:
         sop_class_uid: SOPClassUID of the file.
         sop_instance_uid: SOPInstanceUID as written.
         series_uid: SeriesInstanceUID as written.
-        frame_number: 1-based frame of a multi-frame file; `None` for a single-frame one.
+        frame_number: 1-based frame of a multi-frame file, or `None` for a single-frame one.
         position: ImagePositionPatient, LPS mm (3).
         orientation: ImageOrientationPatient: direction of rows, then of columns (6).
         pixel_spacing: PixelSpacing in mm: between rows, then between columns.
-        slice_thickness_mm: SliceThickness; the cine's slice distance where the header states none above 0.
+        slice_thickness_mm: SliceThickness, or the cine's slice distance if the header states none above 0.
     """
 
     sop_class_uid: str
@@ -61,13 +61,13 @@ class FrameHeader:
 
 @dataclass(frozen=True)
 class SourceHeaders:
-    """What derived objects copy from a cine's files.
+    """Header values that derived objects copy from a cine's files.
 
     Attributes:
-        subject: patient, study and equipment elements, mended, with StudyInstanceUID and FrameOfReferenceUID.
-        series_number: SeriesNumber of the first slice; 0 where there is none, or one above a million.
+        subject: patient, study and equipment elements, repaired, with StudyInstanceUID and FrameOfReferenceUID.
+        series_number: SeriesNumber of the first slice, or 0 if there is none, or one above a million.
         frames: `frames[t][z]` is the header of phase t, slice z.
-        faults: one sentence for each kind of repair or loss; holds no value that could tell who the patient is.
+        faults: one sentence for each kind of repair or loss, without any value that could identify the patient.
     """
 
     subject: Dataset
@@ -77,22 +77,22 @@ class SourceHeaders:
 
 
 def source_headers(cine: Cine, *, pseudonym: str | None = None) -> SourceHeaders:
-    """Read the headers of a cine's files, and mend them.
+    """Read the headers of a cine's files and repair them.
 
     Args:
         cine: from DICOM, so that `sources` is known.
-        pseudonym: replaces PatientName and PatientID; what else could tell who the patient is (dates, sex, age, size,
-            weight, numbers, physician, institution, descriptions) is then left empty. UIDs stay, so that who holds the
-            images can still match them: this is no full de-identification.
+        pseudonym: replaces PatientName and PatientID. Everything else that could identify the patient (dates, sex, age,
+            size, weight, numbers, physician, institution, descriptions) is then left empty. UIDs stay, so whoever has
+            the images can still match them: this is not a full de-identification.
 
     Returns:
-        The headers; patient, study and equipment are those of the first phase's first slice. Where files of the stack
+        The headers. Patient, study and equipment are those of the first phase's first slice. If files of the stack
         name different frames of reference, or an invalid one or none, a new FrameOfReferenceUID is derived from study
         and series, the same at every call.
 
     Raises:
         ConfigError: a cine that is not from DICOM, or a pseudonym that DICOM cannot hold.
-        UnreadableError: a file that is not there any more or does not parse.
+        UnreadableError: a file that no longer exists or does not parse.
         HeaderError: a file without UID or plane, or files of different patients.
     """
     if cine.sources is None:
@@ -121,7 +121,7 @@ def _read(path: str, keywords: Sequence[str]) -> Dataset:
 
 
 def _read_all(sources: Sequence[Sequence[SourceFrame]]) -> dict[str, Dataset]:
-    """Each file's header by its path; they must have identifiers and be of one patient and study."""
+    """Each file's header by its path. They must have identifiers and be of one patient and study."""
     headers = {path: _read(path, _OF_EVERY_FILE) for path in dict.fromkeys(s.path for row in sources for s in row)}
     for path, header in headers.items():
         for keyword in ("SOPClassUID", *_IDENTIFIERS):
@@ -135,7 +135,7 @@ def _read_all(sources: Sequence[Sequence[SourceFrame]]) -> dict[str, Dataset]:
 
 
 def _frame_of_reference(headers: dict[str, Dataset], series_uid: str) -> tuple[str, list[str]]:
-    """The frame of reference that all files state, else a new one that depends on study and series alone."""
+    """The frame of reference that all files state, else a new one that depends only on study and series."""
     stated = {str(header.get("FrameOfReferenceUID") or "") for header in headers.values()}
     uid = next(iter(stated))
     if len(stated) == 1 and UID(uid).is_valid:
@@ -192,7 +192,7 @@ def _numbers(groups: Sequence[Dataset], keyword: str, *, length: int, path: str)
 
 
 def _thickness_mm(groups: Sequence[Dataset]) -> float:
-    """SliceThickness; 0 where there is none, or nonsense."""
+    """SliceThickness, or 0 if it is missing or invalid."""
     value = next((group.SliceThickness for group in groups if "SliceThickness" in group), None)
     thickness_mm = float(value) if value not in (None, "") else 0.0
     return thickness_mm if math.isfinite(thickness_mm) and thickness_mm > 0 else 0.0

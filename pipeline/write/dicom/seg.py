@@ -1,7 +1,7 @@
 """Label maps to DICOM Segmentation objects (PS3.3 A.51), decoded again and compared before they appear.
 
 One object holds one phase: a BINARY segment for each structure, numbered as in our label maps, in frames that refer to
-the very images of that phase. LABELMAP, the younger form, is left until archives and viewers take it.
+the images of that phase. LABELMAP, the newer form, is not written until archives and viewers support it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ POSITION_TOLERANCE_MM = 0.5
 
 DIRECTION_TOLERANCE = 1e-2
 SPACING_TOLERANCE = 1e-4
-"""Of direction cosines, likewise, and of pixel spacings in parts."""
+"""The same tolerance for direction cosines, and a relative one for pixel spacings."""
 
 
 def write_segmentations(
@@ -43,18 +43,18 @@ def write_segmentations(
     """Write one segmentation for each named phase, each in a new series of its own.
 
     Args:
-        folder: receives `seg_<name>.dcm` for each phase, `seg.dcm` for one named "single"; is made.
-        cine: see `write_segmentation`, as for the rest.
+        folder: receives `seg_<name>.dcm` for each phase, `seg.dcm` for one named "single". Created if missing.
+        cine: see `write_segmentation`.
         labels: (T, X, Y, Z) uint8.
         phases: name -> phase, 0-based, such as {"ed": 3, "es": 9}.
-        algorithm: what drew the labels.
-        headers: of the cine's sources, where already read; with a pseudonym, if there is to be one.
+        algorithm: how the labels were made.
+        headers: of the cine's sources, if already read, with the pseudonym if one is used.
 
     Returns:
         Name -> file.
 
     Raises:
-        PipelineError: as `write_segmentation` does; files written before stay.
+        PipelineError: as `write_segmentation` does. Files written before stay.
     """
     headers = headers or source_headers(cine)
     files = {name: Path(folder) / ("seg.dcm" if name == "single" else f"seg_{name}.dcm") for name in phases}
@@ -77,25 +77,25 @@ def write_segmentation(
 ) -> Path:
     """Write the segmentation of one phase as DICOM, in the source's study.
 
-    All three structures are described, with segment numbers that are our label values; frames in which a segment is
+    All three structures are described, with segment numbers that are our label values. Frames in which a segment is
     empty are left out. Planes are those of the source images.
 
     Args:
-        path: the file; it appears once it is verified, or not at all. Folders are made.
+        path: the file. It appears once it is verified, or not at all. Parent folders are created.
         cine: from DICOM, so that its sources are known.
         labels: (T, X, Y, Z) uint8 on the cine's grid: LV 1, MYO 2, RV 3.
         phase: 0-based.
-        algorithm: what drew the labels.
-        series: the new series that it makes, where headers are already read or the phase has a name.
+        algorithm: how the labels were made.
+        series: the new series, if headers are already read or the phase has a name.
 
     Returns:
         The path.
 
     Raises:
-        ConfigError: a cine that is not from DICOM, or a phase that is not there.
+        ConfigError: a cine that is not from DICOM, or a phase that does not exist.
         GridError: labels of another shape, or sources that do not lie where the cine's grid says.
         LabelError: values other than 0 to 3, nothing labelled, or a file that does not decode to the labels.
-        InputError: what `dicom_headers.source_headers` refuses.
+        InputError: as `headers.source_headers` does.
     """
     path = Path(path)
     picture = _phase_labels(cine, labels, phase)
@@ -145,7 +145,7 @@ def _check_geometry(cine: Cine, frames: Sequence[FrameHeader], phase: int) -> No
 
 
 def _verify(path: Path, picture: np.ndarray, frames: Sequence[FrameHeader]) -> None:
-    """Decode a written file and compare pixels and planes with what it was made from."""
+    """Decode a written file and compare its pixels and planes with the labels and images."""
     read = hd.seg.segread(path)
     n_other = int((_decode(read, frames) != picture).sum())
     if n_other:
@@ -166,7 +166,7 @@ def _verify(path: Path, picture: np.ndarray, frames: Sequence[FrameHeader]) -> N
 
 
 def _decode(read: hd.seg.Segmentation, frames: Sequence[FrameHeader]) -> np.ndarray:
-    """Labels (Z, rows, columns) by the images that the segmentation refers to; images not referred to give zeros."""
+    """Labels (Z, rows, columns) by the images that the segmentation refers to. Images not referred to give zeros."""
     if all(frame.frame_number is None for frame in frames):
         uids = [frame.sop_instance_uid for frame in frames]
         return read.get_pixels_by_source_instance(uids, combine_segments=True, assert_missing_frames_are_empty=True)

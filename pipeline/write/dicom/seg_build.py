@@ -29,24 +29,24 @@ __all__ = [
 ]
 
 MANUFACTURER = "cardiac-mr-pipeline"
-"""Manufacturer and model name of what is written."""
+"""Manufacturer and model name of the objects."""
 
 SEGMENTATION_SERIES = 1000
 """Added to the source's SeriesNumber, with the phase."""
 
 PHASE_NAMES = {"ed": "end diastole", "es": "end systole"}
-"""What named phases are called in descriptions."""
+"""Names of phases in descriptions."""
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What drew the labels.
+    """The algorithm that made the labels.
 
     Attributes:
         name: the bundle's name, 1 to 64 characters.
         version: the bundle's version.
-        weights_sha256: digest of its weights, where known.
-        corrected: whether a person has corrected the labels since: they are then SEMIAUTOMATIC, else AUTOMATIC.
+        weights_sha256: digest of its weights, if known.
+        corrected: whether a person has corrected the labels since, which makes them SEMIAUTOMATIC instead of AUTOMATIC.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Algorithm:
 
 
 def algorithm_of(case: Case) -> Algorithm:
-    """What drew a case's labels."""
+    """The algorithm that made a case's labels."""
     bundle = case.provenance.bundle
     return Algorithm(bundle.name, bundle.version, bundle.weights_sha256, case.corrected)
 
@@ -67,7 +67,7 @@ _SAME_DIRECTION = 1e-5
 
 @dataclass(frozen=True)
 class SegmentationSeries:
-    """The new series that a segmentation makes: one each, since some viewers show but one object of a series.
+    """The new series of a segmentation, one for each, since some viewers show only one object per series.
 
     Attributes:
         headers: of the cine's sources.
@@ -89,7 +89,7 @@ def build_segmentation(
         picture: labels (Z, rows, columns) uint8 of 0 to 3, not all 0.
         frames: header of the source of each slice.
         phase: 0-based.
-        algorithm: what drew the labels.
+        algorithm: how the labels were made.
         series: the new series that the object makes.
     """
     first, when = frames[0], PHASE_NAMES.get(series.name, f"phase {phase} from 0")
@@ -145,10 +145,10 @@ def _descriptions(algorithm: Algorithm) -> list[hd.seg.SegmentDescription]:
 
 
 def _carrier(headers: SourceHeaders, frame: FrameHeader, shape: tuple[int, ...]) -> Dataset:
-    """One image that highdicom copies patient, study and frame of reference from; references are made by `_refer`.
+    """One image that highdicom copies patient, study and frame of reference from. References are made by `_refer`.
 
-    highdicom wants sources of one series and one multi-frame file at most, and matches them by position alone: a cine
-    may come in a series a slice, and has every position once a phase.
+    highdicom requires sources of one series, at most one multi-frame file, and matches them by position alone. A cine
+    may have one series per slice, and has every position once per phase.
     """
     carrier = Dataset()
     carrier.update(headers.subject)
@@ -163,7 +163,7 @@ def _carrier(headers: SourceHeaders, frame: FrameHeader, shape: tuple[int, ...])
 
 
 def _slice_spacing_mm(frames: Sequence[FrameHeader]) -> float | None:
-    """Mean distance of neighbouring slices along the normal; `None` for a single slice, which has no neighbour."""
+    """Mean distance of neighbouring slices along the normal, or `None` for a single slice, which has no neighbour."""
     if len(frames) < 2:
         return None
     normal = np.cross(frames[0].orientation[:3], frames[0].orientation[3:])

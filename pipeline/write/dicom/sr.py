@@ -1,8 +1,8 @@
 """Measurements to a DICOM structured report: Comprehensive 3D SR by TID 1500 (PS3.16), referring to the segmentations.
 
-A group for each structure and phase holds its volume and refers to its segment; groups for each ventricle, the
-myocardium and the body hold what is derived. A value without a code of its own in the standard (indexed volumes and
-mass, wall thickness) is left to measurements.json.
+A group for each structure and phase holds its volume and refers to its segment. Groups for each ventricle, the
+myocardium and the body hold derived values. Values without a code of their own in the standard (indexed volumes and
+mass, wall thickness) are only in measurements.json.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def write_measurement_report(
     """Write measurements as a structured report in the source's study, unverified and preliminary.
 
     Args:
-        path: the file; it appears once it reads back with the same values, or not at all. Folders are made.
-        case: of DICOM images; what is not measured is left out.
+        path: the file. It appears once it reads back with the same values, or not at all. Parent folders are created.
+        case: of DICOM images. Values that were not measured are left out.
         segmentations: name -> file, as `dicom_seg.write_segmentations` gives them: "ed" and "es", or "single".
-        headers: of the cine's sources, where already read; with the pseudonym of the segmentations, if they have one.
+        headers: of the cine's sources, if already read, with the pseudonym of the segmentations, if they have one.
 
     Returns:
         The path.
@@ -51,7 +51,7 @@ def write_measurement_report(
     Raises:
         ConfigError: a cine that is not from DICOM, no segmentation, or one that is not of the phase measured.
         UnreadableError: the report does not read back as it was.
-        InputError: what `dicom_headers.source_headers` refuses.
+        InputError: as `headers.source_headers` does.
     """
     path = Path(path)
     if not segmentations:
@@ -91,13 +91,13 @@ def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured
 
 
 def _comments(measured: Measurements) -> list[str]:
-    """What a reader of the report must know, the disclaimer first."""
+    """Comments for readers of the report, the disclaimer first."""
     quality = [] if measured.quality is None else [f"Quality checks: {measured.quality.verdict}."]
     return [DISCLAIMER, *quality, *measured.conventions]
 
 
 def _evidence(headers: SourceHeaders, phases: Iterable[int]) -> list[Dataset]:
-    """The source images of some phases, each file once, with what the report copies from them."""
+    """The source images of some phases, each file once, with the values that the report copies from them."""
     found: dict[str, Dataset] = {}
     for frame in (frame for phase in phases for frame in headers.frames[phase]):
         image = Dataset()
@@ -145,7 +145,7 @@ def _build(
 
 
 def _same_values(one: Dataset, other: Dataset) -> bool:
-    """Whether two reports hold the same numbers in the same order; a decimal string rounds at its 16th character."""
+    """Whether two reports hold the same numbers in the same order. A decimal string rounds at its 16th character."""
     values, others = _values(one), _values(other)
     same_codes = [code for code, _ in values] == [code for code, _ in others]
     return same_codes and np.allclose([v for _, v in values], [v for _, v in others], rtol=1e-9, atol=0)

@@ -38,8 +38,8 @@ def volume_groups(
         segmentation: header of the segmentation object.
         name: of the phase, "ed", "es" or another.
         phase: 0-based.
-        measured: what was measured.
-        algorithm: what drew the labels.
+        measured: the measurements.
+        algorithm: how the labels were made.
     """
     when = PHASE_NAMES.get(name, f"phase {phase} from 0")
     for structure, reference in _segments(segmentation):
@@ -65,7 +65,7 @@ def volume_groups(
 
 
 def _segments(segmentation: Dataset) -> Iterator[tuple[Structure, hd.sr.ReferencedSegment]]:
-    """The structures that have a frame, each with a reference to its segment and that one's source images."""
+    """The structures that have a frame, each with a reference to its segment and the segment's source images."""
     by_code = {structure.snomed: structure for structure in STRUCTURES}
     for segment in segmentation.SegmentSequence:
         frames = [
@@ -93,11 +93,11 @@ def _reference(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -
 
 
 def function_groups(measured: Measurements) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
-    """Make groups of what is derived: each ventricle's function, the mass, and the body; none where nothing is known.
+    """Make groups of derived values: each ventricle's function, the mass, and the body. None if nothing is known.
 
     Args:
-        measured: what was measured; what is `None` there is left out, and so is a structure of 0 ml at end-diastole,
-            which was not found rather than empty.
+        measured: the measurements. Values of `None` are left out, and so is a structure of 0 ml at end-diastole, which
+            was not found rather than empty.
     """
     indexed = measured.indexed
     for side in (LV, RV):

@@ -1,7 +1,8 @@
-"""Patient, study and equipment elements of a source's header, mended for what objects derived from it copy.
+"""Patient, study and equipment elements of a source's header, repaired for the objects derived from it.
 
-Only the elements listed here are copied, each checked by its value representation (PS3.5 6.2); what cannot be mended is
-left empty and told, in a sentence without the value. PatientID is kept as it is: another, or none, is another patient.
+Only the elements listed here are copied, each checked by its value representation (PS3.5 6.2). Those that cannot be
+repaired are left empty and reported in a sentence without the value. PatientID is kept as it is, since another one, or
+none, would mean another patient.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ SUBJECT_KEYWORDS = (*_REQUIRED, *_OPTIONAL, "SpecificCharacterSet")
 
 
 def mend_subject(header: Dataset, *, pseudonym: str | None = None) -> tuple[Dataset, list[str]]:
-    """Copy patient, study and equipment, mended.
+    """Copy patient, study and equipment, repaired.
 
     Args:
         header: with `SUBJECT_KEYWORDS`, as far as the file has them.
-        pseudonym: stands for name and ID; all else but the equipment is then left empty.
+        pseudonym: replaces name and ID. Everything else except the equipment is then left empty.
 
     Returns:
-        The elements, those of type 2 always, text as UTF-8; and a sentence for each that was changed.
+        The elements, those of type 2 always, text as UTF-8, and a sentence for each that was changed.
 
     Raises:
         ConfigError: a pseudonym that DICOM cannot hold.
@@ -78,7 +79,7 @@ def mend_subject(header: Dataset, *, pseudonym: str | None = None) -> tuple[Data
 
 
 def _mended(header: Dataset, keyword: str) -> tuple[str, str | None]:
-    """An element's value fit to be written, empty where there is none, and a sentence where it was changed."""
+    """An element's value made valid, empty if there is none, and a sentence if it was changed."""
     if keyword not in header:
         return "", f"{keyword} is missing: left empty" if keyword in _REQUIRED else None
     if keyword == "PatientID":
@@ -104,7 +105,7 @@ def _kept(header: Dataset) -> tuple[str, str | None]:
 
 
 def _is_valid(vr: str, value: str) -> bool:
-    """Whether a text may stand in an element of this value representation; an empty one may.
+    """Whether a text may stand in an element of this value representation. An empty one may.
 
     >>> _is_valid("DA", "20120229"), _is_valid("DA", "20120000"), _is_valid("SH", "longer than 16 characters")
     (True, False, False)

@@ -1,1 +1,1 @@
-"""Pages that open from disk: report, worklist, evaluation; and the pictures in them."""
+"""Pages that open from disk (report, worklist, evaluation) and the pictures in them."""

@@ -2,7 +2,7 @@
 
 Layout of Cerqueira et al., Circulation 105:539, 2002: base outside, apex in the middle, anterior wall on top, septum on
 the left. The drawing is a square of `SIZE`, its centre in the middle, y down. Colours run over a fixed range, so that
-two studies can be compared; they are no reference ranges.
+two studies can be compared. They are not reference ranges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["SIZE", "THICKENING", "THICKNESS", "Sector", "Shades", "sectors"]
 SIZE = 260
 _CENTRE, _RADIUS = SIZE / 2, 124.0
 _RINGS = ((6, 0.75, 1.0), (6, 0.5, 0.75), (4, 0.25, 0.5))
-"""Number of segments, inner and outer radius as a share: base, middle, apical third; the apex fills the centre."""
+"""Number of segments, inner and outer radius as a share: base, middle, apical third. The apex fills the centre."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Shades:
 
     Attributes:
         low: value of the first colour.
-        high: value of the last; beyond either end the colour stays.
+        high: value of the last. Beyond either end the colour stays.
         colours: two or more (red, green, blue), evenly spaced from `low` to `high`.
         digits: decimals shown.
     """
@@ -52,7 +52,7 @@ class Shades:
 
 
 THICKNESS = Shades(0.0, 20.0, ((250, 252, 255), (92, 150, 210)), 1)
-"""Of the wall in mm; dark figures are legible on all of it."""
+"""Colours of the wall in mm. Dark text is legible on all of them."""
 
 THICKENING = Shades(-100.0, 100.0, ((226, 132, 60), (252, 252, 250), (88, 168, 112)), 0)
 """In percent: thinning and thickening in two hues that meet in white at 0."""
@@ -65,9 +65,10 @@ class Sector:
     Attributes:
         segment: number, 1 to 17.
         path: SVG path of its outline.
-        x: where its figure is centred. y: likewise.
-        colour: CSS; empty where not measured.
-        text: its figure; empty where not measured.
+        x: centre of its text.
+        y: centre of its text.
+        colour: CSS, or empty if not measured.
+        text: its figure, or empty if not measured.
         title: the segment's name and value in words.
     """
 
@@ -90,7 +91,7 @@ def sectors(segments: Sequence[Mapping[str, Any]], key: str, shades: Shades, *, 
         unit: for the titles.
 
     Returns:
-        All 17 segments in order; one that is missing from `segments` counts as not measured.
+        All 17 segments in order. One that is missing from `segments` counts as not measured.
     """
     values = {row["segment"]: row.get(key) for row in segments}
     names = {row["segment"]: row.get("name", "") for row in segments}

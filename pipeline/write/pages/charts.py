@@ -17,12 +17,12 @@ __all__ = ["HEIGHT", "WIDTH", "Line", "Mark", "Tick", "VolumeChart", "volume_cha
 
 WIDTH, HEIGHT = 560, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 545, 24, 244
-"""The frame within the drawing; axis titles and figures lie outside."""
+"""The frame within the drawing. Axis titles and figures lie outside."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A figure on an axis: where along it, and its text."""
+    """A tick on an axis: its position and text."""
 
     place: float
     text: str
@@ -43,7 +43,7 @@ class Line:
     Attributes:
         name: structure's name.
         points: (x, y) of each phase.
-        texts: what each point says, for readers of the text alone.
+        texts: text of each point, for screen readers.
     """
 
     name: str
@@ -58,14 +58,15 @@ class Line:
 
 @dataclass(frozen=True)
 class VolumeChart:
-    """All that the template draws.
+    """Everything that the template draws.
 
     Attributes:
-        lines: one a structure.
-        curve: SVG path of the smoothed volumes from which ED and ES were taken; empty where there is none.
+        lines: one per structure.
+        curve: SVG path of the smoothed volumes from which ED and ES were taken, or empty if there is none.
         marks: named phases.
-        x_ticks: of the time axis. y_ticks: of the volume axis.
-        x_title: what runs along x, with its unit.
+        x_ticks: of the time axis.
+        y_ticks: of the volume axis.
+        x_title: title of the x axis, with its unit.
         xs: x of each phase.
         frame: (left, right, top, bottom).
     """
@@ -91,7 +92,7 @@ def volume_chart(
 
     Args:
         volumes_ml: structure's name -> T volumes, T of 2 or more.
-        times_ms: time of each phase; without them x is the phase's number, from 1.
+        times_ms: time of each phase. Without them x is the phase's number, from 1.
         curve_ml: T smoothed volumes of the left ventricle.
         marks: text -> phase (0-based).
 
@@ -123,7 +124,7 @@ def volume_chart(
 
 
 def _placed(values: Sequence[float], range_: tuple[float, float], ends: tuple[float, float]) -> tuple[float, ...]:
-    """Where values lie along an axis, to a tenth of a unit."""
+    """Positions of values along an axis, to a tenth of a unit."""
     low, high = range_
     share = (np.asarray(values, dtype=float) - low) / (high - low)
     return tuple(np.round(ends[0] + share * (ends[1] - ends[0]), 1).tolist())

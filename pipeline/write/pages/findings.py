@@ -1,7 +1,7 @@
-"""What a report says in words and figures: facts, numbers and flags, taken from the measurements.
+"""Text and numbers of a report: facts, numbers and flags, taken from the measurements.
 
-Whatever is not measured is left out or stands as unknown: nothing is computed here, and nothing made up. Phases and
-slices count from 0 in the measurements and from 1 in what people read.
+Values that were not measured are left out or shown as unknown. Nothing is computed here. Phases and slices count from 0
+in the measurements and from 1 in the report.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BSA = {"mosteller": "Mosteller", "dubois": "DuBois"}
 
 @dataclass(frozen=True)
 class Headline:
-    """A number that stands out: name, value with few digits, unit."""
+    """A main number: name, value with few digits, unit."""
 
     name: str
     value: float | None
@@ -53,14 +53,16 @@ class Headline:
 
 @dataclass(frozen=True)
 class NumberRow:
-    """A row of the table of function; `None` where unknown.
+    """A row of the table of function. Unknown values are `None`.
 
     Attributes:
         name: the quantity.
-        unit: of `left` and `right`; the others are by body surface, a square metre.
+        unit: of `left` and `right`. The others are per square metre of body surface.
         digits: decimals shown.
-        left: of the left ventricle. right: of the right.
-        left_indexed: by body surface area. right_indexed: likewise.
+        left: of the left ventricle.
+        right: of the right ventricle.
+        left_indexed: `left` by body surface area.
+        right_indexed: `right` by body surface area.
     """
 
     name: str
@@ -74,7 +76,7 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class FlagRow:
-    """A quality flag as shown; `place` in words, empty where it concerns the whole study."""
+    """A quality flag as shown, with `place` in words, empty if it concerns the whole study."""
 
     severity: str
     rule: str
@@ -96,7 +98,7 @@ class Confidence:
 
 
 def verdict(measured: Measurements) -> str:
-    """One of "pass", "review", "fail"; "not assessed" where no rule was applied."""
+    """One of "pass", "review", "fail", or "not assessed" if no rule was applied."""
     return "not assessed" if measured.quality is None else measured.quality.verdict
 
 
@@ -107,7 +109,7 @@ def phase_marks(measured: Measurements) -> dict[str, int]:
 
 
 def headlines(measured: Measurements) -> list[Headline]:
-    """The numbers looked for first; none where function was not measured."""
+    """The main numbers, none if function was not measured."""
     left, right = measured.left, measured.right
     if left is None or right is None:
         return []
@@ -123,7 +125,7 @@ def headlines(measured: Measurements) -> list[Headline]:
 
 
 def number_rows(measured: Measurements) -> list[NumberRow]:
-    """Function of both ventricles and the mass; none where function was not measured."""
+    """Function of both ventricles and the mass, none if function was not measured."""
     left, right, indexed = measured.left, measured.right, measured.indexed
     if left is None or right is None:
         return []
@@ -142,7 +144,7 @@ def number_rows(measured: Measurements) -> list[NumberRow]:
 def study_facts(
     measured: Measurements, *, manufacturer: str | None = None, corrected: bool = False
 ) -> list[tuple[str, str]]:
-    """What was scanned and measured, as (term, text); what is not known is left out."""
+    """Facts about the scan and the measurements, as (term, text). Unknown ones are left out."""
     facts = [("Input", _input(measured)), ("Scanner", manufacturer)]
     facts.append(("Voxels", " x ".join(f"{mm:.2f}" for mm in measured.spacing_mm) + " mm"))
     for name, phase, source in (
@@ -159,13 +161,13 @@ def study_facts(
 
 
 def flags(measured: Measurements) -> list[FlagRow]:
-    """Quality flags, the gravest first, else in their own order."""
+    """Quality flags, most severe first, otherwise in their own order."""
     found = () if measured.quality is None else measured.quality.flags
     return sorted((_flag_row(flag) for flag in found), key=lambda flag: flag.severity != "fail")
 
 
 def confidences(measured: Measurements) -> list[Confidence]:
-    """Expected Dice of each structure at ED and ES, or at the one phase; none where it was not estimated."""
+    """Expected Dice of each structure at ED and ES, or at the one phase, none if it was not estimated."""
     shown = list(phase_marks(measured).values()) or [0]
     rows = []
     for structure in STRUCTURES:

@@ -20,14 +20,14 @@ __all__ = ["comparison_picture", "write_overlay"]
 def write_overlay(
     path: Path, image: np.ndarray, labels: np.ndarray, *, phases: Mapping[str, int], title: str = ""
 ) -> None:
-    """Write a montage: one row a phase, one column a slice, cut to the region around the heart.
+    """Write a montage with a row per phase and a column per slice, cropped to the region around the heart.
 
     Args:
         path: PNG to write.
         image: (T, X, Y, Z) intensities.
         labels: (T, X, Y, Z) label map.
         phases: row title -> phase index, as `{"ED": 0, "ES": 4}`.
-        title: heading; "not for diagnosis" is added.
+        title: heading ("not for diagnosis" is added).
     """
     slices = _chosen_slices(labels)
     window = heart_window(labels)
@@ -82,7 +82,7 @@ def _draw_outlines(panel: Any, labels: np.ndarray) -> None:
 
 
 def _chosen_slices(labels: np.ndarray, most: int = 8) -> list[int]:
-    """Slices with any structure in any phase, thinned evenly to at most `most`; all slices where there is none."""
+    """Slices with any structure in any phase, thinned evenly to at most `most`, or all slices if there is none."""
     found = np.flatnonzero(labels.any(axis=(0, 1, 2)))
     candidates = found if found.size else np.arange(labels.shape[3])
     steps = np.linspace(0, candidates.size - 1, min(most, candidates.size)).round().astype(int)

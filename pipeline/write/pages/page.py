@@ -16,12 +16,12 @@ _ABSENT = "n/a"
 
 
 def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
-    """Fill a template of `pipeline/write/pages/templates`; whatever is inserted is escaped.
+    """Fill a template of `pipeline/write/pages/templates`. Whatever is inserted is escaped.
 
     Args:
-        path: HTML to write; folders above are made.
+        path: HTML to write. Parent folders are created.
         template: its file name.
-        content: every name that the template uses; a missing one is an error.
+        content: values of all names that the template uses. A missing one is an error.
 
     Returns:
         `path`.

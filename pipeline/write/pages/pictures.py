@@ -1,4 +1,4 @@
-"""What a page shows of the images: cut-outs around the heart as JPEG sheets, outlines as vector paths.
+"""Pictures of the images for a page: crops around the heart as JPEG sheets, outlines as vector paths.
 
 A *sheet* is one picture with every slice of one phase, row by row in slice order: `columns` tiles a row, each tile the
 cut-out of one slice, drawn as DICOM draws it: the first array axis to the right, the second down.
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _JPEG_QUALITY = 82
-"""No blocks to be seen at three times the size; about 1.5 bits a pixel of a cine."""
+"""No visible blocks at three times the size, and about 1.5 bits per pixel of a cine."""
 
 _MOST_COLUMNS = 7
 
@@ -35,14 +35,14 @@ _OBLIQUE = 0.35
 
 
 def heart_window(labels: np.ndarray, margin: float = 0.35) -> tuple[slice, slice]:
-    """In-plane box around all structures of all phases, with room around it.
+    """In-plane box around all structures of all phases, with a margin.
 
     Args:
         labels: (T, X, Y, Z) label map.
         margin: room on each side, as a share of the box.
 
     Returns:
-        Slices of X and Y, within the picture; the whole picture where there is no structure.
+        Slices of X and Y, within the picture, or the whole picture if there is no structure.
 
     >>> labels = np.zeros((1, 100, 50, 1), np.uint8)
     >>> labels[0, 40:50, 20:30, 0] = 1
@@ -71,7 +71,7 @@ def brightness_range(image: np.ndarray) -> tuple[float, float]:
 
 
 def to_grey(image: np.ndarray, shown: tuple[float, float]) -> np.ndarray:
-    """Scale intensities to 0 to 255 as uint8, clipped at the ends of `shown`; all black where these are equal.
+    """Scale intensities to 0 to 255 as uint8, clipped at the ends of `shown`, all black if these are equal.
 
     >>> to_grey(np.array([0.0, 10.0, 15.0, 20.0, 99.0]), (10.0, 20.0)).tolist()
     [0, 0, 128, 255, 255]
@@ -94,7 +94,7 @@ def sheet_columns(n_slices: int) -> int:
 
 
 def sheet(volume: np.ndarray, columns: int) -> np.ndarray:
-    """Lay the slices of a volume out side by side; what is left of the last row is black.
+    """Tile the slices of a volume. The rest of the last row is black.
 
     Args:
         volume: (X, Y, Z) uint8.
@@ -127,8 +127,8 @@ def outline_path(mask: np.ndarray) -> str:
         mask: (X, Y) bool.
 
     Returns:
-        An SVG path in tenths of a pixel, x along the first axis; pixel (0, 0) has its centre at (5, 5). One closed ring
-        for each piece and each hole; points within a straight line are left out. Empty where the mask is.
+        An SVG path in tenths of a pixel, x along the first axis. Pixel (0, 0) has its centre at (5, 5). One closed ring
+        for each piece and each hole. Points within a straight line are left out. Empty if the mask is.
 
     >>> outline_path(np.array([[False, False], [False, True]]))
     'M20 15l-5 -5 -5 5 5 5z'

@@ -17,8 +17,8 @@ def box_plot(groups: Mapping[str, Sequence[float]], *, ylabel: str) -> bytes:
     """Boxes (quartiles, whiskers to 1.5 times their distance) with every value as a dot.
 
     Args:
-        groups: label below the box -> its values; NaN is left out.
-        ylabel: what the values are, with the unit.
+        groups: label below the box -> its values. NaN is left out.
+        ylabel: name of the values, with the unit.
 
     Returns:
         A PNG.

@@ -28,23 +28,24 @@ FILES: Mapping[str, str] = {
     "sr.dcm": "measurements (DICOM SR)",
     "measurements.json": "all measurements; phases and slices count from 0 there",
 }
-"""Files of a study that a report links to where they lie beside it; so it does to a segmentation of each phase."""
+"""Files of a study that a report links to if they are in its folder, like a segmentation of each phase."""
 
 _PHASE_NAMES = {"ED": "End-diastole", "ES": "End-systole"}
 
 _BEAT_MS = 1000.0
-"""How long the player takes for a beat whose length is not known."""
+"""Playing time of a beat of unknown length."""
 
 
 def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None = None) -> Path:
     """Write the report of a case as one HTML file that needs no other and no network.
 
-    It names nobody unless `identity` is given. Write it last: it links to the files of `FILES` that lie beside it.
+    It does not name the patient unless `identity` is given. Write it last, since it links to the files of `FILES` in
+    its folder.
 
     Args:
-        path: HTML to write; folders above are made.
+        path: HTML to write. Parent folders are created.
         case: the case.
-        identity: what to print of the patient, as {"name": ..., "id": ..., "birth_date": ...}.
+        identity: the patient's data to print, as {"name": ..., "id": ..., "birth_date": ...}.
 
     Returns:
         `path`.
@@ -85,7 +86,7 @@ def _shown_phases(measured: Measurements) -> list[tuple[int, str]]:
 
 
 def _player(cine: Cine, measured: Measurements, pictures: StudyPictures) -> dict[str, Any]:
-    """What the player's script needs beside the pictures."""
+    """Data that the player's script needs besides the pictures."""
     marks = findings.phase_marks(measured)
     return {
         "n_phases": cine.n_phases,
@@ -103,7 +104,7 @@ def _player(cine: Cine, measured: Measurements, pictures: StudyPictures) -> dict
 
 
 def _step_ms(cine: Cine) -> float:
-    """How long the player shows a phase: the median step, else an equal share of the beat."""
+    """Playing time of a phase: the median step, else an equal share of the beat."""
     if cine.times_ms is not None and cine.n_phases > 1:
         return float(np.median(np.diff(cine.times_ms)))
     rate = cine.facts.heart_rate_bpm
@@ -111,7 +112,7 @@ def _step_ms(cine: Cine) -> float:
 
 
 def _chart(cine: Cine, measured: Measurements) -> VolumeChart | None:
-    """Volumes of both ventricles over the phases; `None` where there is no curve to speak of."""
+    """Volumes of both ventricles over the phases, or `None` if there are too few for a curve."""
     shown = {name: measured.volumes_ml[name] for name in (LV.name, RV.name) if name in measured.volumes_ml}
     if cine.n_phases < 3 or not shown:
         return None
@@ -120,7 +121,7 @@ def _chart(cine: Cine, measured: Measurements) -> VolumeChart | None:
 
 
 def _wall(measured: Measurements) -> dict[str, Any] | None:
-    """Bull's eyes, their table and notes; `None` where the wall was not measured."""
+    """Bull's eyes, their table and notes, or `None` if the wall was not measured."""
     if measured.wall is None:
         return None
     segments = [asdict(segment) for segment in measured.wall.segments]
@@ -137,13 +138,13 @@ def _wall(measured: Measurements) -> dict[str, Any] | None:
 
 
 def _provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(heading, rows) of what made the results."""
+    """(heading, rows) on software, bundle and settings."""
     made_by = case.provenance.to_json()
     parts = (("Model", "bundle"), ("Settings", "settings"), ("Software", "software"))
     return [(heading, findings.flatten(made_by[key])) for heading, key in parts if made_by[key]]
 
 
 def _files(folder: Path, n_phases: int) -> list[tuple[str, str]]:
-    """(name, what it is) of the study's files that are there."""
+    """(name, description) of the study's files that exist."""
     phases = {f"seg_phase_{n:02d}.dcm": f"segmentation at phase {n + 1} (DICOM SEG)" for n in range(n_phases)}
     return [(name, what) for name, what in {**FILES, **phases}.items() if (folder / name).is_file()]

@@ -1,4 +1,4 @@
-"""All pictures of one study that its report shows: a sheet of slices a phase, outlines, and where they were cut out."""
+"""The pictures in the report of one study: a sheet of slices per phase, outlines, and the location of the crop."""
 
 from __future__ import annotations
 
@@ -42,17 +42,18 @@ class Locator:
 
 @dataclass(frozen=True)
 class StudyPictures:
-    """Pictures of a study, see `pipeline.write.pages.pictures` for the words.
+    """Pictures of a study, see `pipeline.write.pages.pictures` for the terms.
 
     Attributes:
         sheets: JPEG of each phase.
         outlines: `outlines[t][z][s]` is the SVG path of structure s in slice z of phase t, in `STRUCTURES`' order.
         tile: width and height of a tile in pixels.
         pixel_mm: width and height of a pixel.
-        columns: tiles in a row of a sheet. rows: rows of a sheet.
-        edges: patient's directions at the (left, right, upper, lower) edge of a tile; `None` where the file's axes are
+        columns: tiles in a row of a sheet.
+        rows: rows of a sheet.
+        edges: patient's directions at the (left, right, upper, lower) edge of a tile, or `None` if the file's axes are
             not a scanner's own.
-        locator: where the tiles were cut out.
+        locator: picture that shows the location of the tiles.
     """
 
     sheets: tuple[bytes, ...]
@@ -76,7 +77,7 @@ class StudyPictures:
 
 
 def draw_study(cine: Cine, labels: np.ndarray) -> StudyPictures:
-    """Cut the region around the heart out of every slice and trace the label map.
+    """Crop every slice to the region around the heart and trace the label map.
 
     The range of brightness is one for the whole study, taken over the cut-outs of all phases.
 
@@ -121,7 +122,7 @@ def _edges(cine: Cine) -> tuple[str, str, str, str] | None:
 
 
 def _locate(cine: Cine, labels: np.ndarray, *, shown: tuple[float, float], box: tuple[slice, slice]) -> Locator:
-    """The whole slice with most of the heart in the first phase; the middle one where there is no heart."""
+    """The whole slice with most of the heart in the first phase, or the middle one if there is no heart."""
     areas = labels[0].astype(bool).sum(axis=(0, 1))
     z = int(areas.argmax()) if areas.any() else cine.n_slices // 2
     x, y = box

@@ -16,7 +16,7 @@ __all__ = ["Study", "worst_first", "write_worklist"]
 
 _ORDER = ("not processed", "fail", "review", "not assessed", "pass")
 _REASONS = 2
-"""Flags told in words; the others are in the report."""
+"""Number of flags shown as text. The others are in the report."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Study:
 
     Attributes:
         case: its name.
-        report: address of its report, relative to the list; `None` where there is none.
-        measured: what was measured of it; `None` where it could not be processed.
-        error: the sentence that says why it could not; `None` where it could.
+        report: address of its report, relative to the list, or `None` if there is none.
+        measured: its measurements, or `None` if it could not be processed.
+        error: the sentence that says why it could not, or `None` if it could.
     """
 
     case: str
@@ -37,17 +37,17 @@ class Study:
 
     @property
     def verdict(self) -> str:
-        """That of its quality; "not processed" for a study without measurements."""
+        """Verdict of its quality, or "not processed" without measurements."""
         return "not processed" if self.measured is None else findings.verdict(self.measured)
 
     @property
     def flags(self) -> list[findings.FlagRow]:
-        """Quality flags, the gravest first."""
+        """Quality flags, most severe first."""
         return [] if self.measured is None else findings.flags(self.measured)
 
     @property
     def lowest_confidence(self) -> float | None:
-        """Lowest expected Dice of any structure in any phase; `None` where it was not estimated."""
+        """Lowest expected Dice of any structure in any phase, or `None` if it was not estimated."""
         rows = [] if self.measured is None else findings.confidences(self.measured)
         return min((row.lowest for row in rows if row.lowest is not None), default=None)
 
@@ -55,7 +55,7 @@ class Study:
 def worst_first(studies: Iterable[Study]) -> list[Study]:
     """Order studies by how much they need a look.
 
-    Those not processed come first, then fail, review, not assessed, pass; among equals those with more flags, then
+    Those not processed come first, then fail, review, not assessed, pass. Among equals those with more flags, then
     those of lower confidence, then by name.
 
     >>> from dataclasses import replace
@@ -75,11 +75,11 @@ def worst_first(studies: Iterable[Study]) -> list[Study]:
 
 
 def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
-    """Write the list as one HTML file that needs no other and no network; click a column's head to sort by it.
+    """Write the list as one HTML file that needs no other and no network. Click a column's head to sort by it.
 
     Args:
-        path: HTML to write, as index.html above the studies' folders; folders above are made.
-        studies: in any order; none gives a list that says so.
+        path: HTML to write, as index.html above the studies' folders. Parent folders are created.
+        studies: in any order. Without any the list says so.
 
     Returns:
         `path`.
@@ -95,7 +95,7 @@ def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
 
 
 def _row(study: Study, place: int) -> dict[str, Any]:
-    """What the template shows of a study; `place` is its rank, by which the verdict's column sorts."""
+    """Row of a study for the template. `place` is its rank, by which the verdict's column sorts."""
     measured, flags = study.measured, study.flags
     sides = [None if measured is None else measured.function(side.name) for side in (LV, RV)]
     return {
