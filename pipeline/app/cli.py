@@ -26,13 +26,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
-SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack [by evidence]")]
+SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: by evidence)")]
 PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
 DropOption = Annotated[
     bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
 ]
-EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
-EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
+EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: from the volume curve)")]
+EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
