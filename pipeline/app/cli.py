@@ -26,7 +26,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
-SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: by evidence)")]
+SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: found)")]
 PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
 DropOption = Annotated[
     bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
