@@ -27,6 +27,7 @@ app.add_typer(bundle_app, name="bundle")
 
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
+SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="name the patient in the report")]
@@ -39,7 +40,7 @@ def segment(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the results")],
     bundle: BundleOption = DEFAULT_BUNDLE,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack")] = None,
+    series: SeriesOption = None,
     device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a case")] = False,
@@ -86,6 +87,7 @@ def report(
         Path | None, typer.Option(help="corrected labels: NIfTI, or DICOM SEG [CASE/segmentation.nii.gz]")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="the images, where they have moved")] = None,
+    series: SeriesOption = None,
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
@@ -99,7 +101,7 @@ def report(
 
     log_to_stderr(quiet=False)
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    case = report_again(folder, mask=mask, images=images, choices=choices)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
     typer.echo(measured_line(case.name, case.measurements, folder))
     _worklist(folder.resolve().parent, [])
 

@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.images import read_own_images
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_case
-from pipeline.core.case import Case, Provenance
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record, write_case
+from pipeline.core.case import Case, Provenance, Source
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
@@ -25,7 +25,12 @@ __all__ = ["report_again"]
 
 
 def report_again(
-    folder: Path, *, mask: Path | None = None, images: Path | None = None, choices: Choices | None = None
+    folder: Path,
+    *,
+    mask: Path | None = None,
+    images: Path | None = None,
+    series_uid: str | None = None,
+    choices: Choices | None = None,
 ) -> Case:
     """Measure a case's label map anew, and write everything that follows from it.
 
@@ -34,6 +39,7 @@ def report_again(
         mask: corrected labels, which replace `segmentation.nii.gz`: a NIfTI of all phases, or a DICOM Segmentation,
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
         images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
+        series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
         choices: as for a segmentation; a pseudonym stays the one that the case has.
 
     Returns:
@@ -41,41 +47,42 @@ def report_again(
         confidence is known.
 
     Raises:
-        InputError: no results there, no images of this study any more, or a mask that cannot be read.
+        InputError: no results there, not the images of this study any more, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
-    choices, record, source = choices or Choices(), read_record(folder / MEASUREMENTS), read_record(folder / SOURCE)
-    if images is None and not source["files"]:
-        raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
-    if choices.identify and source["pseudonym"] is not None:
+    choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
+    provenance, source, before = _of_the_run(record, folder / MEASUREMENTS)
+    pseudonym = record["pseudonym"]
+    if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
-    provenance, before = _of_the_run(record, folder / MEASUREMENTS)
-    cine = read_own_images(folder, source, images)
+    cine = read_own_images(folder, source, images, keyed=pseudonym is not None, series_uid=series_uid)
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
         labels = _corrected(labels, cine, mask)
-    corrected = bool(record.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
+    corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
     measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
 
     def fill(new: Path) -> Case:
-        case = Case(new.name, cine, labels, measured, provenance, corrected, source["pseudonym"])
+        case = Case(new.name, cine, labels, measured, provenance, corrected, pseudonym)
         return write_case(new, case, choices)
 
     return rewrite(folder, fill)
 
 
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None]:
-    """What drew the labels, and how sure it was of them, (T, structures)."""
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None]:
+    """What drew the labels, on which images, and how sure it was of them, (T, structures)."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError("results must be complete to be made again; segment the case anew", path) from error
+    if provenance.source is None:
+        raise InputError("results must say which images they are of; segment the case anew", path)
     if measured.confidence is None:
-        return provenance, None
+        return provenance, provenance.source, None
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]
-    return provenance, np.array(columns, dtype=float).T  # `None` becomes NaN
+    return provenance, provenance.source, np.array(columns, dtype=float).T  # `None` becomes NaN
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

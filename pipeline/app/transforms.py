@@ -13,7 +13,7 @@ from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import SaveImaged
 
-from pipeline.app.results import MEASUREMENTS, write_labels
+from pipeline.app.results import write_labels, write_record
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, StudyFacts
@@ -69,8 +69,7 @@ class CaseSaveImaged(SaveImaged):
             if self.measures:
                 confidence = data.get(self.confidence_key)
                 measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
-                text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"
-                (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
+                write_record(folder, measured.to_json())
         return dict(data)
 
 

@@ -20,9 +20,9 @@ import pipeline.read.dicom.series
 from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
-from pipeline.app.folders import rewrite
+from pipeline.app.folders import claim_folder, rewrite
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
-from pipeline.app.results import write_case, write_source
+from pipeline.app.results import write_case
 from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
@@ -172,13 +172,16 @@ def segmented(images: Path, untrained_bundle: Path, tmp_path: Path) -> Path:
     return tmp_path / "study"
 
 
-def test_a_segmented_study_keeps_the_published_schema(segmented: Path) -> None:
+def test_a_segmented_study_keeps_the_published_schema(segmented: Path, images: Path) -> None:
     measured = json.loads((segmented / "measurements.json").read_text())
     jsonschema.validate(measured, SCHEMA)
     assert measured["case"] == "study"
     assert measured["corrected"] is False
     assert measured["bundle"]["name"] == "untrained"
     assert len(measured["bundle"]["weights_sha256"]) == 64
+    (case,) = find_cases(images)
+    assert (measured["source"]["identity"], measured["source"]["path"]) == (case.identity, str(images))
+    assert measured["pseudonym"] is None
     assert (segmented.parent / "index.html").read_text().count("study/report.html") == 1
 
 
@@ -233,8 +236,11 @@ def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp
     (case,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
     assert case.name.startswith("P-")
     assert (tmp_path / "second" / case.name).is_dir()  # always the same
-    assert json.loads((case / "source.json").read_text())["files"] == []
-    with pytest.raises(InputError, match="does not know its images"):
+    record = json.loads((case / "measurements.json").read_text())
+    jsonschema.validate(record, SCHEMA)
+    assert case.name.startswith(record["pseudonym"])
+    assert (record["source"]["path"], record["source"]["series_uid"]) == (None, None)
+    with pytest.raises(InputError, match="must know its images"):
         report_again(case)
     report_again(case, images=images)
     assert json.loads((case / "measurements.json").read_text())["corrected"] is False
@@ -300,9 +306,8 @@ def test_a_failed_case_keeps_its_pseudonym(
 def test_what_the_user_put_beside_the_results_stays(
     phantom: PhantomStudy, images: Path, untrained_bundle: Path, tmp_path: Path
 ) -> None:
-    case = tmp_path / "study"
-    case.mkdir()
-    write_source(case, {"identity": find_cases(images)[0].identity})
+    case = claim_folder(tmp_path, find_cases(images)[0])
+    assert case == tmp_path / "study"
     for name in ("seg_ed_corrected.dcm", "notes.txt"):
         (case / name).write_text("mine")
     for name in ("report.html", "seg_phase_07.dcm"):

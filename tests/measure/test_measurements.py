@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipeline.core.case import BundleRecord, Provenance, Source, case_record
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
@@ -57,6 +58,9 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
         "software": {"cardiac-mr-pipeline": "1.0.0"},
         "bundle": {"name": "unet", "version": "1.0.0", "weights_sha256": "0" * 64},
         "settings": {"crf": False},
+        "pseudonym": None,
+        "labels_sha256": "0" * 64,
+        "source": {"identity": "study 1.2", "path": "/in", "series_uid": None, "voxels_sha256": "0" * 64},
     }
     return json.loads(json.dumps(measured | added | more, allow_nan=False))
 
@@ -159,6 +163,8 @@ def test_nothing_found_has_the_schema_s_form_and_no_fraction(schema: Draft202012
         ("bsa_method", "haycock"),
         ("quality", {"verdict": "good", "flags": []}),
         ("unknown_key", 1),
+        ("source", {"identity": "study 1.2"}),
+        ("labels_sha256", "0"),
     ],
 )
 def test_the_schema_refuses_what_does_not_fit(
@@ -166,3 +172,12 @@ def test_the_schema_refuses_what_does_not_fit(
 ) -> None:
     measured = _measure(study.label.array, study.label.grid, facts=study.label.facts)
     assert not schema.is_valid(_file(measured, **{key: value}))
+
+
+def test_a_record_without_measurements_says_whose_it_is_and_nothing_measured(schema: Draft202012Validator) -> None:
+    made_by = Provenance({}, BundleRecord("a", "1"), {}, None, Source("study 1.2"))
+    record = json.loads(json.dumps(case_record(made_by, name="one")))
+    schema.validate(record)
+    schema.validate({"source": record["source"]})
+    assert not schema.is_valid({})
+    assert not schema.is_valid(record | {"n_phases": 1})
