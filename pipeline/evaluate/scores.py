@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -194,7 +195,7 @@ def mean_dice_by_patient(scores: Sequence[VolumeScore]) -> dict[str, list[float]
     }
 
 
-def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, object]]:
+def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
     """Means over volumes by structure and phase, and over the structures.
 
     Returns:
@@ -214,7 +215,7 @@ def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, object]]:
     return rows
 
 
-def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Sequence[VolumeScore]) -> dict[str, object]:
+def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Sequence[VolumeScore]) -> dict[str, Any]:
     interval: Interval = bootstrap_interval(dice)
     flat = [value for values in dice.values() for value in values if not np.isnan(value)]
     hd95 = [score.hd95_mm for score in scores if score.hd95_mm is not None]
