@@ -26,6 +26,7 @@ from monai.utils import convert_to_tensor
 from tqdm import tqdm
 
 from pipeline.core.errors import ConfigError, own_error
+from pipeline.core.import_path import library_first
 from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack, quantise
 from pipeline.prepare.description import describe, description_digest, first_difference
@@ -188,7 +189,8 @@ def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int)
         return
     _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
     # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
-    with ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),))
+    with library_first(), pool:
         for error in tqdm(pool.map(partial(_try, transform), missing), "prepare", len(missing)):
             if error is not None:
                 pool.shutdown(cancel_futures=True)
