@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED
 from pipeline.evaluate.agreement import Agreement, Interval, agreement, bootstrap_interval
-from pipeline.evaluate.overlap import volume_overlap
+from pipeline.evaluate.overlap import known_mean, volume_overlap
 from pipeline.evaluate.surface import surface_distances
 from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function
 
@@ -190,7 +190,7 @@ def mean_dice_by_patient(scores: Sequence[VolumeScore]) -> dict[str, list[float]
     """Mean Dice over the structures of each volume, grouped by patient; structures in neither are passed over."""
     parts = [by_patient(scores, structure=s.name) for s in STRUCTURES]
     return {
-        patient: [_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]
+        patient: [known_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]
         for patient in parts[0]
     }
 
@@ -226,10 +226,10 @@ def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Seque
         "dice": interval.mean,
         "interval": [interval.low, interval.high],
         "dice_median": float(np.median(flat)) if flat else None,
-        "iou": _mean([score.iou for score in scores]),
-        "hd95_mm": _mean(hd95),
+        "iou": known_mean([score.iou for score in scores]),
+        "hd95_mm": known_mean(hd95),
         "hd95_median_mm": float(np.median(hd95)) if hd95 else None,
-        "assd_mm": _mean([score.assd_mm for score in scores]),
+        "assd_mm": known_mean([score.assd_mm for score in scores]),
     }
 
 
@@ -251,8 +251,3 @@ def _function(ml: dict[tuple[str, str, str], float], patient: str) -> dict[str, 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    counted = [value for value in values if value is not None and not np.isnan(value)]
-    return float(np.mean(counted)) if counted else float("nan")

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.labels import UNLABELLED
+from pipeline.networks.layers.sampling import masked_mean
 
 __all__ = [
     "CrossEntropy",
@@ -125,7 +126,7 @@ class CrossEntropyLogJaccard(CrossEntropy):
         sums = _region_sums(logits, target, labelled)
         logarithms = _chosen(_jaccard(sums, self.smooth).log(), self.classes)
         present = _chosen(sums[2] > 0, self.classes)
-        return super().compute(logits, target, labelled) - self.weight * _mean_where(logarithms, present)
+        return super().compute(logits, target, labelled) - self.weight * masked_mean(logarithms, present)
 
 
 class LovaszSoftmax(LabelledLoss):
@@ -148,7 +149,7 @@ class LovaszSoftmax(LabelledLoss):
         truth = functional.one_hot(target[labelled], logits.shape[1])
         errors, order = (truth - guess).abs().sort(dim=0, descending=True)
         losses = (errors * _lovasz_gradient(truth.gather(0, order))).sum(0)
-        return _mean_where(_chosen(losses, classes), _chosen(truth.sum(0) > 0, classes))
+        return masked_mean(_chosen(losses, classes), _chosen(truth.sum(0) > 0, classes))
 
 
 class VarianceConstrainedCrossEntropy(CrossEntropy):
@@ -203,11 +204,6 @@ def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: floa
 def _chosen(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
     """The values (C,) of the classes named; of all but 0 where none are."""
     return values[1:] if classes is None else values[list(classes)]
-
-
-def _mean_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Mean of the values that count; 0 where none does."""
-    return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
 def _lovasz_gradient(truth: torch.Tensor) -> torch.Tensor:

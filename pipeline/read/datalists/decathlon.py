@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case, Scheme, patient_and_phase, read_json, scheme_from_names
+from pipeline.read.datalists.cases import (
+    Adapter,
+    DatalistEntry,
+    Scheme,
+    patient_and_phase,
+    read_json,
+    scheme_from_names,
+)
 
 __all__ = ["ADAPTERS", "looks_like_msd", "looks_like_nnunet", "msd_cases", "nnunet_cases"]
 
@@ -25,7 +32,7 @@ def looks_like_msd(folder: Path) -> bool:
     return (folder / _LIST).is_file() and not looks_like_nnunet(folder)
 
 
-def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
+def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the training cases of an nnU-Net raw data set (`imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`).
 
     Args:
@@ -51,7 +58,7 @@ def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
     return cases
 
 
-def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
+def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the `training` entries of a Medical Segmentation Decathlon folder; arguments as for `nnunet_cases`.
 
     Raises:
@@ -69,7 +76,7 @@ def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
     return cases
 
 
-def _case(name: str, image: Path, label: Path, scheme: Scheme) -> Case:
+def _case(name: str, image: Path, label: Path, scheme: Scheme) -> DatalistEntry:
     patient, phase = patient_and_phase(name)
     return {"image": str(image), "label": str(label), "patient": patient, "phase": phase, "scheme": scheme}
 
