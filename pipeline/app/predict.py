@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import with_pseudonym, without_paths
+from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
 from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.case import Source, case_record
@@ -96,6 +96,7 @@ class CaseRunner:
         """
         files, pseudonym = self.under_its_name(files)
         cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        cine = cine if pseudonym is None else conceal_notes(cine, files.files)
         found = self.segmenter.segment(cine)
         source = self._source(files, cine, keyed=pseudonym is not None)
         made_by = replace(self.segmenter.provenance, labels_sha256=labels_digest(found.labels), source=source)
@@ -143,7 +144,7 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
         except Exception as error:
             folder, sentence = _folder_of_failed(runner, files), _sentence(error)
             _log.error("%s: %s", folder.name, sentence)
-            kept = sentence if runner.secret is None else without_paths(sentence, files.files)
+            kept = sentence if runner.secret is None else conceal_source(sentence, files.files)
             yield CaseResult(folder.name, folder, error=kept)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import pipeline
 from pipeline.app.choices import Choices
-from pipeline.app.identity import identity_of
+from pipeline.app.identity import conceal_source, identity_of
 from pipeline.core.case import Case, Source
 from pipeline.core.errors import InputError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
@@ -64,7 +64,7 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
     if choices.objects:
         from pipeline.app.objects import write_objects  # not always needed, and highdicom is slow to load
 
-        notes = (*case.measurements.notes, *write_objects(folder, case, choices))
+        notes = (*case.measurements.notes, *_conceal(write_objects(folder, case, choices), case))
         case = replace(case, measurements=replace(case.measurements, notes=notes))
     write_record(folder, case.to_json())
     if choices.objects:
@@ -152,6 +152,14 @@ def software_versions() -> dict[str, str]:
     """Versions of what made the results."""
     packages = {name: version(name) for name in ("torch", "monai", "SimpleITK", "pydicom")}
     return {"cardiac-mr-pipeline": pipeline.__version__, "python": platform.python_version(), **packages}
+
+
+def _conceal(notes: list[str], case: Case) -> list[str]:
+    """What the DICOM objects' writers tell, without files and UIDs where the case has a pseudonym."""
+    if case.pseudonym is None or case.cine.sources is None:
+        return notes
+    files = {Path(frame.path) for row in case.cine.sources for frame in row}
+    return [conceal_source(note, files) for note in notes]
 
 
 def _digest(array: np.ndarray, dtype: type[np.generic]) -> str:

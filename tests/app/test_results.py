@@ -245,7 +245,13 @@ def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp
     report_again(case, images=images)
     assert json.loads((case / "measurements.json").read_text())["corrected"] is False
     assert case.name.startswith(pydicom.dcmread(case / "seg_ed.dcm").PatientID)
-    patient = pydicom.dcmread(next(images.iterdir())).PatientID
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in images.iterdir()]
+    uids = {header[name].value for header in headers for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    assert len(uids) > 2  # also of the series that the notes tell of
+    pages = [(case / name).read_text() for name in ("measurements.json", "report.html")]
+    assert "left out" in pages[0]
+    assert not [uid for uid in (*uids, str(images)) for page in pages if uid in page]
+    patient = headers[0].PatientID
     for path in case.iterdir():
         assert patient.encode() not in path.read_bytes()
     with pytest.raises(ConfigError, match="cannot name"):
