@@ -28,7 +28,7 @@ LossOption = Annotated[str | None, typer.Option(help="a name that `cmr losses` l
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="folder that becomes the trained bundle")],
     data: Annotated[
-        Path | None, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
+        Path | None, typer.Option(help="data set: a folder of a known layout, as ACDC, or a CSV or JSON list")
     ] = None,
     pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
