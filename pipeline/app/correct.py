@@ -60,7 +60,7 @@ def report_again(
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
-        labels = _corrected(labels, cine, mask)
+        labels = _correct_labels(labels, cine, mask)
     corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
     measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
 
@@ -94,7 +94,7 @@ def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:
     return np.asarray(labels.array, dtype=np.uint8)
 
 
-def _corrected(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
+def _correct_labels(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
     if is_nifti(str(mask)):
         return _on_grid(read_label(mask, scheme="cmr"), cine, mask)
     changed = labels.copy()

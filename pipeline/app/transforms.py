@@ -134,7 +134,7 @@ def cine_of(label: MetaTensor) -> Cine:
     x, y, z = label.shape[1:]
     times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
     notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
-    rate, height, weight = (_known(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
+    rate, height, weight = (_read_number(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
     return Cine(
         np.broadcast_to(np.float32(0), tuple(label.shape)),
         Grid((x, y, z), label.affine.cpu().numpy()),
@@ -145,7 +145,7 @@ def cine_of(label: MetaTensor) -> Cine:
     )
 
 
-def _known(value: Any) -> float | None:
+def _read_number(value: Any) -> float | None:
     """A number of the metadata; NaN there means that the header is silent."""
     return None if value is None or math.isnan(float(value)) else float(value)
 

@@ -76,7 +76,7 @@ class DiceCrossEntropy(CrossEntropy):
 
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        overlap, guess, truth = (_chosen(each, self.classes) for each in _region_sums(logits, target, labelled))
+        overlap, guess, truth = (_choose(each, self.classes) for each in _region_sums(logits, target, labelled))
         dice = (2.0 * overlap + self.smooth) / (guess + truth + self.smooth)
         return super().compute(logits, target, labelled) + self.dice_weight * (1.0 - dice).mean()
 
@@ -100,7 +100,7 @@ class Jaccard(LabelledLoss):
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
         ratios = _jaccard(_region_sums(logits, target, labelled), self.smooth)
-        return (1.0 - _chosen(ratios, self.classes)).mean()
+        return (1.0 - _choose(ratios, self.classes)).mean()
 
 
 class CrossEntropyLogJaccard(CrossEntropy):
@@ -124,8 +124,8 @@ class CrossEntropyLogJaccard(CrossEntropy):
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
         sums = _region_sums(logits, target, labelled)
-        logarithms = _chosen(_jaccard(sums, self.smooth).log(), self.classes)
-        present = _chosen(sums[2] > 0, self.classes)
+        logarithms = _choose(_jaccard(sums, self.smooth).log(), self.classes)
+        present = _choose(sums[2] > 0, self.classes)
         return super().compute(logits, target, labelled) - self.weight * masked_mean(logarithms, present)
 
 
@@ -149,7 +149,7 @@ class LovaszSoftmax(LabelledLoss):
         truth = functional.one_hot(target[labelled], logits.shape[1])
         errors, order = (truth - guess).abs().sort(dim=0, descending=True)
         losses = (errors * _lovasz_gradient(truth.gather(0, order))).sum(0)
-        return masked_mean(_chosen(losses, classes), _chosen(truth.sum(0) > 0, classes))
+        return masked_mean(_choose(losses, classes), _choose(truth.sum(0) > 0, classes))
 
 
 class VarianceConstrainedCrossEntropy(CrossEntropy):
@@ -201,7 +201,7 @@ def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: floa
     return (overlap + smooth) / (guess + truth - overlap + smooth)
 
 
-def _chosen(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
+def _choose(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
     """The values (C,) of the classes named; of all but 0 where none are."""
     return values[1:] if classes is None else values[list(classes)]
 

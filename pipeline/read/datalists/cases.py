@@ -120,7 +120,7 @@ def finish_cases(cases: Iterable[DatalistEntry], *, source: Path) -> list[Datali
         raise DatasetError(f"{len(missing)} files of the data set do not exist: {named}", source)
     finished = []
     for case in found:
-        scheme = _checked_scheme(case["scheme"], source)
+        scheme = _check_scheme(case["scheme"], source)
         finished.append({**case, "spacing": read_nifti_grid(case["label"]).spacing_mm, "scheme": scheme})
     return finished
 
@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"a data list must be valid JSON ({error})", path) from error
 
 
-def _checked_scheme(scheme: Any, source: Path) -> Scheme:
+def _check_scheme(scheme: Any, source: Path) -> Scheme:
     """Give a known name, or a mapping with whole numbers as keys (JSON can only spell them as strings)."""
     if isinstance(scheme, str) and scheme in SCHEMES:
         return scheme

@@ -45,7 +45,7 @@ def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Datalist
     Raises:
         DatasetError: `dataset.json` unusable, or more than one channel.
     """
-    declared = _declared(folder)
+    declared = _read_declaration(folder)
     ending = str(declared.get("file_ending", ".nii.gz"))
     if list((folder / "imagesTr").glob(f"*_0001{ending}")):
         raise DatasetError("cine MRI must have one channel a case, got files with suffix _0001", folder / "imagesTr")
@@ -64,7 +64,7 @@ def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEnt
     Raises:
         DatasetError: `dataset.json` unusable, or entries without `image` and `label`.
     """
-    declared = _declared(folder)
+    declared = _read_declaration(folder)
     entries = declared.get("training")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and {"image", "label"} <= set(e) for e in entries):
         raise DatasetError("`training` must be a list of objects with `image` and `label`", folder / _LIST)
@@ -81,7 +81,7 @@ def _case(name: str, image: Path, label: Path, scheme: Scheme) -> DatalistEntry:
     return {"image": str(image), "label": str(label), "patient": patient, "phase": phase, "scheme": scheme}
 
 
-def _declared(folder: Path) -> dict[str, Any]:
+def _read_declaration(folder: Path) -> dict[str, Any]:
     declared = read_json(folder / _LIST)
     if not isinstance(declared, dict):
         raise DatasetError(f"{_LIST} must hold an object, got {type(declared).__name__}", folder / _LIST)
