@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from typer.testing import CliRunner
 import pipeline.measure
 import pipeline.read.dicom.series
 from pipeline.app import cli
+from pipeline.app.bundles import copy_bundle
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.folders import claim_folder, rewrite
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
-from pipeline.app.results import write_case
+from pipeline.app.results import labels_digest, write_case
 from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
@@ -352,3 +354,20 @@ def test_a_cine_is_segmented_in_memory(images: Path, untrained_bundle: Path, tmp
     assert (found.labels.shape, found.labels.dtype, found.confidence.shape) == (cine.array.shape, np.uint8, (6, 3))
     (result,) = segment_path(CaseRunner(Segmenter(untrained_bundle), tmp_path), images)
     np.testing.assert_array_equal(read_cine(result.folder / "segmentation.nii.gz").array, found.labels)
+
+
+def test_a_bundle_that_measures_nothing_leaves_what_made_the_labels(
+    images: Path, untrained_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = copy_bundle(untrained_bundle, tmp_path / "bundle", {"measures": False})
+    shutil.copytree(untrained_bundle / "models", bundle / "models", dirs_exist_ok=True)
+    _run("segment", str(images), "-o", str(tmp_path / "out"), "--bundle", str(bundle))
+    case = tmp_path / "out" / "study"
+    record = json.loads((case / "measurements.json").read_text())
+    jsonschema.validate(record, SCHEMA)
+    assert (record["case"], record["bundle"]["name"], record["source"]["path"]) == ("study", "bundle", str(images))
+    assert record["labels_sha256"] == labels_digest(read_cine(case / "segmentation.nii.gz").array)
+    assert "kind" not in record
+    assert "0 studies" in (tmp_path / "out" / "index.html").read_text()
+    with pytest.raises(InputError, match="must be complete"):
+        report_again(case)
