@@ -63,7 +63,7 @@ def check_network(config: Mapping[str, Any]) -> None:
     parser = parsers[_device_of(parsers)]
     for part in _PARTS:
         if part in parser:
-            _made(parser, part)
+            _make(parser, part)
     if parser.get("unfreeze"):
         ProgressiveUnfreezing(parser.get_parsed_content("network_def"), parser.get_parsed_content("unfreeze"))
     for size in _sizes(parser):
@@ -89,8 +89,8 @@ def _parser(config: Mapping[str, Any]) -> ConfigParser:
     return parser
 
 
-def _made(parser: ConfigParser, part: str, *, device: str = "cpu") -> Any:
-    """Build a part of a configuration.
+def _make(parser: ConfigParser, part: str, *, device: str = "cpu") -> Any:
+    """A part of a configuration.
 
     Raises:
         ConfigError: it cannot be built.
@@ -109,9 +109,9 @@ def _device_of(parsers: Mapping[str, ConfigParser]) -> str:
         ConfigError: it cannot be built on any.
     """
     try:
-        _made(parsers["meta"], "network_def", device="meta")
+        _make(parsers["meta"], "network_def", device="meta")
     except ConfigError:
-        _made(parsers["cpu"], "network_def")
+        _make(parsers["cpu"], "network_def")
         return "cpu"
     return "meta"
 
@@ -138,7 +138,7 @@ def _failure(parsers: Mapping[str, ConfigParser], size: tuple[int, ...]) -> str 
 
 def _run(parser: ConfigParser, size: tuple[int, ...], device: str) -> None:
     """Give the network two windows, as in inference and as in training."""
-    network = _made(parser, "network_def", device=device)
+    network = _make(parser, "network_def", device=device)
     n_channels = 1 + 2 * int(parser.get_parsed_content("context"))
     wanted = (2, int(parser.get_parsed_content("n_classes")), *size)
     if not isinstance(network, nn.Module):
@@ -146,7 +146,7 @@ def _run(parser: ConfigParser, size: tuple[int, ...], device: str) -> None:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         logits = network.eval()(torch.zeros(2, n_channels, *size, device=device))
         if not isinstance(logits, torch.Tensor) or logits.shape != wanted:
-            raise ConfigError(f"it must give logits of shape {wanted}, got {_described(logits)}")
+            raise ConfigError(f"it must give logits of shape {wanted}, got {_describe(logits)}")
         if parser.get("train#trainer#prepare_batch#_target_") == _PREPARED_AS_USUAL:
             batch = min(2, int(parser.get_parsed_content("batch_size")))
             network.train()(torch.zeros(batch, n_channels, *size, device=device))
@@ -161,7 +161,7 @@ def _fitting(parsers: Mapping[str, ConfigParser], size: tuple[int, ...]) -> tupl
     return None
 
 
-def _described(output: Any) -> str:
+def _describe(output: Any) -> str:
     return str(tuple(output.shape)) if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
 
 

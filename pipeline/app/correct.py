@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.images import read_own_images
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, SOURCE, labels_digest, read_record, write_case
-from pipeline.core.case import Case, Provenance
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record, write_case
+from pipeline.core.case import Case, Provenance, Source
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
@@ -25,7 +25,12 @@ __all__ = ["report_again"]
 
 
 def report_again(
-    folder: Path, *, mask: Path | None = None, images: Path | None = None, choices: Choices | None = None
+    folder: Path,
+    *,
+    mask: Path | None = None,
+    images: Path | None = None,
+    series_uid: str | None = None,
+    choices: Choices | None = None,
 ) -> Case:
     """Measure a case's label map again, and rewrite everything that depends on it.
 
@@ -33,50 +38,51 @@ def report_again(
         folder: of the case, as written by `cmr segment`.
         mask: corrected labels, which replace `segmentation.nii.gz`: a NIfTI of all phases, or a DICOM Segmentation,
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
-        images: present location of the images, possibly among others. By default where they were when the case was
-            segmented.
-        choices: as for a segmentation. The case keeps its pseudonym.
+        images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
+        series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
+        choices: as for a segmentation; a pseudonym stays the one that the case has.
 
     Returns:
         The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
         unknown.
 
     Raises:
-        InputError: no results in the folder, no images of this study, or a mask that cannot be read.
+        InputError: no results there, not the images of this study any more, or a mask that cannot be read.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
-    choices, record, source = choices or Choices(), read_record(folder / MEASUREMENTS), read_record(folder / SOURCE)
-    if images is None and not source["files"]:
-        raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
-    if choices.identify and source["pseudonym"] is not None:
+    choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
+    provenance, source, before = _of_the_run(record, folder / MEASUREMENTS)
+    pseudonym = record["pseudonym"]
+    if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
-    provenance, before = _of_the_run(record, folder / MEASUREMENTS)
-    cine = read_own_images(folder, source, images)
+    cine = read_own_images(folder, source, images, keyed=pseudonym is not None, series_uid=series_uid)
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
-        labels = _corrected(labels, cine, mask)
-    corrected = bool(record.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
+        labels = _correct_labels(labels, cine, mask)
+    corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
     measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
 
     def fill(new: Path) -> Case:
-        case = Case(new.name, cine, labels, measured, provenance, corrected, source["pseudonym"])
+        case = Case(new.name, cine, labels, measured, provenance, corrected, pseudonym)
         return write_case(new, case, choices)
 
     return rewrite(folder, fill)
 
 
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None]:
-    """Provenance of the labels, and their confidence (T, structures)."""
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None]:
+    """What drew the labels, on which images, and how sure it was of them, (T, structures)."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError("results must be complete to be redone; segment the case again", path) from error
+        raise InputError("results must be complete to be made again; segment the case anew", path) from error
+    if provenance.source is None:
+        raise InputError("results must say which images they are of; segment the case anew", path)
     if measured.confidence is None:
-        return provenance, None
+        return provenance, provenance.source, None
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]
-    return provenance, np.array(columns, dtype=float).T  # `None` becomes NaN
+    return provenance, provenance.source, np.array(columns, dtype=float).T  # `None` becomes NaN
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:
@@ -88,7 +94,7 @@ def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:
     return np.asarray(labels.array, dtype=np.uint8)
 
 
-def _corrected(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
+def _correct_labels(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
     if is_nifti(str(mask)):
         return _on_grid(read_label(mask, scheme="cmr"), cine, mask)
     changed = labels.copy()

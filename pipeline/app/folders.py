@@ -1,7 +1,7 @@
 """A case's folder among the results, bound to its study: another study of that name gets a folder of its own.
 
-Archives unpack to folders of the same name, such as `Unknown Study`, so a name alone does not identify a patient. A
-folder's study is stated in its `source.json`, which exists from the moment that the folder does.
+Archives unpack to folders called alike, as `Unknown Study`, so a name alone tells no patient from another. Which study
+a folder is of stands in its `measurements.json`, and is there from the moment that the folder is.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.app.results import SOURCE, WORKLIST, is_result, read_record, write_source
-from pipeline.core.errors import InputError, PipelineError
+from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
+from pipeline.core.case import Source
+from pipeline.core.errors import InputError
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["claim_folder", "claimed", "find_folder", "owner_of", "rewrite", "write_whole"]
+__all__ = ["claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
 
 T = TypeVar("T")
 
@@ -90,8 +91,8 @@ def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as beside:
         new = Path(beside) / folder.name  # a folder within, for the outer one's permissions are the user's alone
         new.mkdir()
-        if (folder / SOURCE).is_file():
-            shutil.copyfile(folder / SOURCE, new / SOURCE)
+        if (owner := owner_of(folder)) is not None:
+            _bind(new, owner)
         filled = fill(new)
         for path in (path for path in folder.iterdir() if not is_result(path.name)):
             _bring(path, new / path.name)
@@ -103,14 +104,6 @@ def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
 def claimed(cases: Iterable[CaseFiles], output_dir: str | Path) -> list[CaseFiles]:
     """Claim a folder for each case and give the cases its name, for configurations whose transforms write by name."""
     return [replace(case, name=claim_folder(Path(output_dir), case).name) for case in cases]
-
-
-def owner_of(folder: Path) -> str | None:
-    """Identity of the study that a folder is bound to, or `None` if there is none or it cannot be read."""
-    try:
-        return str(read_record(folder / SOURCE)["identity"])
-    except (PipelineError, OSError, KeyError):
-        return None
 
 
 def _bring(path: Path, place: Path) -> None:
@@ -128,6 +121,10 @@ def _bring(path: Path, place: Path) -> None:
             shutil.copy2(path, place, follow_symlinks=False)
 
 
+def _bind(folder: Path, identity: str) -> None:
+    write_record(folder, {"source": asdict(Source(identity))})
+
+
 def _is_free(folder: Path) -> bool:
     """Whether nothing is there, or an empty folder."""
     try:
@@ -143,7 +140,7 @@ def _take(folder: Path, identity: str) -> bool:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".claim-") as beside:
         made = Path(beside) / "case"  # a folder within, for the outer one's permissions are the user's alone
         made.mkdir()
-        write_source(made, {"identity": identity})
+        _bind(made, identity)
         try:
             made.rename(folder)
         except OSError:

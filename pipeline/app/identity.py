@@ -17,8 +17,9 @@ from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["identity_of", "pseudonym_of", "with_pseudonym", "without_paths"]
+__all__ = ["conceal_notes", "conceal_source", "identity_of", "pseudonym_of", "with_pseudonym"]
 
+_UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){3,}(?![\w])")
 _LENGTH = 10
 """Hexadecimal digits: two of a million patients get the same with a probability of one half."""
 
@@ -45,7 +46,7 @@ def pseudonym_of(patient_id: str, *, secret: str) -> str:
     >>> pseudonym_of("4711", secret="a") == pseudonym_of("4711", secret="a") != pseudonym_of("4711", secret="b")
     True
     """
-    return "P-" + _keyed(patient_id, secret)[:_LENGTH]
+    return "P-" + _key(patient_id, secret)[:_LENGTH]
 
 
 def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
@@ -61,27 +62,35 @@ def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
         if patient:
             pseudonym = pseudonym_of(patient, secret=secret)
             name = f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"
-            return replace(case, name=name, identity=f"keyed {_keyed(case.identity, secret)}"), pseudonym
+            return replace(case, name=name, identity=f"keyed {_key(case.identity, secret)}"), pseudonym
     raise ConfigError(f"a pseudonym stands for a DICOM PatientID, got none in {len(case.files)} file(s)")
 
 
-def without_paths(sentence: str, files: Iterable[Path]) -> str:
-    """A sentence without the files' names and the paths of their folders, since both often name a patient.
+def conceal_source(sentence: str, files: Iterable[Path]) -> str:
+    """Take UIDs out of a sentence, and the files' names and paths of their folders, for these often name a patient.
 
     A file name of digits alone is kept, since it cannot be distinguished from a count.
 
-    >>> without_paths("cannot be decoded [/in/Doe/a1.dcm]", [Path("/in/Doe/a1.dcm")])
-    'cannot be decoded [...]'
+    >>> conceal_source("series 1.2.840.7 cannot be decoded [/in/Doe/a1.dcm]", [Path("/in/Doe/a1.dcm")])
+    'series ... cannot be decoded [...]'
     """
     files = list(files)
     paths = {str(place) for file in files for place in (file, *file.parents)}
     known = {path for path in paths if len(Path(path).parts) > 1}  # "data" alone is a word as well
     known |= {file.name for file in files if not file.name.isdigit()}
+    if not known:
+        return _UID.sub("...", sentence)
     longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
-    return re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence) if known else sentence
+    return _UID.sub("...", re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence))
 
 
-def _keyed(plain: str, secret: str) -> str:
+def conceal_notes(cine: Cine, files: Iterable[Path]) -> Cine:
+    """The cine with notes that tell nothing of its files and UIDs, see `conceal_source`; they go into the results."""
+    files = list(files)
+    return replace(cine, notes=tuple(conceal_source(note, files) for note in cine.notes))
+
+
+def _key(plain: str, secret: str) -> str:
     return hmac.new(secret.encode(), plain.encode(), hashlib.sha256).hexdigest()
 
 

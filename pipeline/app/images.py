@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline.app.results import SOURCE
+from pipeline.app.identity import conceal_notes
+from pipeline.app.results import images_digest
+from pipeline.core.case import Source
 from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
@@ -20,33 +20,45 @@ __all__ = ["read_own_images"]
 _OBJECTS = ("sr.dcm", "seg_ed.dcm", "seg_es.dcm", "seg.dcm")
 
 
-def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None) -> Cine:
-    """Read a case's images, and no others.
+def read_own_images(
+    folder: Path, source: Source, images: Path | None, *, keyed: bool, series_uid: str | None = None
+) -> Cine:
+    """Read a case's images, and no others: they must be of its study, and voxel by voxel those that were segmented.
 
-    Under a pseudonym the identity is keyed by a secret that is not available here, and nothing else to compare is
-    stored, since lists of UIDs could be tried on it. The study is then that of the case's DICOM objects. If none were
-    written (`--no-objects`), only one study may be there, and it must match the labels' grid.
+    Under a pseudonym the identity is keyed by a secret that is not at hand here. The study then is that of the case's
+    DICOM objects, which state it; where none were written (`--no-objects`), only one study may be there.
 
     Args:
         folder: of the case.
-        source: the content of its `source.json`.
-        images: their present location, possibly among others (`None`: the original one).
+        source: as its record states it.
+        images: where they lie now, be it among others; `None`: where they lay.
+        keyed: whether the case is under a pseudonym.
+        series_uid: the series; `None` takes the one that the source names, or finds the short-axis stack.
 
     Raises:
-        InputError: no images of this study are there, or they cannot be read.
+        InputError: no images of this study are there, or others of it, or they cannot be read, or no place is known.
     """
-    found = find_cases(source["files"] if images is None else images)
-    keyed = source["pseudonym"] is not None
-    own = _by_objects(found, folder) if keyed else [case for case in found if case.identity == source.get("identity")]
+    place = images or source.path
+    if place is None:
+        raise InputError("a case must know its images, this one does not; name them (`--images`)", folder)
+    found = find_cases(place)
+    own = _by_objects(found, folder) if keyed else [case for case in found if case.identity == source.identity]
     if not own:
         raise InputError(
             f"images must be of the study that was segmented here, got {len(found)} of other content; name its own "
-            "(`--images`), or segment again",
-            folder / SOURCE,
+            "(`--images`), or segment anew",
+            folder,
         )
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
-    return read_cine(own[0].files, options=SeriesOptions(**source["series"]))
+    cine = read_cine(own[0].files, series_uid=series_uid or source.series_uid)
+    if images_digest(cine) != source.voxels_sha256:
+        raise InputError(
+            "images must be the very ones that were segmented, these differ; name their series (`--series`), or "
+            "segment anew",
+            own[0].path,
+        )
+    return conceal_notes(cine, own[0].files) if keyed else cine
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

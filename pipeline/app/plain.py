@@ -47,7 +47,7 @@ def as_plain_data(value: Any) -> Any:
     Raises:
         ConfigError: any other type, or a mapping with a key that describes a component.
     """
-    plain = _copied(value)
+    plain = _copy(value)
     return plain if _is_plain(plain) else f"${_literal(plain)}"
 
 
@@ -79,16 +79,16 @@ def _entry(key: str, value: Any) -> Any:
     return _device(value) if key == "device" else as_plain_data(value)
 
 
-def _copied(value: Any) -> Any:
+def _copy(value: Any) -> Any:
     """The value in JSON's own types.
 
     Raises:
         ConfigError: it has none.
     """
     if isinstance(value, Mapping):
-        return {_key(key): _copied(item) for key, item in value.items()}
+        return {_key(key): _copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_copied(item) for item in value]
+        return [_copy(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ConfigError(
@@ -130,13 +130,13 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
     if isinstance(value, str):
-        return "'" + "".join(c if _HARMLESS.match(c) else _escaped(c) for c in value) + "'"
+        return "'" + "".join(c if _HARMLESS.match(c) else _escape(c) for c in value) + "'"
     if isinstance(value, float):
         return _NOT_FINITE.get(text := float.__repr__(value), text)
     return repr(value) if value is None or isinstance(value, bool) else int.__repr__(value)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 

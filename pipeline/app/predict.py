@@ -8,12 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import with_pseudonym, without_paths
-from pipeline.app.results import labels_digest, write_case, write_labels, write_source
+from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
+from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
 from pipeline.app.segmenter import Segmenter
+from pipeline.core.case import Source, case_record
 from pipeline.core.errors import ConfigError, PipelineError, own_error
+from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.read.cine import SeriesOptions, read_cine
@@ -91,27 +95,35 @@ class CaseRunner:
             PipelineError: the case cannot be used. The message says why.
         """
         files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], options=self.series)
-        found, choice = self.segmenter.segment(cine), self.choices.phases
-        case = self.segmenter.make_case(cine, found, choice=choice) if self.segmenter.measures else None
-        source = {
-            "identity": files.identity,
-            "files": [str(file) for file in files.files] if pseudonym is None else [],
-            "series": asdict(self.series),
-            "pseudonym": pseudonym,
-            "labels_sha256": labels_digest(found.labels),
-        }
+        cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        cine = cine if pseudonym is None else conceal_notes(cine, files.files)
+        found = self.segmenter.segment(cine)
+        source = self._source(files, cine, keyed=pseudonym is not None)
+        made_by = replace(self.segmenter.provenance, labels_sha256=labels_digest(found.labels), source=source)
+        if not self.segmenter.measures:
+            return self._write_labels(files, cine, found.labels, case_record(made_by, pseudonym=pseudonym))
+        case = self.segmenter.make_case(cine, found, choice=self.choices.phases)
+        case = replace(case, provenance=made_by, pseudonym=pseudonym)
 
         def fill(folder: Path) -> CaseResult:
-            write_source(folder, source)
-            place = self.output_dir / folder.name
-            if case is None:
-                write_labels(folder, cine, found.labels)
-                return CaseResult(folder.name, place)
-            written = write_case(folder, replace(case, name=folder.name, pseudonym=pseudonym), self.choices)
-            return CaseResult(folder.name, place, written.measurements, written.to_json())
+            written = write_case(folder, replace(case, name=folder.name), self.choices)
+            return CaseResult(folder.name, self.output_dir / folder.name, written.measurements, written.to_json())
 
         return write_whole(self.output_dir, files, fill)
+
+    def _write_labels(self, files: CaseFiles, cine: Cine, labels: np.ndarray, record: dict[str, Any]) -> CaseResult:
+        """All that there is of a case whose labels are no ventricles."""
+
+        def fill(folder: Path) -> CaseResult:
+            write_labels(folder, cine, labels)
+            write_record(folder, record | {"case": folder.name})
+            return CaseResult(folder.name, self.output_dir / folder.name)
+
+        return write_whole(self.output_dir, files, fill)
+
+    def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
+        path, series_uid = (None, None) if keyed else (str(files.path.absolute()), self.series_uid)
+        return Source(files.identity, path, series_uid, images_digest(cine))
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
@@ -132,7 +144,7 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
         except Exception as error:
             folder, sentence = _folder_of_failed(runner, files), _sentence(error)
             _log.error("%s: %s", folder.name, sentence)
-            kept = sentence if runner.secret is None else without_paths(sentence, files.files)
+            kept = sentence if runner.secret is None else conceal_source(sentence, files.files)
             yield CaseResult(folder.name, folder, error=kept)
 
 

@@ -57,12 +57,12 @@ def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
         key: _render_config(configs, recipe, key, [*layers, *further.get(key, [])])
         for key, layers in recipes["layers"].items()
     }
-    rendered["metadata"] |= _stated_weights(destination)
+    rendered["metadata"] |= _read_weights_statement(destination)
     files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
     files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
     files["LICENSE"] = (configs.parent / "LICENSE").read_text(encoding="utf-8")
     for document in sorted((configs / recipe.get("docs", "docs")).iterdir()):
-        facts = {"bundle": name, **_flat(rendered["metadata"])}
+        facts = {"bundle": name, **_flatten(rendered["metadata"])}
         files[f"docs/{document.name}"] = Template(document.read_text(encoding="utf-8")).substitute(facts)
     return files
 
@@ -90,7 +90,7 @@ def _render_config(configs: Path, recipe: Mapping[str, Any], key: str, layers: l
     return (content | header) if key == "metadata" else (header | content)
 
 
-def _stated_weights(bundle: Path) -> dict[str, Any]:
+def _read_weights_statement(bundle: Path) -> dict[str, Any]:
     digests = {f"models/{path.name}": file_digest(path) for path in sorted((bundle / "models").glob("*.pt"))}
     return {WEIGHTS_DIGESTS: digests} if digests else {}
 
@@ -100,6 +100,6 @@ def _recipes(configs: Path) -> dict[str, Any]:
     return recipes
 
 
-def _flat(metadata: Mapping[str, Any]) -> dict[str, str]:
+def _flatten(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The metadata's plain entries, for the documents' placeholders."""
     return {key: str(value) for key, value in metadata.items() if isinstance(value, (str, int, float))}

@@ -7,7 +7,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -17,34 +17,34 @@ import numpy as np
 
 import pipeline
 from pipeline.app.choices import Choices
-from pipeline.app.identity import identity_of
-from pipeline.core.case import Case
-from pipeline.core.errors import InputError, UnreadableError
+from pipeline.app.identity import conceal_source, identity_of
+from pipeline.core.case import Case, Source
+from pipeline.core.errors import InputError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.write.nifti import write_label_map
 
 __all__ = [
     "MEASUREMENTS",
     "SEGMENTATION",
-    "SOURCE",
     "WORKLIST",
+    "images_digest",
     "is_result",
     "labels_digest",
+    "owner_of",
     "read_record",
     "software_versions",
     "write_case",
     "write_labels",
-    "write_source",
+    "write_record",
 ]
 
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
-SOURCE = "source.json"
-"""The folder's study, and what `cmr report` needs: the images' location (do not pass on), or the pseudonym."""
+"""The record of a case: whose the folder is, what was measured, and what made it."""
 WORKLIST = "index.html"
 """Next to the cases' folders."""
 _WRITTEN = (
-    *(SEGMENTATION, MEASUREMENTS, SOURCE, "report.html"),
+    *(SEGMENTATION, MEASUREMENTS, "report.html"),
     *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
 )
 
@@ -64,10 +64,9 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
     if choices.objects:
         from pipeline.app.objects import write_objects  # not always needed, and highdicom is slow to load
 
-        notes = (*case.measurements.notes, *write_objects(folder, case, choices))
+        notes = (*case.measurements.notes, *_conceal(write_objects(folder, case, choices), case))
         case = replace(case, measurements=replace(case.measurements, notes=notes))
-    text = json.dumps(case.to_json(), indent=2, allow_nan=False) + "\n"
-    (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
+    write_record(folder, case.to_json())
     if choices.objects:
         from pipeline.write.pages.report import write_report
 
@@ -82,12 +81,35 @@ def write_labels(folder: Path, cine: Cine, labels: np.ndarray) -> None:
     write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, n_axes=cine.n_axes)
 
 
-def write_source(folder: Path, source: Mapping[str, Any]) -> None:
-    """Write a case's `source.json` atomically, since without its `identity` the folder would be unclaimed."""
+def write_record(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write a case's record, whole or not at all: without the identity in it the folder would be nobody's.
+
+    Args:
+        folder: of the case; it exists.
+        content: the record; where it names no source, the folder stays of the study that it is of.
+
+    Raises:
+        InputError: the folder is of another study.
+    """
+    owner = owner_of(folder)
+    if owner is not None:
+        source = content.get("source") or asdict(Source(owner))
+        if source["identity"] != owner:
+            raise InputError("a case's folder must be of its own study, this one is of another", folder)
+        content = {**content, "source": source}
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with tempfile.TemporaryDirectory(dir=folder) as beside:
-        written = Path(beside) / SOURCE
-        written.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
-        written.replace(folder / SOURCE)
+        written = Path(beside) / MEASUREMENTS
+        written.write_text(text, encoding="utf-8")
+        written.replace(folder / MEASUREMENTS)
+
+
+def owner_of(folder: Path) -> str | None:
+    """Identity of the study that a folder is bound to; `None` where it is bound to none, or cannot be read."""
+    try:
+        return str(read_record(folder / MEASUREMENTS)["source"]["identity"])
+    except (PipelineError, OSError, KeyError, TypeError):
+        return None
 
 
 def is_result(name: str) -> bool:
@@ -114,11 +136,35 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def labels_digest(labels: np.ndarray) -> str:
-    """SHA-256 of a label map, to detect changes by hand."""
-    return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
+    """SHA-256 of a label map (T, X, Y, Z), to tell whether it was changed by hand."""
+    return _digest(labels, np.uint8)
+
+
+def images_digest(cine: Cine) -> str:
+    """SHA-256 of a cine's voxels (T, X, Y, Z) as float32, to tell its images from others of the same study.
+
+    The header is no part of it, so neither a UID nor a patient's name can be tried on it.
+    """
+    return _digest(cine.array, np.float32)
 
 
 def software_versions() -> dict[str, str]:
     """Versions of the software behind the results."""
     packages = {name: version(name) for name in ("torch", "monai", "SimpleITK", "pydicom")}
     return {"cardiac-mr-pipeline": pipeline.__version__, "python": platform.python_version(), **packages}
+
+
+def _conceal(notes: list[str], case: Case) -> list[str]:
+    """What the DICOM objects' writers tell, without files and UIDs where the case has a pseudonym."""
+    if case.pseudonym is None or case.cine.sources is None:
+        return notes
+    files = {Path(frame.path) for row in case.cine.sources for frame in row}
+    return [conceal_source(note, files) for note in notes]
+
+
+def _digest(array: np.ndarray, dtype: type[np.generic]) -> str:
+    digest = hashlib.sha256()
+    with np.errstate(over="ignore"):
+        for phase in array:
+            digest.update(np.ascontiguousarray(phase, dtype=dtype).tobytes())
+    return digest.hexdigest()

@@ -1,14 +1,16 @@
-"""Output of the command line for a segmented case."""
+"""What the command line says of a segmented case, and of an evaluation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.app.predict import CaseResult
 from pipeline.core.measurements import Function, Measurements
+from pipeline.evaluate.scores import VolumeScore, summarise
 
-__all__ = ["case_json", "case_line", "measured_line"]
+__all__ = ["case_json", "case_line", "measured_line", "scores_table"]
 
 
 def case_json(result: CaseResult) -> dict[str, Any]:
@@ -33,6 +35,20 @@ def measured_line(name: str, measured: Measurements, folder: Path) -> str:
         return f"{name}: {volumes} (one phase; not for diagnosis) -> {folder}"
     sides = f"LV {_function(measured.left)}; RV {_function(measured.right)}"
     return f"{name}: {sides}; mass {measured.myocardial_mass_g:.1f} g (not for diagnosis) -> {folder}"
+
+
+def scores_table(scores: Sequence[VolumeScore]) -> str:
+    """Mean Dice with its interval, and distances, by structure and phase: a table for the terminal."""
+    lines = [f"{'':<16s}{'phase':<6s}{'n':>4s}{'Dice':>8s}   {'95 % interval':<18s}{'HD95, mm':>9s}{'ASSD, mm':>9s}"]
+    for row in summarise(scores):
+        low, high = row["interval"]
+        name = row["structure"].replace("_", " ")
+        distances = "".join(
+            f"{'' if row[key] is None else format(row[key], '.2f'):>9s}" for key in ("hd95_mm", "assd_mm")
+        )
+        spread = f"{low:.3f} to {high:.3f}"
+        lines.append(f"{name:<16s}{row['phase']:<6s}{row['n']:4d}{row['dice']:8.3f}   {spread:<18s}{distances}")
+    return "\n".join([*lines, "Not for diagnosis."])
 
 
 def _function(side: Function) -> str:

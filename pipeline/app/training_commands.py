@@ -1,4 +1,4 @@
-"""Commands on labelled data: pack, plan, train, cross-validate, evaluate, compare, pseudo-label."""
+"""Commands on labelled data: pack, plan, train, baseline, cross-validate, evaluate, compare, pseudo-label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LossOption = Annotated[str | None, typer.Option(help="a name from `cmr losses` (
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder, which becomes the trained bundle")],
     data: Annotated[
-        Path | None, typer.Option(help="data set: ACDC, M&Ms, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
+        Path | None, typer.Option(help="data set: a folder of a known layout, as ACDC, or a CSV or JSON list")
     ] = None,
     pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -50,6 +50,20 @@ def train(
     check_training(find_bundle(bundle), overrides, chosen)
     root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
+
+
+@training_app.command()
+def baseline(
+    data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of the evaluation")],
+    trees: Annotated[int, typer.Option(min=1, help="of the forest")] = 100,
+    settings: SetOption = None,
+) -> None:
+    """Train a random forest of pixels on the patients that train would take, and evaluate it on the others."""
+    from pipeline.app.baseline import evaluate_baseline
+    from pipeline.app.summary import scores_table
+
+    typer.echo(scores_table(evaluate_baseline(data, out, overrides=_parse_settings(settings), n_trees=trees)))
 
 
 @training_app.command()

@@ -13,7 +13,7 @@ from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import SaveImaged
 
-from pipeline.app.results import MEASUREMENTS, write_labels
+from pipeline.app.results import write_labels, write_record
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, StudyFacts
@@ -69,8 +69,7 @@ class CaseSaveImaged(SaveImaged):
             if self.measures:
                 confidence = data.get(self.confidence_key)
                 measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
-                text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"
-                (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
+                write_record(folder, measured.to_json())
         return dict(data)
 
 
@@ -136,7 +135,7 @@ def cine_of(label: MetaTensor) -> Cine:
     times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
     spans_mm = tuple(float(span) for span in label.meta.get("spans_mm", ()))
     notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
-    rate, height, weight = (_known(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
+    rate, height, weight = (_read_number(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
     return Cine(
         np.broadcast_to(np.float32(0), tuple(label.shape)),
         Grid((x, y, z), label.affine.cpu().numpy(), spans_mm or None),
@@ -147,8 +146,8 @@ def cine_of(label: MetaTensor) -> Cine:
     )
 
 
-def _known(value: Any) -> float | None:
-    """A number of the metadata, where NaN means that the header lacks it."""
+def _read_number(value: Any) -> float | None:
+    """A number of the metadata; NaN there means that the header is silent."""
     return None if value is None or math.isnan(float(value)) else float(value)
 
 

@@ -27,15 +27,19 @@ def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
     failed = list(failed)
     names = {result.name for result in failed}
     folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}")) if path.parent.name not in names]
-    studies = [_study(folder) for folder in folders]
+    studies = [study for folder in folders if (study := _study(folder)) is not None]
     studies += [Study(result.name, error=result.error) for result in failed]  # those called "unnamed" each by itself
     return write_worklist(out / WORKLIST, studies)
 
 
-def _study(folder: Path) -> Study:
+def _study(folder: Path) -> Study | None:
+    """A case with its results; `None` for a folder that is only bound, or whose bundle measures nothing."""
     path = folder / MEASUREMENTS
     try:
-        measured = Measurements.from_json(read_record(path))
+        record = read_record(path)
+        if "source" in record and "kind" not in record:
+            return None
+        measured = Measurements.from_json(record)
     except InputError as error:
         return Study(folder.name, error=str(error))
     except (KeyError, TypeError, AttributeError):

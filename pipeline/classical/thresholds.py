@@ -118,7 +118,7 @@ def ght_split(
             "GHT needs finite `nu`, `tau` and `kappa` of at least 0 and `omega` from 0 to 1, "
             f"got {nu}, {tau}, {kappa} and {omega}"
         )
-    counts, centres = _checked_histogram(counts, centres)
+    counts, centres = _check_histogram(counts, centres)
     score = np.zeros(len(counts) - 1)
     for side, share in zip(_sides(counts, centres), (omega, 1 - omega), strict=True):
         prior = side.weight / counts.sum() * nu
@@ -153,7 +153,7 @@ def _check_image(image: np.ndarray) -> None:
         raise InputError(f"a threshold needs at least one pixel and finite ones, got an image of shape {image.shape}")
 
 
-def _checked_histogram(counts: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_histogram(counts: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     counts, centres = np.asarray(counts, dtype=np.float64), np.asarray(centres, dtype=np.float64)
     if counts.ndim != 1 or counts.shape != centres.shape or len(counts) < 2:
         raise InputError(

@@ -12,7 +12,7 @@ from pipeline.core.errors import GridError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 
-__all__ = ["BundleRecord", "Case", "Provenance"]
+__all__ = ["BundleRecord", "Case", "Provenance", "Source", "case_record"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,23 @@ class BundleRecord:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Whose images a label map is of, and which. Under a pseudonym it tells neither a UID nor a path.
+
+    Attributes:
+        identity: of the study, see `read.sameness`; under a pseudonym a keyed digest of it.
+        path: where the images lay, file or folder; `None` under a pseudonym, or where it is not known.
+        series_uid: the series that the user named; `None` under a pseudonym, or where the stack was found.
+        voxels_sha256: of the cine as it was read, without its header; `None` where nothing was read yet.
+    """
+
+    identity: str
+    path: str | None = None
+    series_uid: str | None = None
+    voxels_sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Software, bundle and settings that produced a label map.
 
@@ -32,15 +49,19 @@ class Provenance:
         software: package -> version.
         bundle: the bundle whose network produced it.
         settings: entries of the bundle's configuration that results depend on.
+        labels_sha256: of the label map as the network drew it; `None` where it is in no file.
+        source: the images, likewise.
     """
 
     software: Mapping[str, str]
     bundle: BundleRecord
     settings: Mapping[str, Any]
+    labels_sha256: str | None = None
+    source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The form stored in `measurements.json`."""
-        return {"software": dict(self.software), "bundle": asdict(self.bundle), "settings": dict(self.settings)}
+        """As `measurements.json` holds it."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Provenance:
@@ -49,7 +70,9 @@ class Provenance:
         Raises:
             KeyError, TypeError: the object has another form.
         """
-        return cls(content["software"], BundleRecord(**content["bundle"]), content["settings"])
+        source = None if content["source"] is None else Source(**content["source"])
+        bundle = BundleRecord(**content["bundle"])
+        return cls(content["software"], bundle, content["settings"], content["labels_sha256"], source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +111,13 @@ class Case:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `measurements.json`."""
-        made_by = {"case": self.name, "corrected": self.corrected, **self.provenance.to_json()}
-        return self.measurements.to_json() | made_by
+        """The record that `measurements.json` holds."""
+        of_case = case_record(self.provenance, name=self.name, corrected=self.corrected, pseudonym=self.pseudonym)
+        return self.measurements.to_json() | of_case
+
+
+def case_record(
+    provenance: Provenance, *, name: str = "", corrected: bool = False, pseudonym: str | None = None
+) -> dict[str, Any]:
+    """The part of a case's record that every bundle writes, one that measures nothing too."""
+    return {"case": name, "corrected": corrected, "pseudonym": pseudonym, **provenance.to_json()}

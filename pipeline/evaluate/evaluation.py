@@ -127,7 +127,7 @@ def write_evaluation(
         "agreement": agreement,
         "agreement_plots": _agreement_plots(pairs, agreement),
         "structures": [s.name for s in STRUCTURES],
-        "worst": _ranked(scores)[:_N_WORST],
+        "worst": _rank_volumes(scores)[:_N_WORST],
         "examples": _pictures(scores, examples),
         "conventions": CONVENTIONS,
         "software": f"cardiac-mr-pipeline {pipeline.__version__}. Not for diagnosis.",
@@ -154,7 +154,7 @@ def _score_case(
 
 
 def _pictures(scores: Sequence[VolumeScore], examples: Mapping[tuple[str, str], Example]) -> list[dict[str, Any]]:
-    means = {(row["patient"], row["volume"]): row["mean"] for row in _ranked(scores)}
+    means = {(row["patient"], row["volume"]): row["mean"] for row in _rank_volumes(scores)}
     chosen = choose_examples({key: mean for key, mean in means.items() if key in examples})
     return [
         {
@@ -182,7 +182,7 @@ def _agreement_rows(pairs: Sequence[FunctionPair]) -> list[dict[str, Any]]:
     if not pairs:
         return []
     return [
-        {"quantity": name, "name": _spoken(name), "unit": FUNCTION_UNITS[name], **asdict(found)}
+        {"quantity": name, "name": _name_quantity(name), "unit": FUNCTION_UNITS[name], **asdict(found)}
         for name, found in function_agreement(pairs).items()
     ]
 
@@ -204,7 +204,7 @@ def _agreement_plots(pairs: Sequence[FunctionPair], rows: Sequence[Mapping[str, 
     return plots
 
 
-def _ranked(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
+def _rank_volumes(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
     """The volumes by mean Dice, lowest first."""
     rows: list[dict[str, Any]] = []
     for patient, means in mean_dice_by_patient(scores).items():
@@ -216,8 +216,8 @@ def _ranked(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
     return sorted(counted, key=lambda row: row["mean"])
 
 
-def _spoken(quantity: str) -> str:
-    """`lv_edv` as "LV EDV". Only "mass" is not an abbreviation."""
+def _name_quantity(quantity: str) -> str:
+    """`lv_edv` as "LV EDV"; only the mass is no abbreviation."""
     side, what = quantity.split("_")
     return f"{side.upper()} {what if what == 'mass' else what.upper()}"
 

@@ -11,7 +11,7 @@ import torch
 from ignite.metrics import Metric
 
 from pipeline.core.labels import STRUCTURES, UNLABELLED
-from pipeline.evaluate.overlap import confusion_matrix, overlap_table, volume_overlap
+from pipeline.evaluate.overlap import confusion_matrix, known_mean, overlap_table, volume_overlap
 
 __all__ = ["PixelOverlap", "VolumeOverlap", "overlap_metrics", "pixel_metrics"]
 
@@ -50,9 +50,9 @@ class VolumeOverlap(Metric):
         if idist.get_world_size() > 1:
             rows = [row for part in cast(list[list[list[float]]], idist.all_gather(self._rows)) for row in part]
         columns = np.array(rows, dtype=float).reshape(len(rows), -1)
-        means = [_nanmean(column) for column in columns.T] if len(rows) else [float("nan")] * 2 * len(STRUCTURES)
+        means = [known_mean(column) for column in columns.T] if len(rows) else [float("nan")] * 2 * len(STRUCTURES)
         dice, iou = means[: len(STRUCTURES)], means[len(STRUCTURES) :]
-        return dict(zip(self.names(), [*dice, _nanmean(dice), *iou, _nanmean(iou)], strict=True))
+        return dict(zip(self.names(), [*dice, known_mean(dice), *iou, known_mean(iou)], strict=True))
 
 
 def overlap_metrics(*, key: str = "dice_mean") -> tuple[dict[str, Metric], dict[str, Metric]]:
@@ -120,9 +120,3 @@ def pixel_metrics(
 
 def _prediction_and_truth(output: Sequence[Mapping[str, torch.Tensor]]) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.asarray(item["pred"].cpu()), np.asarray(item["label"].cpu())) for item in output]
-
-
-def _nanmean(values: Sequence[float] | np.ndarray) -> float:
-    """Mean ignoring NaN, or NaN without a warning if nothing is left."""
-    counted = [value for value in values if not np.isnan(value)]
-    return float(np.mean(counted)) if counted else float("nan")

@@ -6,7 +6,7 @@ its value is NaN, and means ignore it. A class missed entirely counts 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ __all__ = [
     "dice_per_class",
     "frequency_weighted_iou",
     "iou_per_class",
+    "known_mean",
     "mean_iou",
     "mean_pixel_accuracy",
     "overlap_table",
@@ -68,7 +69,7 @@ def mean_pixel_accuracy(matrix: np.ndarray) -> float:
     >>> mean_pixel_accuracy(np.array([[1, 1], [0, 2]]))
     0.75
     """
-    return _mean(_divide(np.diag(matrix), matrix.sum(1)))
+    return known_mean(_divide(np.diag(matrix), matrix.sum(1)))
 
 
 def iou_per_class(matrix: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def mean_iou(matrix: np.ndarray) -> float:
     >>> round(mean_iou(np.array([[1, 1], [0, 2]])), 4)
     0.5833
     """
-    return _mean(iou_per_class(matrix))
+    return known_mean(iou_per_class(matrix))
 
 
 def frequency_weighted_iou(matrix: np.ndarray) -> float:
@@ -126,8 +127,8 @@ def overlap_table(matrix: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     """
     dice, iou = dice_per_class(matrix), iou_per_class(matrix)
     means = {
-        "mean_iou": _mean(iou),
-        "mean_dice": _mean(dice),
+        "mean_iou": known_mean(iou),
+        "mean_dice": known_mean(dice),
         "mean_accuracy": mean_pixel_accuracy(matrix),
         "frequency_weighted_iou": frequency_weighted_iou(matrix),
         "pixel_accuracy": pixel_accuracy(matrix),
@@ -158,6 +159,16 @@ def volume_overlap(
     return {s.name: {"dice": float(dice[s.value]), "iou": float(iou[s.value])} for s in structures}
 
 
+def known_mean(values: Iterable[float | None]) -> float:
+    """Mean of what is known; NaN, without a warning, where nothing is.
+
+    >>> known_mean([0.5, None, float("nan"), 1.0])
+    0.75
+    """
+    known = [value for value in values if value is not None and not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Elementwise quotient, NaN if the denominator is 0."""
     return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
@@ -165,8 +176,3 @@ def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else float("nan")
-
-
-def _mean(values: np.ndarray) -> float:
-    counted = values[~np.isnan(values)]
-    return float(counted.mean()) if counted.size else float("nan")

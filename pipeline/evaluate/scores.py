@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED
 from pipeline.evaluate.agreement import Agreement, Interval, agreement, bootstrap_interval
-from pipeline.evaluate.overlap import volume_overlap
+from pipeline.evaluate.overlap import known_mean, volume_overlap
 from pipeline.evaluate.surface import surface_distances
 from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function
 
@@ -189,12 +190,12 @@ def mean_dice_by_patient(scores: Sequence[VolumeScore]) -> dict[str, list[float]
     """Mean Dice over the structures of each volume, grouped by patient. Structures in neither are ignored."""
     parts = [by_patient(scores, structure=s.name) for s in STRUCTURES]
     return {
-        patient: [_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]
+        patient: [known_mean(volume) for volume in zip(*(part[patient] for part in parts), strict=True)]
         for patient in parts[0]
     }
 
 
-def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, object]]:
+def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, Any]]:
     """Means over volumes by structure and phase, and over the structures.
 
     Returns:
@@ -214,7 +215,7 @@ def summarise(scores: Sequence[VolumeScore]) -> list[dict[str, object]]:
     return rows
 
 
-def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Sequence[VolumeScore]) -> dict[str, object]:
+def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Sequence[VolumeScore]) -> dict[str, Any]:
     interval: Interval = bootstrap_interval(dice)
     flat = [value for values in dice.values() for value in values if not np.isnan(value)]
     hd95 = [score.hd95_mm for score in scores if score.hd95_mm is not None]
@@ -225,10 +226,10 @@ def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Seque
         "dice": interval.mean,
         "interval": [interval.low, interval.high],
         "dice_median": float(np.median(flat)) if flat else None,
-        "iou": _mean([score.iou for score in scores]),
-        "hd95_mm": _mean(hd95),
+        "iou": known_mean([score.iou for score in scores]),
+        "hd95_mm": known_mean(hd95),
         "hd95_median_mm": float(np.median(hd95)) if hd95 else None,
-        "assd_mm": _mean([score.assd_mm for score in scores]),
+        "assd_mm": known_mean([score.assd_mm for score in scores]),
     }
 
 
@@ -250,8 +251,3 @@ def _function(ml: dict[tuple[str, str, str], float], patient: str) -> dict[str, 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    counted = [value for value in values if value is not None and not np.isnan(value)]
-    return float(np.mean(counted)) if counted else float("nan")

@@ -134,12 +134,12 @@ class CineInferer(Inferer):
 
     def _run(self, stacks: torch.Tensor, forward: Forward) -> torch.Tensor:
         """Stacks (T, Z, 1 + 2 * context, X, Y) to logits (T*Z, C, X, Y)."""
-        return torch.cat([self._refined(batch, forward) for batch in self._batches(stacks)])
+        return torch.cat([self._refine(batch, forward) for batch in self._batches(stacks)])
 
     def _batches(self, stacks: torch.Tensor) -> Sequence[torch.Tensor]:
         return stacks.flatten(0, 1).split(self.batch_slices)
 
-    def _refined(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+    def _refine(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
         logits = self._average_over_turns(slices, forward)
         return logits if self.refine is None else self.refine(logits, slices[:, self.context, None])
 

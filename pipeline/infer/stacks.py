@@ -41,8 +41,8 @@ class StackInferer(CineInferer):
     def _slide(self, slices: torch.Tensor, forward: Forward, *, n_windows: int) -> torch.Tensor:
         """One stack (Z, 1, X, Y) to logits (Z, C, X, Y): windows over one image whose channels are the slices."""
 
-        def folded(windows: torch.Tensor) -> torch.Tensor:
+        def fold(windows: torch.Tensor) -> torch.Tensor:
             return forward(as_volumes(windows)).movedim(-1, 1).flatten(1, 2)
 
-        logits = super()._slide(slices.transpose(0, 1), folded, n_windows=max(1, n_windows // len(slices)))
+        logits = super()._slide(slices.transpose(0, 1), fold, n_windows=max(1, n_windows // len(slices)))
         return logits.reshape(len(slices), -1, *slices.shape[2:])

@@ -110,14 +110,14 @@ def measure_cine(
         es_from=phases.es_from,
         heart_rate_bpm=rate,
         myocardial_mass_g=round(mass_g, 3),
-        left=_rounded(left),
-        right=_rounded(right),
+        left=_round(left),
+        right=_round(right),
         wall=measure_wall(labels, grid, ed=phases.ed, es=phases.es),
     )
     if not (facts.height_m and facts.weight_kg):
         return measured
     bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
-    indexed = _indexed({LV.name: left, RV.name: right}, mass_g, bsa)
+    indexed = _index({LV.name: left, RV.name: right}, mass_g, bsa)
     return replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
 
 
@@ -152,8 +152,8 @@ def _function(cavity_ml: Sequence[float], phases: Phases, beat: Beat, rate: floa
     return ventricular_function(cavity_ml, ed=phases.ed, es=phases.es, heart_rate_bpm=rate, rates=rates)
 
 
-def _indexed(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) -> dict[str, float]:
-    """Mass, volumes and output by body surface area. An unknown output is left out."""
+def _index(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) -> dict[str, float]:
+    """Mass, volumes and output by body surface area; an output that is not known is left out."""
     values = {"myocardial_mass_g": mass_g} | {
         f"{name}_{key}": getattr(function, key)
         for name, function in functions.items()
@@ -162,6 +162,6 @@ def _indexed(functions: Mapping[str, Function], mass_g: float, bsa_m2: float) ->
     return {f"{key}_per_m2": round(value / bsa_m2, 3) for key, value in values.items() if value is not None}
 
 
-def _rounded(function: Function) -> Function:
+def _round(function: Function) -> Function:
     values: dict[str, float | None] = asdict(function)
     return replace(function, **{key: round(value, 3) for key, value in values.items() if value is not None})

@@ -156,7 +156,7 @@ def peak_rates(volumes_ml: Sequence[float], beat: Beat, *, spikes: np.ndarray) -
     if beat.period_ms is None or (~spikes).sum() < 2 * RATE_HARMONICS + 1:
         return Rates()
     weights = _fit(volumes_ml, beat, spikes, RATE_HARMONICS)
-    scanned = beat.turns[-1] if len(_unscanned(beat.turns)) else 1.0
+    scanned = beat.turns[-1] if len(_find_unscanned(beat.turns)) else 1.0
     turns = np.linspace(0.0, scanned, 20 * len(beat.turns) + 3)
     slopes = _slopes(turns, RATE_HARMONICS) @ weights * 1000.0 / beat.period_ms
     return Rates(ejection_ml_per_s=float(max(-slopes.min(), 0.0)), filling_ml_per_s=float(max(slopes.max(), 0.0)))
@@ -166,14 +166,14 @@ def _fit(volumes_ml: Sequence[float], beat: Beat, spikes: np.ndarray, harmonics:
     """Coefficients of the series: mean, cosines, sines."""
     turns, volumes = beat.turns[~spikes], np.asarray(volumes_ml, dtype=float)[~spikes]
     harmonics = min(harmonics, (len(turns) - 1) // 2)
-    filler = _unscanned(turns)
+    filler = _find_unscanned(turns)
     ends = np.interp(filler, [turns[-1], 1.0 + turns[0]], [volumes[-1], volumes[0]])
     waves = _waves(np.concatenate([turns, filler]), harmonics)
     return np.linalg.lstsq(waves, np.concatenate([volumes, ends]), rcond=None)[0]
 
 
-def _unscanned(turns: np.ndarray) -> np.ndarray:
-    """Times in the gap before the next beat, a step apart, where the fit is constrained. None if the gap is normal."""
+def _find_unscanned(turns: np.ndarray) -> np.ndarray:
+    """Times in the wait before the next beat, a step apart, where the series must be held; none after a usual wait."""
     step, wait = float(np.median(np.diff(turns))), 1.0 + turns[0] - turns[-1]
     if wait <= _GAP_STEPS * step:
         return np.empty(0)

@@ -51,7 +51,7 @@ class DeepLabV3(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.backbone = _dilated(
+        self.backbone = _build_dilated(
             "DeepLab v3", backbone, in_channels=in_channels, output_stride=output_stride, multi_grid=multi_grid
         )
         self.aspp = _aspp(self.backbone.out_channels, aspp_channels, output_stride=output_stride)
@@ -102,7 +102,7 @@ class DeepLabV3Cascade(nn.Module):
         super().__init__()
         if last_block not in (4, 5, 6, 7):
             raise ConfigError(f"DeepLab v3's last block must be 4, 5, 6 or 7, got {last_block}")
-        self.backbone = _dilated(
+        self.backbone = _build_dilated(
             "DeepLab v3", backbone, in_channels=in_channels, output_stride=output_stride, multi_grid=multi_grid
         )
         dilations = [16 // output_stride * 2 ** (block - 3) for block in range(5, last_block + 1)]
@@ -157,7 +157,7 @@ class DeepLabV3Plus(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.backbone = _dilated(
+        self.backbone = _build_dilated(
             "DeepLab v3+", backbone, in_channels=in_channels, output_stride=output_stride, multi_grid=multi_grid
         )
         strides = [output_stride, *decoder_strides]
@@ -209,7 +209,9 @@ class _Refinement(nn.Module):
         return self.convs(torch.cat([resize(coarse, fine), fine], dim=1))
 
 
-def _dilated(network: str, backbone: str, *, in_channels: int, output_stride: int, multi_grid: Sequence[int]) -> ResNet:
+def _build_dilated(
+    network: str, backbone: str, *, in_channels: int, output_stride: int, multi_grid: Sequence[int]
+) -> ResNet:
     """The backbone, at an output stride that DeepLab knows."""
     if output_stride not in (8, 16):
         raise ConfigError(f"{network}'s output stride must be 8 or 16, got {output_stride}")

@@ -157,7 +157,7 @@ class MSCADC(nn.Module):
         n_front = self.backbone.widths[-1]
         n_ins = [n_front if parallel or index == 0 else channels for index in range(len(rates))]
         self.aggregation = nn.ModuleList(
-            _dilated(n_in, channels, rate, batch_norm) for n_in, rate in zip(n_ins, rates, strict=True)
+            _build_dilated(n_in, channels, rate, batch_norm) for n_in, rate in zip(n_ins, rates, strict=True)
         )
         self.classifier = nn.Conv2d(channels * len(rates) if parallel else channels, out_channels, 1)
         he_initialise(self)
@@ -184,7 +184,7 @@ def _front_end(backbone: str, in_channels: int, batch_norm: bool) -> VGG:
     )
 
 
-def _dilated(n_in: int, n_out: int, rate: int, batch_norm: bool) -> nn.Sequential:
+def _build_dilated(n_in: int, n_out: int, rate: int, batch_norm: bool) -> nn.Sequential:
     conv = nn.Conv2d(n_in, n_out, 3, padding=rate, dilation=rate, bias=not batch_norm)
     return nn.Sequential(conv, *([nn.BatchNorm2d(n_out)] if batch_norm else []), nn.ReLU(inplace=True))
 

@@ -78,13 +78,13 @@ class _Bottleneck(nn.Module):
         main = (
             [
                 nn.Conv2d(within, within, (5, 1), padding=(2, 0), bias=False),
-                *_normalised(nn.Conv2d(within, within, (1, 5), padding=(0, 2), bias=False), decoder),
+                *_with_norm(nn.Conv2d(within, within, (1, 5), padding=(0, 2), bias=False), decoder),
             ]
             if isinstance(kind, str)
-            else _normalised(nn.Conv2d(within, within, 3, padding=kind, dilation=kind, bias=False), decoder)
+            else _with_norm(nn.Conv2d(within, within, 3, padding=kind, dilation=kind, bias=False), decoder)
         )
         self.branch = nn.Sequential(
-            *_normalised(nn.Conv2d(channels, within, 1, bias=False), decoder),
+            *_with_norm(nn.Conv2d(channels, within, 1, bias=False), decoder),
             *main,
             *_expansion(within, channels, dropout),
         )
@@ -103,8 +103,8 @@ class _Down(nn.Module):
         self.missing = n_out - n_in
         self.pool = nn.MaxPool2d(2, return_indices=True)
         self.branch = nn.Sequential(
-            *_normalised(nn.Conv2d(n_in, within, 2, stride=2, bias=False), False),
-            *_normalised(nn.Conv2d(within, within, 3, padding=1, bias=False), False),
+            *_with_norm(nn.Conv2d(n_in, within, 2, stride=2, bias=False), False),
+            *_with_norm(nn.Conv2d(within, within, 3, padding=1, bias=False), False),
             *_expansion(within, n_out, dropout),
         )
         self.act = _activation(n_out, False)
@@ -128,10 +128,8 @@ class _Up(nn.Module):
         self.main = nn.Sequential(nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
         self.unpool = nn.MaxUnpool2d(2)
         self.branch = nn.Sequential(
-            *_normalised(nn.Conv2d(n_in, within, 1, bias=False), True),
-            *_normalised(
-                nn.ConvTranspose2d(within, within, 3, stride=2, padding=1, output_padding=1, bias=False), True
-            ),
+            *_with_norm(nn.Conv2d(n_in, within, 1, bias=False), True),
+            *_with_norm(nn.ConvTranspose2d(within, within, 3, stride=2, padding=1, output_padding=1, bias=False), True),
             *_expansion(within, n_out, dropout),
         )
         self.act = _activation(n_out, True)
@@ -144,7 +142,7 @@ def _activation(channels: int, decoder: bool) -> nn.Module:
     return nn.ReLU(inplace=True) if decoder else nn.PReLU(channels)
 
 
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d, decoder: bool) -> list[nn.Module]:
+def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, decoder: bool) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(conv.out_channels), _activation(conv.out_channels, decoder)]
 
 

@@ -107,8 +107,8 @@ def _convolution(span: _Span, layer: _Layer) -> _Span:
     return _Span(span.low * stride - padding, span.high * stride - padding + reach)
 
 
-def _transposed(span: _Span, layer: _Layer) -> _Span:
-    """Output o is reached from i if o = i s - p + j d."""
+def _transpose(span: _Span, layer: _Layer) -> _Span:
+    """Output o is reached from i where o = i s - p + j d."""
     stride, padding, reach = layer.along_x("stride"), layer.along_x("padding"), _reach(layer)
     return _Span(math.ceil((span.low + padding - reach) / stride), (span.high + padding) // stride)
 
@@ -136,8 +136,8 @@ def _bilinear(span: _Span, layer: _Layer) -> _Span:
     return _Span(math.floor((span.low + 0.5) * scale - 0.5), math.ceil((span.high + 0.5) * scale - 0.5))
 
 
-def _antialiased(span: _Span, layer: _Layer) -> _Span:
-    """A triangle as wide as two pixels of the coarser grid. Its ends have zero weight."""
+def _antialias(span: _Span, layer: _Layer) -> _Span:
+    """A triangle as wide as two pixels of the coarser grid; its ends weigh nothing."""
     scale = layer.n_in / layer.n_out
     half = max(scale, 1.0)
     low, high = ((position + 0.5) * scale - 0.5 for position in span)
@@ -174,11 +174,11 @@ _READS: Mapping[object, Callable[[_Span, _Layer], _Span]] = MappingProxyType(
         torch.ops.aten.max_pool2d_with_indices: _convolution,
         torch.ops.aten.max_pool3d: _convolution,
         torch.ops.aten.avg_pool2d: _convolution,
-        torch.ops.aten.conv_transpose2d: _transposed,
-        torch.ops.aten.conv_transpose3d: _transposed,
+        torch.ops.aten.conv_transpose2d: _transpose,
+        torch.ops.aten.conv_transpose3d: _transpose,
         torch.ops.aten.max_unpool2d: _unpooling,
         torch.ops.aten.upsample_bilinear2d: _bilinear,
-        torch.ops.aten._upsample_bilinear2d_aa: _antialiased,
+        torch.ops.aten._upsample_bilinear2d_aa: _antialias,
         torch.ops.aten.upsample_nearest2d: _nearest,
         torch.ops.aten.adaptive_avg_pool2d: _adaptive,
         torch.ops.aten.pad: _padding,

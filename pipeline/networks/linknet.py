@@ -40,12 +40,10 @@ class LinkNet(nn.Module):
         stem, *widths = self.backbone.widths
         narrower = [stem, *widths[:-1]]
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                conv_bn_relu(width, width // 4), _doubled(width // 4, width // 4), conv_bn_relu(width // 4, n)
-            )
+            nn.Sequential(conv_bn_relu(width, width // 4), _double(width // 4, width // 4), conv_bn_relu(width // 4, n))
             for width, n in zip(widths[::-1], narrower[::-1], strict=True)
         )
-        self.head = nn.Sequential(_doubled(stem, 32), conv_bn_relu(32, 32, kernel=3), nn.Conv2d(32, out_channels, 1))
+        self.head = nn.Sequential(_double(stem, 32), conv_bn_relu(32, 32, kernel=3), nn.Conv2d(32, out_channels, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y)."""
@@ -57,7 +55,7 @@ class LinkNet(nn.Module):
         return centre_crop(self.head(y), x)
 
 
-def _doubled(n_in: int, n_out: int) -> nn.Module:
+def _double(n_in: int, n_out: int) -> nn.Module:
     """3x3 transposed convolution of stride 2, batch normalisation and ReLU."""
     return Convolution(
         spatial_dims=2,

@@ -72,7 +72,7 @@ class MultiResolution(nn.Module):
         """
         mains, auxiliaries = [], []
         for scale in self.scales:
-            outputs = self.network(_scaled(x, scale))
+            outputs = self.network(_scale(x, scale))
             main, *others = [outputs] if isinstance(outputs, torch.Tensor) else outputs
             mains.append(resize(main, x))
             auxiliaries += [resize(other, x) for other in others]
@@ -80,8 +80,8 @@ class MultiResolution(nn.Module):
         return (combined, *mains, *auxiliaries) if self.training else combined
 
 
-def _scaled(x: torch.Tensor, scale: float) -> torch.Tensor:
-    """(N, C, X, Y) resized bilinearly, smoothed first when it shrinks, with at least a pixel an axis."""
+def _scale(x: torch.Tensor, scale: float) -> torch.Tensor:
+    """(N, C, X, Y) resized bilinearly, smoothed first where it shrinks; at least a pixel an axis."""
     size = [max(1, round(scale * pixels)) for pixels in x.shape[2:]]
     if size == list(x.shape[2:]):
         return x

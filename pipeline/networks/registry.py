@@ -56,15 +56,15 @@ def build_network(name: str, in_channels: int, out_channels: int, **settings: An
     >>> sum(p.numel() for p in build_network("residual_unet", 1, 4).parameters()) > 6_000_000
     True
     """
-    design = _named(name)
+    design = _find_design(name)
     for key in design.by_name:
         if isinstance(settings.get(key), str):
-            _named(settings[key])
+            _find_design(settings[key])
             settings[key] = partial(build_network, settings[key])
     return design.build(in_channels, out_channels, **settings)
 
 
-def _named(name: str) -> Design:
+def _find_design(name: str) -> Design:
     if name not in NETWORKS:
         raise ConfigError(f"`network` must be one of {sorted(NETWORKS)}, got {name!r}")
     return NETWORKS[name]

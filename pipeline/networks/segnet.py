@@ -42,7 +42,7 @@ class SegNet(nn.Module):
         super().__init__()
         self.backbone = _encoder(backbone, in_channels)
         depths = VGGS[backbone]
-        self.decoder = _mirrored(self.backbone, (depths[0] - 1, *depths[1:]), nn.Conv2d)
+        self.decoder = _mirror(self.backbone, (depths[0] - 1, *depths[1:]), nn.Conv2d)
         self.classifier = nn.Conv2d(self.backbone.widths[0], out_channels, 3, padding=1)
         he_initialise(self)
 
@@ -86,11 +86,11 @@ class DeconvNet(nn.Module):
         self.backbone = _encoder(backbone, in_channels)
         deepest = self.backbone.widths[-1]
         self.dense = nn.Sequential(
-            *_normalised(nn.Conv2d(deepest, fc_channels, fc_kernel)),
-            *_normalised(nn.Conv2d(fc_channels, fc_channels, 1)),
-            *_normalised(nn.ConvTranspose2d(fc_channels, deepest, fc_kernel)),
+            *_with_norm(nn.Conv2d(deepest, fc_channels, fc_kernel)),
+            *_with_norm(nn.Conv2d(fc_channels, fc_channels, 1)),
+            *_with_norm(nn.ConvTranspose2d(fc_channels, deepest, fc_kernel)),
         )
-        self.decoder = _mirrored(self.backbone, VGGS[backbone], nn.ConvTranspose2d)
+        self.decoder = _mirror(self.backbone, VGGS[backbone], nn.ConvTranspose2d)
         self.classifier = nn.Conv2d(self.backbone.widths[0], out_channels, 1)
         he_initialise(self)
 
@@ -115,19 +115,17 @@ def _encoder(backbone: str, in_channels: int) -> VGG:
     return VGG(backbone, in_channels=in_channels, batch_norm=True, pool_strides=(0,) * 5)
 
 
-def _mirrored(
-    encoder: VGG, depths: tuple[int, ...], layer: type[nn.Conv2d] | type[nn.ConvTranspose2d]
-) -> nn.ModuleList:
-    """Decoder stages, deepest first. The last layer of each gives the next stage's width."""
+def _mirror(encoder: VGG, depths: tuple[int, ...], layer: type[nn.Conv2d] | type[nn.ConvTranspose2d]) -> nn.ModuleList:
+    """Decoder stages, deepest first; the last layer of each gives the next stage's width."""
     stages = []
     for depth, width, narrower in zip(depths, encoder.widths, (encoder.widths[0], *encoder.widths), strict=False):
         widths = [width] * depth + [narrower]
-        layers = [_normalised(layer(n_in, n_out, 3, padding=1)) for n_in, n_out in pairwise(widths)]
+        layers = [_with_norm(layer(n_in, n_out, 3, padding=1)) for n_in, n_out in pairwise(widths)]
         stages.append(nn.Sequential(*(module for modules in layers for module in modules)))
     return nn.ModuleList(reversed(stages))
 
 
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU(inplace=True)]
 
 

@@ -133,7 +133,7 @@ class OriginalUNet(nn.Module):
         Raises:
             ValueError: a size that valid convolutions and poolings do not divide.
         """
-        y = self._fitted(x)
+        y = self._fit(x)
         skips: list[torch.Tensor] = []
         for convs in self.contracting:
             y = convs(self.pool(y) if skips else y)
@@ -144,7 +144,7 @@ class OriginalUNet(nn.Module):
         y = self.classifier(y)
         return centre_crop(y, x) if self.padded else y
 
-    def _fitted(self, x: torch.Tensor) -> torch.Tensor:
+    def _fit(self, x: torch.Tensor) -> torch.Tensor:
         if self.padded:
             return pad_to_multiple(x, [2 ** (self.depth - 1)] * 2)
         for size in x.shape[2:]:

@@ -43,7 +43,7 @@ def write_study(study: PhantomStudy, folder: Path, *, layout: Layout = "one_seri
     if layout not in LAYOUTS:
         raise ConfigError(f"`layout` must be one of {LAYOUTS}, got {layout!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    datasets = list(_enhanced(study) if layout == "enhanced" else _classic(study, layout))
+    datasets = list(_make_enhanced(study) if layout == "enhanced" else _make_classic(study, layout))
     if extras:
         datasets += [*_localiser(study), *_long_axis(study)]
     order = np.random.default_rng([study.patient.seed, 7]).permutation(len(datasets))
@@ -58,7 +58,7 @@ def write_study(study: PhantomStudy, folder: Path, *, layout: Layout = "one_seri
     return sorted(paths)
 
 
-def _classic(study: PhantomStudy, layout: str) -> Iterator[FileDataset]:
+def _make_classic(study: PhantomStudy, layout: str) -> Iterator[FileDataset]:
     n_phases = 1 if layout == "static" else study.image.n_phases
     instance = 0
     for k in range(study.image.n_slices):
@@ -95,7 +95,7 @@ def _long_axis(study: PhantomStudy) -> Iterator[FileDataset]:
         yield dataset
 
 
-def _enhanced(study: PhantomStudy) -> Iterator[FileDataset]:
+def _make_enhanced(study: PhantomStudy) -> Iterator[FileDataset]:
     """A file a phase, a frame a slice."""
     for t in range(study.image.n_phases):
         frames = np.moveaxis(study.image.array[t], -1, 0)  # (Z, X, Y)

@@ -72,10 +72,10 @@ def first_difference(one: Any, other: Any, *, place: str = "transforms") -> str 
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(one, other, strict=True))]
     else:
-        return None if one == other else f"{place} is {_shortened(one)} and {_shortened(other)}"
+        return None if one == other else f"{place} is {_shorten(one)} and {_shorten(other)}"
     return next(filter(None, (first_difference(a, b, place=name) for name, a, b in pairs)), None)
 
 
-def _shortened(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.read import datalists
-from pipeline.read.datalists.cases import Adapter, Case, Scheme, finish_cases
+from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, finish_cases
 from pipeline.read.packs import is_pack, pack_cases
 
 __all__ = ["LAYOUTS", "load_datalist"]
@@ -37,7 +37,7 @@ def load_datalist(
     layout: str = "auto",
     scheme: Scheme | None = None,
     label_dir: str | Path | None = None,
-) -> list[Case]:
+) -> list[DatalistEntry]:
     """List the labelled cases of a data set.
 
     Args:

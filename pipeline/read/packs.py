@@ -79,7 +79,7 @@ def read_packed_stacks(path: str | Path, indices: Sequence[int]) -> list[Prepare
             raise DatasetError(f"the pack is damaged ({error}); make it again with `cmr pack`", path) from error
 
     def decode(place: int) -> PreparedStack:
-        return _decoded(entries[indices[place]], *pictures[place], path=path)
+        return _decode(entries[indices[place]], *pictures[place], path=path)
 
     with ThreadPoolExecutor() as pool:  # the decoders work outside Python's lock
         return list(pool.map(decode, range(len(indices))))
@@ -93,7 +93,7 @@ def _label(index: int) -> str:
     return f"labels/{index:05d}.png"
 
 
-def _decoded(entry: dict[str, Any], image: bytes, label: bytes, *, path: str | Path) -> PreparedStack:
+def _decode(entry: dict[str, Any], image: bytes, label: bytes, *, path: str | Path) -> PreparedStack:
     try:
         n_slices = int(entry["n_slices"])
         stored, drawn = (np.array(Image.open(io.BytesIO(picture))) for picture in (image, label))

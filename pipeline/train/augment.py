@@ -93,7 +93,7 @@ class AugmentBatch:
         Returns:
             (N, C, x, y) and (N, 1 or C, x, y) of `size`, types kept, with labels by nearest neighbour.
         """
-        turned = _chosen(image, self.strength.p_stack_turn) > 0
+        turned = _choose_images(image, self.strength.p_stack_turn) > 0
         image, label = (torch.where(turned, one.flip(1), one) for one in (image, label))
         grid = self._sampling_grid(image)
         floor = image.amin((2, 3), keepdim=True)
@@ -104,7 +104,7 @@ class AugmentBatch:
     def _sampling_grid(self, image: torch.Tensor) -> torch.Tensor:
         """Where in the input each pixel of the output lies. Grid_sample names the last axis (Y, X), -1 to 1."""
         n, s = image.shape[0], self.strength
-        moved = _chosen(image, s.p_spatial).flatten()
+        moved = _choose_images(image, s.p_spatial).flatten()
         angle = _uniform(image, -s.rotation, s.rotation).flatten() * moved + _quarter_turns(image, s.p_quarter_turn)
         zoom = _log_uniform(image, 1 - s.scale, 1 + s.scale).flatten() ** moved
         (out_x, out_y), (in_x, in_y) = self.size, image.shape[2:]
@@ -125,19 +125,21 @@ class AugmentBatch:
         """A smooth displacement (N, x, y, 2) in halves of the window, from random ones on a coarse 5 x 5 mesh."""
         coarse = 2 * torch.rand(image.shape[0], 2, 5, 5, device=image.device) - 1
         fine = functional.interpolate(coarse, size=self.size, mode="bicubic", align_corners=True)
-        chosen = _chosen(image, self.strength.p_elastic)
+        chosen = _choose_images(image, self.strength.p_elastic)
         return (2 * self.strength.elastic * chosen * fine.clamp(-1, 1)).permute(0, 2, 3, 1)
 
     def _change_intensity(self, image: torch.Tensor) -> torch.Tensor:
         s = self.strength
-        image = _on_unit_range(image, _log_uniform(image, *s.gamma) ** _chosen(image, s.p_gamma), self._bias(image))
+        image = _on_unit_range(
+            image, _log_uniform(image, *s.gamma) ** _choose_images(image, s.p_gamma), self._bias(image)
+        )
         mean = image.mean((2, 3), keepdim=True)
-        gain = 1 + _uniform(image, -s.contrast, s.contrast) * _chosen(image, s.p_contrast)
-        lift = _uniform(image, -s.brightness, s.brightness) * _chosen(image, s.p_brightness)
+        gain = 1 + _uniform(image, -s.contrast, s.contrast) * _choose_images(image, s.p_contrast)
+        lift = _uniform(image, -s.brightness, s.brightness) * _choose_images(image, s.p_brightness)
         image = (image - mean) * gain + mean + lift
-        image = _ghosted(image, _uniform(image, 0, s.ghosting) * _chosen(image, s.p_ghosting))
-        image = _blurred(image, _uniform(image, 0, s.blur) * _chosen(image, s.p_blur))
-        deviation = _uniform(image, 0, s.noise) * _chosen(image, s.p_noise)
+        image = _add_ghost(image, _uniform(image, 0, s.ghosting) * _choose_images(image, s.p_ghosting))
+        image = _blur(image, _uniform(image, 0, s.blur) * _choose_images(image, s.p_blur))
+        deviation = _uniform(image, 0, s.noise) * _choose_images(image, s.p_noise)
         return image + deviation * torch.randn_like(image)
 
     def _bias(self, image: torch.Tensor) -> torch.Tensor:
@@ -147,7 +149,7 @@ class AugmentBatch:
         logarithm = torch.zeros_like(image)
         for basis in (x, y, x * y, x * x - 1 / 3, y * y - 1 / 3):
             logarithm = logarithm + _uniform(image, -self.strength.bias, self.strength.bias) * basis
-        return torch.exp(logarithm * _chosen(image, self.strength.p_bias))
+        return torch.exp(logarithm * _choose_images(image, self.strength.p_bias))
 
 
 class CropBatch:
@@ -191,14 +193,14 @@ def _on_unit_range(image: torch.Tensor, gamma: torch.Tensor, field: torch.Tensor
     return ((image - low) / span) ** gamma * field * span + low
 
 
-def _ghosted(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _add_ghost(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Add the copies that motion between phase-encoding lines leaves: displaced by half the field of view."""
     along_x, along_y = (image.roll(image.shape[axis] // 2, dims=axis) for axis in (2, 3))
-    ghost = torch.where(_chosen(image, 0.5) > 0, along_x, along_y)
+    ghost = torch.where(_choose_images(image, 0.5) > 0, along_x, along_y)
     return (1 - weight) * image + weight * ghost
 
 
-def _blurred(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _blur(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Sums of displaced copies, axis by axis: on a CPU several times as fast as a convolution of one channel."""
     soft = image
     for _ in range(2):
@@ -211,7 +213,7 @@ def _blurred(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _quarter_turns(image: torch.Tensor, probability: float) -> torch.Tensor:
     """Angles in radians, (N): 1 to 3 times 90 degrees for the chosen samples, else 0."""
     quarters = torch.randint(1, 4, (image.shape[0],), device=image.device)
-    return quarters * _chosen(image, probability).flatten() * (math.pi / 2)
+    return quarters * _choose_images(image, probability).flatten() * (math.pi / 2)
 
 
 def _uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
@@ -223,6 +225,6 @@ def _log_uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
     return torch.exp(_uniform(image, math.log(low), math.log(high)))
 
 
-def _chosen(image: torch.Tensor, probability: float) -> torch.Tensor:
-    """1 for the samples that are changed, else 0, as (N, 1, 1, 1)."""
+def _choose_images(image: torch.Tensor, probability: float) -> torch.Tensor:
+    """1 for the samples that are changed, else 0; (N, 1, 1, 1)."""
     return (torch.rand(image.shape[0], 1, 1, 1, device=image.device) < probability).to(image.dtype)

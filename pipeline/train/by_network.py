@@ -16,7 +16,7 @@ def entries_of(name: str) -> Mapping[str, Any]:
     return _STACKS if NETWORKS[name].in_3d else _OWN.get(name, {})
 
 
-def _prepared_by(target: str) -> dict[str, Any]:
+def _prepare_by(target: str) -> dict[str, Any]:
     """The entry of a training that makes network input of a batch: `target` around the usual augmentation."""
     usual = {"_target_": "pipeline.parts.PrepareAugmentedBatch", "augment": "@augment"}
     return {"train#trainer#prepare_batch": {"_target_": target, "prepare": usual}}
@@ -32,7 +32,7 @@ _STACKS = {
         "device": "@device",
         "depth": 8,
     },
-    **_prepared_by("pipeline.parts.PrepareStacks"),
+    **_prepare_by("pipeline.parts.PrepareStacks"),
     "batch_size": 2,
     "validate#inferer#_target_": "pipeline.parts.StackInferer",
     "inferer#_target_": "pipeline.parts.StackInferer",
@@ -45,11 +45,11 @@ _OWN = MappingProxyType(
     {
         "mask_rcnn": {
             "loss_function": {"_target_": "pipeline.parts.SumOfTerms"},
-            **_prepared_by("pipeline.parts.PrepareWithLabels"),
+            **_prepare_by("pipeline.parts.PrepareWithLabels"),
         },
         "wnet": {
             "loss_function": {"_target_": "pipeline.parts.CutAndReconstruction"},
-            **_prepared_by("pipeline.parts.PrepareWithoutLabels"),
+            **_prepare_by("pipeline.parts.PrepareWithoutLabels"),
         },
     }
 )

@@ -82,7 +82,7 @@ def parameter_groups(
         raise ConfigError(
             f"rates and weight decay must be 0 or more, got {base_rate}, {dict(rates)} and {weight_decay}"
         )
-    parameters = dict(_unwrapped(network).named_parameters())
+    parameters = dict(_unwrap(network).named_parameters())
     factors = dict.fromkeys(parameters, 1.0)
     for pattern in sorted(rates, key=len):
         factors.update(dict.fromkeys(match_names(parameters, pattern), rates[pattern]))
@@ -112,7 +112,7 @@ class ProgressiveUnfreezing:
     """
 
     def __init__(self, network: nn.Module, schedule: Mapping[int | str, str | Sequence[str]]) -> None:
-        self.network = _unwrapped(network)
+        self.network = _unwrap(network)
         self._parameters = dict(self.network.named_parameters())
         self._starts = _starts(list(self._parameters), schedule)
         if all(self._starts.get(name, 1) > 1 for name in self._parameters):
@@ -169,5 +169,5 @@ def _starts(names: Sequence[str], schedule: Mapping[int | str, str | Sequence[st
     return starts
 
 
-def _unwrapped(network: nn.Module) -> nn.Module:
+def _unwrap(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, DistributedDataParallel) else network

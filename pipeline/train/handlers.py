@@ -227,11 +227,11 @@ class RunRecord:
         self.settings = dict(settings)
 
     def attach(self, engine: Engine) -> None:
-        """Listen to a trainer. Only the first process writes."""
-        engine.add_event_handler(Events.STARTED, self)
+        """Listen to a trainer."""
+        engine.add_event_handler(Events.STARTED, self.write)
 
-    def __call__(self, engine: Engine) -> None:  # noqa: ARG002 - Ignite passes the engine
-        """Write the record."""
+    def write(self) -> None:
+        """Write the record; the first process alone does."""
         if idist.get_rank() > 0:
             return
         versions = {

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.labels import UNLABELLED
+from pipeline.networks.layers.sampling import masked_mean
 
 __all__ = [
     "CrossEntropy",
@@ -75,7 +76,7 @@ class DiceCrossEntropy(CrossEntropy):
 
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        overlap, guess, truth = (_chosen(each, self.classes) for each in _region_sums(logits, target, labelled))
+        overlap, guess, truth = (_choose(each, self.classes) for each in _region_sums(logits, target, labelled))
         dice = (2.0 * overlap + self.smooth) / (guess + truth + self.smooth)
         return super().compute(logits, target, labelled) + self.dice_weight * (1.0 - dice).mean()
 
@@ -99,7 +100,7 @@ class Jaccard(LabelledLoss):
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
         ratios = _jaccard(_region_sums(logits, target, labelled), self.smooth)
-        return (1.0 - _chosen(ratios, self.classes)).mean()
+        return (1.0 - _choose(ratios, self.classes)).mean()
 
 
 class CrossEntropyLogJaccard(CrossEntropy):
@@ -123,9 +124,9 @@ class CrossEntropyLogJaccard(CrossEntropy):
     def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
         sums = _region_sums(logits, target, labelled)
-        logarithms = _chosen(_jaccard(sums, self.smooth).log(), self.classes)
-        present = _chosen(sums[2] > 0, self.classes)
-        return super().compute(logits, target, labelled) - self.weight * _mean_where(logarithms, present)
+        logarithms = _choose(_jaccard(sums, self.smooth).log(), self.classes)
+        present = _choose(sums[2] > 0, self.classes)
+        return super().compute(logits, target, labelled) - self.weight * masked_mean(logarithms, present)
 
 
 class LovaszSoftmax(LabelledLoss):
@@ -148,7 +149,7 @@ class LovaszSoftmax(LabelledLoss):
         truth = functional.one_hot(target[labelled], logits.shape[1])
         errors, order = (truth - guess).abs().sort(dim=0, descending=True)
         losses = (errors * _lovasz_gradient(truth.gather(0, order))).sum(0)
-        return _mean_where(_chosen(losses, classes), _chosen(truth.sum(0) > 0, classes))
+        return masked_mean(_choose(losses, classes), _choose(truth.sum(0) > 0, classes))
 
 
 class VarianceConstrainedCrossEntropy(CrossEntropy):
@@ -200,14 +201,9 @@ def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: floa
     return (overlap + smooth) / (guess + truth - overlap + smooth)
 
 
-def _chosen(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
-    """The values (C,) of the classes named, or of all but 0 if none are."""
+def _choose(values: torch.Tensor, classes: Sequence[int] | None) -> torch.Tensor:
+    """The values (C,) of the classes named; of all but 0 where none are."""
     return values[1:] if classes is None else values[list(classes)]
-
-
-def _mean_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Mean of the values that count, or 0 if none does."""
-    return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
 def _lovasz_gradient(truth: torch.Tensor) -> torch.Tensor:

@@ -26,16 +26,17 @@ from monai.utils import convert_to_tensor
 from tqdm import tqdm
 
 from pipeline.core.errors import ConfigError, own_error
+from pipeline.core.import_path import library_first
 from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack, quantise
 from pipeline.prepare.description import describe, description_digest, first_difference
+from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.packs import PACK_INDEX, read_pack_header, read_packed_stacks
 
 __all__ = ["content_key", "prepare_cases", "prepare_stacks"]
 
 _log = logging.getLogger(__name__)
 
-Case = Mapping[str, Any]
 Transform = Callable[[Any], Any]
 
 _CASES_A_PROCESS = 8
@@ -45,14 +46,14 @@ _BITS = 16
 
 
 def prepare_stacks(
-    cases: Sequence[Case], transform: Transform, *, cache_dir: str | Path | None = None
+    cases: Sequence[DatalistEntry], transform: Transform, *, cache_dir: str | Path | None = None
 ) -> list[PreparedStack]:
     """Prepare the labelled phases of a list of cases: what `prepare_cases` gives, one after the other."""
     return [stack for stacks in prepare_cases(cases, transform, cache_dir=cache_dir) for stack in stacks]
 
 
 def prepare_cases(
-    cases: Sequence[Case],
+    cases: Sequence[DatalistEntry],
     transform: Transform,
     *,
     cache_dir: str | Path | None = None,
@@ -89,7 +90,7 @@ def prepare_cases(
     return [prepared[place] for place in range(len(cases))]
 
 
-def content_key(item: Case) -> str:
+def content_key(item: DatalistEntry) -> str:
     """Name of a prepared case: a hash of its files' contents and of whatever else the case says.
 
     Args:
@@ -112,7 +113,7 @@ def content_key(item: Case) -> str:
 class _Job:
     """A case to prepare, and the file of the cache that it is kept in, if any."""
 
-    case: Case
+    case: DatalistEntry
     file: Path | None
 
     def run(self, transform: Transform) -> list[PreparedStack]:
@@ -126,7 +127,7 @@ class _Job:
         return stacks
 
 
-def _labelled_stacks(volume: Mapping[str, Any], case: Case) -> list[PreparedStack]:
+def _labelled_stacks(volume: Mapping[str, Any], case: DatalistEntry) -> list[PreparedStack]:
     """The stack of each phase in which something is labelled.
 
     Args:
@@ -165,7 +166,7 @@ def _require_same_preparation(pack: str, transform: Transform) -> None:
 
 
 def _from_images(
-    cases: Sequence[Case], transform: Transform, cache_dir: str | Path | None, n_processes: int | None
+    cases: Sequence[DatalistEntry], transform: Transform, cache_dir: str | Path | None, n_processes: int | None
 ) -> list[list[PreparedStack]]:
     if cache_dir is None or not cases:
         return [_Job(case, None).run(transform) for case in cases]
@@ -187,8 +188,9 @@ def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int)
     if n_processes < 2:
         return
     _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
-    # spawned, not forked: a fork of a process whose libraries run threads may hang
-    with ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
+    # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
+    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),))
+    with library_first(), pool:
         for error in tqdm(pool.map(partial(_try, transform), missing), "prepare", len(missing)):
             if error is not None:
                 pool.shutdown(cancel_futures=True)

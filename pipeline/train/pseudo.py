@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.core.errors import ConfigError, DatasetError, GridError
 from pipeline.core.labels import BACKGROUND, UNLABELLED
+from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.write.nifti import write_label_map
 from pipeline.write.tables import write_table
 
@@ -23,14 +24,12 @@ __all__ = [
     "MEASURES",
     "PseudoCase",
     "add_pseudo_cases",
-    "confidence",
+    "certainty",
     "make_pseudo_case",
     "pseudo_labels",
     "surest",
     "write_pseudo_labels",
 ]
-
-Case = dict[str, Any]
 
 MEASURES = ("probability", "entropy")
 """Confidence at a pixel: the largest probability, or 1 - entropy / log C, which counts the other classes too."""
@@ -48,8 +47,8 @@ class PseudoCase:
         patient: name of the patient.
         phase: "ED", "ES" or "", as in a data list.
         affine: (4, 4), voxel index to RAS+ mm, the image's own.
-        labels: (T, X, Y, Z) uint8, `UNLABELLED` where the network is not confident enough.
-        confidences: of each phase, 0 to 1, see `confidence`.
+        labels: (T, X, Y, Z) uint8, `UNLABELLED` where the network is not sure enough.
+        certainties: of each phase, 0 to 1, see `certainty`.
     """
 
     image: str
@@ -57,13 +56,11 @@ class PseudoCase:
     phase: str
     affine: np.ndarray
     labels: np.ndarray
-    confidences: tuple[float, ...]
+    certainties: tuple[float, ...]
 
 
-def confidence(
-    probabilities: np.ndarray, *, measure: str = "probability", background: int | None = BACKGROUND
-) -> float:
-    """Confidence of a network in a volume: the mean over the pixels that it labels as foreground.
+def certainty(probabilities: np.ndarray, *, measure: str = "probability", background: int | None = BACKGROUND) -> float:
+    """How sure a network is of a volume: the mean over the pixels that it takes for foreground.
 
     The background, which is most of a volume and nearly always confident, would hide all differences.
 
@@ -80,7 +77,7 @@ def confidence(
         GridError: not four axes, or fewer than two classes.
 
     >>> two_pixels = np.array([[0.9, 0.2], [0.1, 0.8]]).reshape(2, 2, 1, 1)
-    >>> confidence(two_pixels), round(confidence(two_pixels, measure="entropy"), 3)
+    >>> certainty(two_pixels), round(certainty(two_pixels, measure="entropy"), 3)
     (0.8, 0.278)
     """
     if measure not in MEASURES:
@@ -125,7 +122,7 @@ def pseudo_labels(probabilities: np.ndarray, *, threshold: float = 0.0) -> np.nd
 
 def make_pseudo_case(
     probabilities: np.ndarray,
-    case: Case,
+    case: DatalistEntry,
     *,
     affine: np.ndarray,
     threshold: float = 0.0,
@@ -139,8 +136,8 @@ def make_pseudo_case(
         case: names the `image`, the `patient` and perhaps the `phase`.
         affine: (4, 4), voxel index to RAS+ mm, the image's own.
         threshold: see `pseudo_labels`.
-        measure: see `confidence`.
-        background: see `confidence`.
+        measure: see `certainty`.
+        background: see `certainty`.
 
     Raises:
         ConfigError: an unknown measure, a threshold out of range, or values that are no probabilities.
@@ -154,19 +151,19 @@ def make_pseudo_case(
         phase=str(case.get("phase") or ""),
         affine=affine,
         labels=np.stack([pseudo_labels(phase, threshold=threshold) for phase in probabilities]),
-        confidences=tuple(confidence(phase, measure=measure, background=background) for phase in probabilities),
+        certainties=tuple(certainty(phase, measure=measure, background=background) for phase in probabilities),
     )
 
 
-def surest(confidences: Sequence[float], *, keep: float) -> list[int]:
-    """Choose the most confident volumes.
+def surest(certainties: Sequence[float], *, keep: float) -> list[int]:
+    """Choose the surest volumes.
 
     Args:
-        confidences: one a volume.
-        keep: fraction of the volumes to keep, above 0 up to 1, rounded, and at least one.
+        certainties: one a volume.
+        keep: fraction of the volumes to keep, above 0 up to 1; rounded, and at least one.
 
     Returns:
-        Their indices, rising. Of equal values the first stay. Volumes of confidence 0 are never kept.
+        Their indices, rising. Of equals the first stay. Volumes of certainty 0 never do.
 
     Raises:
         ConfigError: a fraction out of range.
@@ -176,9 +173,9 @@ def surest(confidences: Sequence[float], *, keep: float) -> list[int]:
     """
     if not 0 < keep <= 1:
         raise ConfigError(f"`keep` must be above 0 and at most 1, got {keep}")
-    n_kept = max(1, round(keep * len(confidences)))
-    order = sorted(range(len(confidences)), key=lambda index: -confidences[index])
-    return sorted(index for index in order[:n_kept] if confidences[index] > 0)
+    n_kept = max(1, round(keep * len(certainties)))
+    order = sorted(range(len(certainties)), key=lambda index: -certainties[index])
+    return sorted(index for index in order[:n_kept] if certainties[index] > 0)
 
 
 def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep: float = 0.5) -> Path:
@@ -188,9 +185,9 @@ def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep
     The other phases are `UNLABELLED` throughout.
 
     Args:
-        folder: receives `datalist.csv` (scheme `cmr`, with `confidence`, the mean of the phases kept) and `labels/`.
-            The images stay where they are.
-        cases: results of `make_pseudo_case`, with our label values.
+        folder: receives `datalist.csv` (scheme `cmr`; `certainty` is the mean of the phases kept) and `labels/`; the
+            images stay where they are.
+        cases: what `make_pseudo_case` gives, with our label values.
         keep: see `surest`.
 
     Returns:
@@ -201,9 +198,9 @@ def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep
         DatasetError: no volume in which any structure was found.
     """
     folder = Path(folder)
-    volumes = [(number, phase) for number, case in enumerate(cases) for phase in range(len(case.confidences))]
+    volumes = [(number, phase) for number, case in enumerate(cases) for phase in range(len(case.certainties))]
     kept: dict[int, list[int]] = {}
-    for index in surest([cases[number].confidences[phase] for number, phase in volumes], keep=keep):
+    for index in surest([cases[number].certainties[phase] for number, phase in volumes], keep=keep):
         number, phase = volumes[index]
         kept.setdefault(number, []).append(phase)
     if not kept:
@@ -213,9 +210,9 @@ def write_pseudo_labels(folder: str | Path, cases: Sequence[PseudoCase], *, keep
 
 
 def add_pseudo_cases(
-    split: tuple[Sequence[Case], Sequence[Case]], pseudo: Sequence[Case]
-) -> tuple[list[Case], list[Case]]:
-    """Add pseudo-labelled cases to the training side, except those of validation patients.
+    split: tuple[Sequence[DatalistEntry], Sequence[DatalistEntry]], pseudo: Sequence[DatalistEntry]
+) -> tuple[list[DatalistEntry], list[DatalistEntry]]:
+    """Train on pseudo-labelled cases too, but for those of patients who are validated on.
 
     Args:
         split: training and validation cases, as `splits.split_patients` gives them.
@@ -257,5 +254,5 @@ def _write_case(folder: Path, number: int, case: PseudoCase, phases: Sequence[in
         "patient": case.patient,
         "phase": case.phase,
         "scheme": "cmr",
-        "confidence": f"{np.mean([case.confidences[phase] for phase in phases]):.4f}",
+        "certainty": f"{np.mean([case.certainties[phase] for phase in phases]):.4f}",
     }

@@ -8,7 +8,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -17,10 +16,9 @@ from skimage.transform import resize_local_mean
 
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.read.cine import read_cine
+from pipeline.read.datalists.cases import DatalistEntry
 
 __all__ = ["choose_cases", "find_twins", "kfold", "split_patients"]
-
-Case = dict[str, Any]
 
 SAME_IMAGE = 0.999
 """Correlation of two fingerprints from which on they are one image, re-exported with other units or rounding. In ACDC
@@ -31,7 +29,7 @@ FINGERPRINT_SHAPE = (24, 24, 4)
 _log = logging.getLogger(__name__)
 
 
-def find_twins(datalist: Sequence[Case]) -> list[frozenset[str]]:
+def find_twins(datalist: Sequence[DatalistEntry]) -> list[frozenset[str]]:
     """Find patients who share an image, by content: a data set may hold one patient under two names.
 
     Two patients are twins if a phase of one is, pixel for pixel, a phase of the other, or if the temporal means of two
@@ -51,8 +49,8 @@ def find_twins(datalist: Sequence[Case]) -> list[frozenset[str]]:
 
 
 def split_patients(
-    datalist: Sequence[Case], *, val_fraction: float = 0.2, seed: int = 0
-) -> tuple[list[Case], list[Case]]:
+    datalist: Sequence[DatalistEntry], *, val_fraction: float = 0.2, seed: int = 0
+) -> tuple[list[DatalistEntry], list[DatalistEntry]]:
     """Split cases into training and validation, by patient, twins together.
 
     Args:
@@ -81,7 +79,9 @@ def split_patients(
     return _part(datalist, kept or sorted(groups, key=len)[0])
 
 
-def kfold(datalist: Sequence[Case], *, n_folds: int, fold: int, seed: int = 0) -> tuple[list[Case], list[Case]]:
+def kfold(
+    datalist: Sequence[DatalistEntry], *, n_folds: int, fold: int, seed: int = 0
+) -> tuple[list[DatalistEntry], list[DatalistEntry]]:
     """Split cases for one fold of a cross-validation, by patient, twins together.
 
     Args:
@@ -107,7 +107,7 @@ def kfold(datalist: Sequence[Case], *, n_folds: int, fold: int, seed: int = 0) -
     return _part(datalist, folds[fold])
 
 
-def choose_cases(datalist: Sequence[Case], cases: str | Path = "all") -> list[Case]:
+def choose_cases(datalist: Sequence[DatalistEntry], cases: str | Path = "all") -> list[DatalistEntry]:
     """Choose the cases to evaluate.
 
     Args:
@@ -134,8 +134,8 @@ def choose_cases(datalist: Sequence[Case], cases: str | Path = "all") -> list[Ca
     return [case for case in datalist if case["patient"] in wanted]
 
 
-def _groups(datalist: Iterable[Case]) -> list[frozenset[str]]:
-    """All patients, those who share an image in one group, sorted. A pack's cases name their `twins` themselves."""
+def _groups(datalist: Iterable[DatalistEntry]) -> list[frozenset[str]]:
+    """All patients, those who share an image in one group; sorted. A pack's cases name their `twins` themselves."""
     images = {(case["patient"], str(case["image"])): case for case in datalist}
     patients = sorted({case["patient"] for case in images.values()})
     index = {patient: number for number, patient in enumerate(patients)}
@@ -179,7 +179,7 @@ def _fingerprint(array: np.ndarray) -> np.ndarray:
     return centred / length if length > 1e-9 * (float(np.abs(coarse).max()) + 1.0) else np.zeros_like(centred)
 
 
-def _shuffled_groups(datalist: Sequence[Case], *, seed: int, at_least: int) -> list[frozenset[str]]:
+def _shuffled_groups(datalist: Sequence[DatalistEntry], *, seed: int, at_least: int) -> list[frozenset[str]]:
     groups = _groups(datalist) if datalist else []
     n_twins = sum(len(group) > 1 for group in groups)
     if n_twins:
@@ -189,7 +189,7 @@ def _shuffled_groups(datalist: Sequence[Case], *, seed: int, at_least: int) -> l
     return [groups[place] for place in np.random.default_rng(seed).permutation(len(groups))]
 
 
-def _part(datalist: Sequence[Case], kept: Iterable[str]) -> tuple[list[Case], list[Case]]:
+def _part(datalist: Sequence[DatalistEntry], kept: Iterable[str]) -> tuple[list[DatalistEntry], list[DatalistEntry]]:
     """Cases of the others, and of the patients kept aside."""
     aside = set(kept)
     ordered = sorted(datalist, key=lambda case: (case["patient"], case.get("phase", ""), str(case["image"])))

@@ -93,7 +93,7 @@ def test_without_objects_the_label_map_and_the_measurements_come_alone(
     assert _segment(str(studies / "one"), *options)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
     found = {path.name for path in (tmp_path / "one").iterdir()}
-    assert found == {"segmentation.nii.gz", "measurements.json", "source.json"}
+    assert found == {"segmentation.nii.gz", "measurements.json"}
     assert json.loads((tmp_path / "one" / "measurements.json").read_text())["bundle"]["name"]
 
 

@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 
 from pipeline.app import cli
 from pipeline.app.bundles import run_workflow
-from pipeline.app.folders import claim_folder, claimed, find_folder, owner_of
+from pipeline.app.folders import claim_folder, claimed, find_folder
 from pipeline.app.predict import CaseResult
+from pipeline.app.results import owner_of, write_record
 from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import InputError
 from pipeline.read.discover import CaseFiles, find_cases
@@ -132,8 +133,8 @@ def test_pseudonyms_alike_get_a_folder_each_and_tell_no_uid(
     assert names[2:] == names[:2]
     assert _folders(tmp_path / "out") == set(names)
     for source, name in zip(namesakes, names, strict=False):
-        record = (tmp_path / "out" / name / "source.json").read_text()
-        assert all(word not in record for word in _identity(source).split()[1::2])
+        record = (tmp_path / "out" / name / "measurements.json").read_text()
+        assert all(word not in record for word in (*_identity(source).split()[1::2], str(source)))
     (case,) = find_cases(namesakes[0])
     monkeypatch.undo()
     keyed = {owner_of(tmp_path / "out" / names[0])}
@@ -179,14 +180,22 @@ def test_a_free_folder_is_taken_and_bound(tmp_path: Path) -> None:
     assert claim_folder(tmp_path / "new", _case("a")) == tmp_path / "new" / "x"
 
 
-@pytest.mark.parametrize("content", ["notes.txt", "source.json"])
-def test_what_is_not_ours_is_left_alone(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.txt", b"{}"),
+        *(("measurements.json", content) for content in (b"{}", b'{"source": null}', b'{"source": "a"}', b"[")),
+    ],
+)
+def test_what_is_not_ours_is_left_alone(
+    tmp_path: Path, name: str, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "x").mkdir()
-    (tmp_path / "x" / content).write_text("{}")
+    (tmp_path / "x" / name).write_bytes(content)
     folder = claim_folder(tmp_path, _case("a"))
     assert folder.name.startswith("x-")
     assert (len(folder.name), folder.parent) == (8, tmp_path)
-    assert _contents(tmp_path / "x") == {content: b"{}"}
+    assert _contents(tmp_path / "x") == {name: content}
     assert str(tmp_path / "x") in caplog.text
     assert str(folder) in caplog.text
 
@@ -214,10 +223,25 @@ def test_more_digits_where_few_are_taken_and_a_refusal_where_all_are(tmp_path: P
     for _ in range(4):
         folder = claim_folder(tmp_path, _case("a"))
         lengths.append(len(folder.name))
-        (folder / "source.json").write_text('{"identity": "b"}')
+        (folder / "measurements.json").write_text('{"source": {"identity": "b"}}')
     assert lengths == [1, 8, 18, 66]
     with pytest.raises(InputError, match="a folder of its own"):
         claim_folder(tmp_path, _case("a"))
+
+
+def test_a_record_is_never_written_over_another_study_s(tmp_path: Path) -> None:
+    folder = claim_folder(tmp_path, _case("a"))
+    before = _contents(folder)
+    with pytest.raises(InputError, match="of its own study"):
+        write_record(folder, {"source": {"identity": "b"}})
+    assert _contents(folder) == before
+    write_record(folder, {"kind": "cine"})
+    assert owner_of(folder) == "a"
+
+
+def test_a_folder_that_is_only_claimed_is_not_on_the_worklist(tmp_path: Path) -> None:
+    claim_folder(tmp_path, _case("a"))
+    assert "0 studies" in update_worklist(tmp_path).read_text()
 
 
 @pytest.mark.parametrize("name", ["index.html", "Index.HTML", ".", ".."])

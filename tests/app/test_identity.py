@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.identity import without_paths
+from pipeline.app.identity import conceal_source
 
 FILES = [Path("/in/Doe Jane/cine/IM-1.dcm"), Path("/in/Doe Jane/cine/2")]
 
@@ -19,17 +19,22 @@ FILES = [Path("/in/Doe Jane/cine/IM-1.dcm"), Path("/in/Doe Jane/cine/2")]
         ("got others in IM-1.dcm and 2; take one out", "got others in ... and 2; take one out"),
         ("Permission denied: '/in/Doe Jane/cine/2'", "Permission denied: '...'"),
         ("needs 12 slices, got 2", "needs 12 slices, got 2"),
+        (
+            "left out 3 slice(s) x 1 phase(s), series 1.2.840.113619.2.1, 1.3.12.2",
+            "left out 3 slice(s) x 1 phase(s), series ..., ...",
+        ),
+        ("spacing 1.25 mm, version 0.1.0", "spacing 1.25 mm, version 0.1.0"),
     ],
 )
 def test_neither_file_nor_folder_is_named(sentence: str, expected: str) -> None:
-    assert without_paths(sentence, FILES) == expected
+    assert conceal_source(sentence, FILES) == expected
 
 
 def test_a_relative_folder_is_no_word() -> None:
     files = [Path("data/4711.dcm")]
-    assert without_paths("the data of 3 slices [data/4711.dcm]", files) == "the data of 3 slices [...]"
-    assert without_paths("got others in 4711.dcm", files) == "got others in ..."
+    assert conceal_source("the data of 3 slices [data/4711.dcm]", files) == "the data of 3 slices [...]"
+    assert conceal_source("got others in 4711.dcm", files) == "got others in ..."
 
 
 def test_without_files_nothing_changes() -> None:
-    assert without_paths("no image", []) == "no image"
+    assert conceal_source("no image", []) == "no image"

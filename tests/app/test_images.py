@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import nibabel as nib
+import pydicom
 import pytest
+from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from pipeline.app import cli
@@ -84,3 +86,32 @@ def test_under_a_pseudonym_without_objects_one_study_must_be_named(
     with pytest.raises(InputError, match="images of one study must be named"):
         report_again(case, images=namesakes[0].parents[1])
     assert report_again(case, images=namesakes[0]).corrected is False
+
+
+def _second_series(study: Path) -> tuple[str, str]:
+    """Add a copy of all images with other pixels, as a breath-hold repeated in the same place; both series' UIDs."""
+    for path in sorted(study.iterdir()):
+        header = pydicom.dcmread(path)
+        first = str(header.SeriesInstanceUID)
+        header.SeriesInstanceUID = generate_uid(entropy_srcs=[first])
+        header.SOPInstanceUID = generate_uid(entropy_srcs=[header.SOPInstanceUID])
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+        header.PixelData = (header.pixel_array // 2).tobytes()
+        header.save_as(study / f"again_{path.name}")
+    return first, str(header.SeriesInstanceUID)
+
+
+@pytest.mark.parametrize("options", [(), ("--pseudonym", "a secret")], ids=["plain", "pseudonym"])
+def test_another_series_of_the_study_is_refused(
+    untrained_bundle: Path, namesakes: list[Path], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(namesakes[0], study)
+    first, uid = _second_series(study)
+    case = _segment(study, tmp_path / "out", untrained_bundle, "--no-objects", "--series", uid, *options)
+    with pytest.raises(InputError, match="the very ones"):
+        report_again(case, images=study, series_uid=first)
+    assert report_again(case, images=study, series_uid=uid).corrected is False
+    assert (uid in (case / "measurements.json").read_text()) == (not options)
+    if not options:  # the record knows the series
+        assert report_again(case).corrected is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from typer.testing import CliRunner
 import pipeline.measure
 import pipeline.read.dicom.series
 from pipeline.app import cli
+from pipeline.app.bundles import copy_bundle
 from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
-from pipeline.app.folders import rewrite
+from pipeline.app.folders import claim_folder, rewrite
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
-from pipeline.app.results import write_case, write_source
+from pipeline.app.results import labels_digest, write_case
 from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
@@ -172,13 +174,16 @@ def segmented(images: Path, untrained_bundle: Path, tmp_path: Path) -> Path:
     return tmp_path / "study"
 
 
-def test_a_segmented_study_keeps_the_published_schema(segmented: Path) -> None:
+def test_a_segmented_study_keeps_the_published_schema(segmented: Path, images: Path) -> None:
     measured = json.loads((segmented / "measurements.json").read_text())
     jsonschema.validate(measured, SCHEMA)
     assert measured["case"] == "study"
     assert measured["corrected"] is False
     assert measured["bundle"]["name"] == "untrained"
     assert len(measured["bundle"]["weights_sha256"]) == 64
+    (case,) = find_cases(images)
+    assert (measured["source"]["identity"], measured["source"]["path"]) == (case.identity, str(images))
+    assert measured["pseudonym"] is None
     assert (segmented.parent / "index.html").read_text().count("study/report.html") == 1
 
 
@@ -233,13 +238,22 @@ def test_a_pseudonym_stands_everywhere(images: Path, untrained_bundle: Path, tmp
     (case,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
     assert case.name.startswith("P-")
     assert (tmp_path / "second" / case.name).is_dir()  # always the same
-    assert json.loads((case / "source.json").read_text())["files"] == []
-    with pytest.raises(InputError, match="does not know its images"):
+    record = json.loads((case / "measurements.json").read_text())
+    jsonschema.validate(record, SCHEMA)
+    assert case.name.startswith(record["pseudonym"])
+    assert (record["source"]["path"], record["source"]["series_uid"]) == (None, None)
+    with pytest.raises(InputError, match="must know its images"):
         report_again(case)
     report_again(case, images=images)
     assert json.loads((case / "measurements.json").read_text())["corrected"] is False
     assert case.name.startswith(pydicom.dcmread(case / "seg_ed.dcm").PatientID)
-    patient = pydicom.dcmread(next(images.iterdir())).PatientID
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in images.iterdir()]
+    uids = {header[name].value for header in headers for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    assert len(uids) > 2  # also of the series that the notes tell of
+    pages = [(case / name).read_text() for name in ("measurements.json", "report.html")]
+    assert "left out" in pages[0]
+    assert not [uid for uid in (*uids, str(images)) for page in pages if uid in page]
+    patient = headers[0].PatientID
     for path in case.iterdir():
         assert patient.encode() not in path.read_bytes()
     with pytest.raises(ConfigError, match="cannot name"):
@@ -300,9 +314,8 @@ def test_a_failed_case_keeps_its_pseudonym(
 def test_what_the_user_put_beside_the_results_stays(
     phantom: PhantomStudy, images: Path, untrained_bundle: Path, tmp_path: Path
 ) -> None:
-    case = tmp_path / "study"
-    case.mkdir()
-    write_source(case, {"identity": find_cases(images)[0].identity})
+    case = claim_folder(tmp_path, find_cases(images)[0])
+    assert case == tmp_path / "study"
     for name in ("seg_ed_corrected.dcm", "notes.txt"):
         (case / name).write_text("mine")
     for name in ("report.html", "seg_phase_07.dcm"):
@@ -341,3 +354,20 @@ def test_a_cine_is_segmented_in_memory(images: Path, untrained_bundle: Path, tmp
     assert (found.labels.shape, found.labels.dtype, found.confidence.shape) == (cine.array.shape, np.uint8, (6, 3))
     (result,) = segment_path(CaseRunner(Segmenter(untrained_bundle), tmp_path), images)
     np.testing.assert_array_equal(read_cine(result.folder / "segmentation.nii.gz").array, found.labels)
+
+
+def test_a_bundle_that_measures_nothing_leaves_what_made_the_labels(
+    images: Path, untrained_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = copy_bundle(untrained_bundle, tmp_path / "bundle", {"measures": False})
+    shutil.copytree(untrained_bundle / "models", bundle / "models", dirs_exist_ok=True)
+    _run("segment", str(images), "-o", str(tmp_path / "out"), "--bundle", str(bundle))
+    case = tmp_path / "out" / "study"
+    record = json.loads((case / "measurements.json").read_text())
+    jsonschema.validate(record, SCHEMA)
+    assert (record["case"], record["bundle"]["name"], record["source"]["path"]) == ("study", "bundle", str(images))
+    assert record["labels_sha256"] == labels_digest(read_cine(case / "segmentation.nii.gz").array)
+    assert "kind" not in record
+    assert "0 studies" in (tmp_path / "out" / "index.html").read_text()
+    with pytest.raises(InputError, match="must be complete"):
+        report_again(case)

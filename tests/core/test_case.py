@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.case import BundleRecord, Case, Provenance, Source
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 
 CINE = Cine(np.zeros((2, 4, 5, 3), np.float32), Grid((4, 5, 3), np.diag([1.5, 1.5, 8.0, 1.0])))
-MADE_BY = Provenance({"torch": "2"}, BundleRecord("unet", "0.1.0", "ab"), {"n4": True})
+MADE_BY = Provenance(
+    {"torch": "2"}, BundleRecord("unet", "0.1.0", "ab"), {"n4": True}, "0f", Source("study 1.2", "/in")
+)
 
 
 def make(labels: np.ndarray | None = None, n_phases: int = 2) -> Case:

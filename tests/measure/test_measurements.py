@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from importlib import resources
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipeline.core.case import BundleRecord, Provenance, Source, case_record
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
-from pipeline.core.measurements import Measurements
+from pipeline.core.measurements import Flag, Function, Measurements, Segment
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -57,6 +59,9 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
         "software": {"cardiac-mr-pipeline": "1.0.0"},
         "bundle": {"name": "unet", "version": "1.0.0", "weights_sha256": "0" * 64},
         "settings": {"crf": False},
+        "pseudonym": None,
+        "labels_sha256": "0" * 64,
+        "source": {"identity": "study 1.2", "path": "/in", "series_uid": None, "voxels_sha256": "0" * 64},
     }
     return json.loads(json.dumps(measured | added | more, allow_nan=False))
 
@@ -159,6 +164,8 @@ def test_nothing_found_has_the_schema_s_form_and_no_fraction(schema: Draft202012
         ("bsa_method", "haycock"),
         ("quality", {"verdict": "good", "flags": []}),
         ("unknown_key", 1),
+        ("source", {"identity": "study 1.2"}),
+        ("labels_sha256", "0"),
     ],
 )
 def test_the_schema_refuses_what_does_not_fit(
@@ -166,3 +173,31 @@ def test_the_schema_refuses_what_does_not_fit(
 ) -> None:
     measured = _measure(study.label.array, study.label.grid, facts=study.label.facts)
     assert not schema.is_valid(_file(measured, **{key: value}))
+
+
+def test_a_record_without_measurements_says_whose_it_is_and_nothing_measured(schema: Draft202012Validator) -> None:
+    made_by = Provenance({}, BundleRecord("a", "1"), {}, None, Source("study 1.2"))
+    record = json.loads(json.dumps(case_record(made_by, name="one")))
+    schema.validate(record)
+    schema.validate({"source": record["source"]})
+    assert not schema.is_valid({})
+    assert not schema.is_valid(record | {"n_phases": 1})
+
+
+def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> None:
+    whole, parts = schema.schema["properties"], schema.schema["$defs"]
+    sides = {"left": "left_ventricle", "right": "right_ventricle"}
+    of_case = {"disclaimer", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
+    assert set(whole) == of_case | {sides.get(field.name, field.name) for field in fields(Measurements)}
+    wall, quality = whole["wall"]["oneOf"][1]["properties"], whole["quality"]["properties"]
+    for value, described in (
+        (Function, parts["function"]),
+        (Source, parts["source"]),
+        (BundleRecord, whole["bundle"]),
+        (Segment, wall["segments"]["items"]),
+        (Flag, quality["flags"]["items"]),
+    ):
+        hints = get_type_hints(value)
+        assert set(described["properties"]) == set(described["required"]) == set(hints)
+        nullable = {name for name, kind in described["properties"].items() if "null" in kind.get("type", ())}
+        assert nullable == {name for name, hint in hints.items() if type(None) in get_args(hint)}, value

@@ -125,6 +125,15 @@ def _load_tensor(path: str) -> torch.Tensor:
         raise DatasetError("no array here", path) from error
 
 
+def test_processes_import_this_library_though_another_is_called_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline.py").write_text("raise ImportError('the wrong one')")
+    monkeypatch.syspath_prepend(tmp_path)  # as MONAI does with a bundle's folder
+    cases = [write_case(tmp_path / str(number)) | {"number": number} for number in range(16)]
+    assert len(prepare_cases(cases, Compose([Load()]), cache_dir=tmp_path / "cache", n_processes=2)) == 16
+
+
 def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
     script = (
         "import os, sys, time\n"

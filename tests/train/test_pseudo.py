@@ -16,7 +16,7 @@ from pipeline.read.nifti import read_nifti
 from pipeline.train.pseudo import (
     PseudoCase,
     add_pseudo_cases,
-    confidence,
+    certainty,
     make_pseudo_case,
     pseudo_labels,
     surest,
@@ -32,20 +32,20 @@ def _volume(pixels: list[list[float]]) -> np.ndarray:
     return np.array(pixels).T[:, :, None, None]
 
 
-def test_confidence_by_hand() -> None:
+def test_certainty_by_hand() -> None:
     # foreground pixels 2 and 3; the background, however sure, is no matter
     volume = _volume([[0.99, 0.005, 0.005], [0.2, 0.7, 0.1], [0.0, 0.5, 0.5]])
-    assert confidence(volume) == pytest.approx(0.6)
+    assert certainty(volume) == pytest.approx(0.6)
     entropies = [-(0.2 * math.log(0.2) + 0.7 * math.log(0.7) + 0.1 * math.log(0.1)), math.log(2)]
-    assert confidence(volume, measure="entropy") == pytest.approx(1 - sum(entropies) / 2 / math.log(3))
-    assert confidence(volume, background=None) == pytest.approx((0.99 + 0.7 + 0.5) / 3)
-    assert confidence(volume, background=1) == pytest.approx(0.99)
+    assert certainty(volume, measure="entropy") == pytest.approx(1 - sum(entropies) / 2 / math.log(3))
+    assert certainty(volume, background=None) == pytest.approx((0.99 + 0.7 + 0.5) / 3)
+    assert certainty(volume, background=1) == pytest.approx(0.99)
 
 
 @pytest.mark.parametrize("measure", ["probability", "entropy"])
-def test_confidence_of_certainty_and_of_nothing(measure: str) -> None:
-    assert confidence(_volume([[0.0, 1.0], [1.0, 0.0]]), measure=measure) == 1.0
-    assert confidence(_volume([[0.9, 0.1]]), measure=measure) == 0.0
+def test_certainty_of_certainty_and_of_nothing(measure: str) -> None:
+    assert certainty(_volume([[0.0, 1.0], [1.0, 0.0]]), measure=measure) == 1.0
+    assert certainty(_volume([[0.9, 0.1]]), measure=measure) == 0.0
 
 
 def test_labels_below_the_threshold_are_left_open() -> None:
@@ -62,31 +62,31 @@ def test_labels_below_the_threshold_are_left_open() -> None:
 )
 def test_logits_and_the_like_are_refused(volume: np.ndarray) -> None:
     with pytest.raises(ConfigError, match="sum to 1"):
-        confidence(volume)
+        certainty(volume)
     with pytest.raises(ConfigError, match="sum to 1"):
         pseudo_labels(volume)
 
 
 def test_half_precision_is_near_enough() -> None:
     volume = _volume([[1 / 3, 2 / 3], [0.1, 0.9]]).astype(np.float16)
-    assert confidence(volume) == pytest.approx((2 / 3 + 0.9) / 2, abs=1e-3)
+    assert certainty(volume) == pytest.approx((2 / 3 + 0.9) / 2, abs=1e-3)
 
 
 def test_shapes_and_settings_are_refused() -> None:
     with pytest.raises(GridError, match="at least 2 classes"):
-        confidence(np.ones((1, 2, 2, 2)))
+        certainty(np.ones((1, 2, 2, 2)))
     with pytest.raises(GridError, match=r"\(C, X, Y, Z\)"):
         pseudo_labels(np.full((2, 2, 2), 0.5))
     with pytest.raises(GridError, match=r"\(T, C, X, Y, Z\)"):
         make_pseudo_case(np.full((2, 2, 2, 2), 0.5), {"image": "a", "patient": "b"}, affine=AFFINE)
     with pytest.raises(ConfigError, match="`measure`"):
-        confidence(_volume([[0.1, 0.9]]), measure="margin")
+        certainty(_volume([[0.1, 0.9]]), measure="margin")
     with pytest.raises(ConfigError, match="`threshold`"):
         pseudo_labels(_volume([[0.1, 0.9]]), threshold=1.5)
 
 
 @pytest.mark.parametrize(
-    ("confidences", "keep", "kept"),
+    ("certainties", "keep", "kept"),
     [
         ([0.1, 0.9, 0.5, 0.7], 0.5, [1, 3]),
         ([0.1, 0.9, 0.5, 0.7], 0.01, [1]),
@@ -95,8 +95,8 @@ def test_shapes_and_settings_are_refused() -> None:
         ([], 0.5, []),
     ],
 )
-def test_the_surest_are_kept(confidences: list[float], keep: float, kept: list[int]) -> None:
-    assert surest(confidences, keep=keep) == kept
+def test_the_surest_are_kept(certainties: list[float], keep: float, kept: list[int]) -> None:
+    assert surest(certainties, keep=keep) == kept
 
 
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1])
@@ -122,11 +122,11 @@ def test_a_data_set_of_the_surest_phases(tmp_path: Path) -> None:
         _case(tmp_path, "beating heart", [0.8, 0.55, 0.9]),
         _case(tmp_path, "empty", [0.1]),
     ]
-    assert cases[2].confidences == pytest.approx((0.8, 0.55, 0.9))
+    assert cases[2].certainties == pytest.approx((0.8, 0.55, 0.9))
     path = write_pseudo_labels(tmp_path / "pseudo", cases, keep=0.5)  # three of six phases
     listed = load_datalist(path)
     assert [(case["patient"], case["scheme"]) for case in listed] == [("beating heart", "cmr"), ("sure", "cmr")]
-    assert [float(case["confidence"]) for case in listed] == pytest.approx([0.85, 0.95])
+    assert [float(case["certainty"]) for case in listed] == pytest.approx([0.85, 0.95])
     assert [Path(case["image"]).name for case in listed] == ["beating heart.nii.gz", "sure.nii.gz"]
     beating, sure = (read_nifti(case["label"]) for case in listed)
     assert beating.array.shape == (3, 4, 3, 2)

@@ -19,7 +19,14 @@ SEGMENTS = [
     {"segment": n, "name": f"segment {n}", "ed_mm": 8.0, "es_mm": 12.0, "thickening_percent": 50.0}
     for n in range(1, 17)
 ]
-NOBODY = {"software": {}, "bundle": {"name": "some_bundle", "version": "1.2.3"}, "settings": {}}
+SOURCE = {"identity": "study 1.2.3", "path": "/in/somebody", "series_uid": None, "voxels_sha256": None}
+NOBODY = {
+    "software": {},
+    "bundle": {"name": "some_bundle", "version": "1.2.3"},
+    "settings": {},
+    "labels_sha256": None,
+    "source": SOURCE,
+}
 APEX = {"segment": 17, "name": "apex", "ed_mm": None, "es_mm": None, "thickening_percent": None}
 
 
@@ -86,7 +93,10 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "software": {"cardiac-mr-pipeline": "0.1.0"},
         "bundle": {"name": "ventricles_mr_segmentation_unet", "version": "0.1.0", "weights_sha256": None},
         "settings": {"view": {"clean_up": True}},
+        "labels_sha256": None,
+        "source": SOURCE,
         "corrected": True,
+        "pseudonym": None,
     }
 
 

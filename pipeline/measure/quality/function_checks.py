@@ -81,7 +81,7 @@ def check_volumes(measured: Measurements) -> Flag | None:
     ]
     _, value, limits, _ = outside[0]
     sentence = _sentence(" and ".join(parts))
-    return Flag("volume_limits", "review", sentence, measured.ed_phase, None, value, _crossed(value, limits))
+    return Flag("volume_limits", "review", sentence, measured.ed_phase, None, value, _choose_crossed(value, limits))
 
 
 def check_ejection(measured: Measurements) -> Flag | None:
@@ -97,7 +97,9 @@ def check_ejection(measured: Measurements) -> Flag | None:
     value = worst if worst < EF_PERCENT[0] else max(ef for _, ef in outside)
     sentence = f"{_sentence(' and '.join(parts))[:-1]}, outside {EF_PERCENT[0]:.0f} to {EF_PERCENT[1]:.0f}."
     severity: Severity = "fail" if worst <= 0 else "review"
-    return Flag("ejection_limits", severity, sentence, measured.es_phase, None, value, _crossed(value, EF_PERCENT))
+    return Flag(
+        "ejection_limits", severity, sentence, measured.es_phase, None, value, _choose_crossed(value, EF_PERCENT)
+    )
 
 
 def check_stroke_volumes(measured: Measurements) -> Flag | None:
@@ -124,7 +126,7 @@ def check_mass_change(measured: Measurements) -> Flag | None:
         return None
     ratio = at_es / at_ed
     sentence = f"The myocardium has {at_ed:.0f} ml at ED and {at_es:.0f} ml at ES, though muscle keeps its volume."
-    return Flag("mass_change", "review", sentence, measured.es_phase, None, ratio, _crossed(ratio, MASS_RATIO))
+    return Flag("mass_change", "review", sentence, measured.es_phase, None, ratio, _choose_crossed(ratio, MASS_RATIO))
 
 
 def check_volume_jumps(measured: Measurements) -> Flag | None:
@@ -155,7 +157,7 @@ def check_end_systole(measured: Measurements) -> Flag | None:
     if _within(turn, ES_TURN):
         return None
     sentence = f"ES comes {turn:.0%} of a beat after ED, where {ES_TURN[0]:.0%} to {ES_TURN[1]:.0%} is usual."
-    return Flag("end_systole_time", "review", sentence, measured.es_phase, None, turn, _crossed(turn, ES_TURN))
+    return Flag("end_systole_time", "review", sentence, measured.es_phase, None, turn, _choose_crossed(turn, ES_TURN))
 
 
 def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: int) -> Flag | None:
@@ -211,7 +213,7 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-def _crossed(value: float, limits: tuple[float, float]) -> float:
+def _choose_crossed(value: float, limits: tuple[float, float]) -> float:
     """The limit beyond which a value lies."""
     return limits[0] if value < limits[0] else limits[1]
 

@@ -60,7 +60,9 @@ def _wall(ed_mm: np.ndarray, es_mm: np.ndarray, notes: list[str]) -> Wall:
     for number, (at_ed, at_es) in enumerate(zip(ed_mm, es_mm, strict=True), start=1):
         thickening = 100.0 * (at_es - at_ed) / at_ed if at_ed > 0 else np.nan
         name = SEGMENTS[number - 1]
-        segments.append(Segment(number, name, _known(at_ed, 2), _known(at_es, 2), _known(thickening, 1)))
+        segments.append(
+            Segment(number, name, _round_known(at_ed, 2), _round_known(at_es, 2), _round_known(thickening, 1))
+        )
     return Wall(tuple(segments), tuple(notes))
 
 
@@ -82,7 +84,7 @@ def _segment_means(volume: np.ndarray, slices: list[int], frame: np.ndarray) -> 
         np.add.at(counts, numbers, 1)
     # a slice without cavity at this phase is no surprise: at ES the base has left it, or the apex is squeezed shut
     open_slices = [z for z in slices if z not in closed and (volume[:, :, z] == LV.value).any()]
-    notes = [f"{_listed(open_slices)} left out, the wall is not closed around the cavity"] if open_slices else []
+    notes = [f"{_list_slices(open_slices)} left out, the wall is not closed around the cavity"] if open_slices else []
     return np.divide(sums, counts, out=np.full(APEX, np.nan), where=counts > 0), notes
 
 
@@ -131,10 +133,10 @@ def _narrowing(areas: np.ndarray) -> float:
     return -slope * float(full[-1] - full[0])
 
 
-def _listed(slices: list[int]) -> str:
+def _list_slices(slices: list[int]) -> str:
     """In words, counted from 1 as sentences are."""
     return ("slice " if len(slices) == 1 else "slices ") + ", ".join(str(z + 1) for z in sorted(slices))
 
 
-def _known(value: float, digits: int) -> float | None:
+def _round_known(value: float, digits: int) -> float | None:
     return None if np.isnan(value) else round(float(value), digits)

@@ -62,7 +62,7 @@ def roi_align(
     [[[[[5.0, 6.0], [9.0, 10.0]]]]]
     """
     atlas = _side_by_side(levels)
-    cells = _sampled_cells(levels, boxes, strides, n=size * samples)
+    cells = _sample_cells(levels, boxes, strides, n=size * samples)
     rows, columns = ((2 * cells + 1) / cells.new_tensor(atlas.shape[2:]) - 1).unbind(dim=-1)
     n_images, n_boxes, n = rows.shape
     shape = (n_images, n_boxes, n, n)
@@ -109,7 +109,7 @@ def _side_by_side(levels: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat([functional.pad(level.float(), (0, widest - level.shape[3])) for level in levels], dim=2)
 
 
-def _sampled_cells(
+def _sample_cells(
     levels: Sequence[torch.Tensor], boxes: torch.Tensor, strides: Sequence[int], *, n: int
 ) -> torch.Tensor:
     """Positions of the n samples along each axis of `_side_by_side`, in cells: (N, R, n, 2), never between levels."""

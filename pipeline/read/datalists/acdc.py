@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case
+from pipeline.read.datalists.cases import Adapter, DatalistEntry
 
 __all__ = ["ADAPTERS", "acdc_cases", "looks_like_acdc"]
 
@@ -15,7 +15,7 @@ def looks_like_acdc(folder: Path) -> bool:
     return any(True for _ in _patient_files(folder))
 
 
-def acdc_cases(folder: Path) -> list[Case]:
+def acdc_cases(folder: Path) -> list[DatalistEntry]:
     """List the ED and ES frames of every patient below a folder.
 
     Args:
@@ -34,10 +34,10 @@ def _patient_files(folder: Path) -> list[Path]:
     return [path for pattern in ("Info.cfg", "*/Info.cfg", "*/*/Info.cfg") for path in folder.glob(pattern)]
 
 
-def _patient_cases(info: Path) -> list[Case]:
+def _patient_cases(info: Path) -> list[DatalistEntry]:
     folder, facts = info.parent, _read_info(info)
     try:
-        extra: Case = {
+        extra: DatalistEntry = {
             name: kind(facts[key])
             for key, name, kind in (
                 ("Group", "group", str),

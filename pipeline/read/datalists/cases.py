@@ -19,16 +19,17 @@ from pipeline.core.errors import DatasetError
 from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES
 from pipeline.read.nifti import read_nifti_grid
 
-__all__ = ["Adapter", "Case", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
+__all__ = ["Adapter", "DatalistEntry", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
 
-Case = dict[str, Any]
+DatalistEntry = dict[str, Any]
+"""A case of a data set, as told above."""
 Scheme = str | Mapping[int, int]
 
 
 class ListCases(Protocol):
     """Lists the cases of a data set, each without `spacing`."""
 
-    def __call__(self, source: Path, *, scheme: Scheme | None, label_dir: Path | None) -> list[Case]:
+    def __call__(self, source: Path, *, scheme: Scheme | None, label_dir: Path | None) -> list[DatalistEntry]:
         """List them.
 
         Args:
@@ -101,7 +102,7 @@ def scheme_from_names(labels: Mapping[str, Any], *, path: Path) -> dict[int, int
     return scheme
 
 
-def finish_cases(cases: Iterable[Case], *, source: Path) -> list[Case]:
+def finish_cases(cases: Iterable[DatalistEntry], *, source: Path) -> list[DatalistEntry]:
     """Check that every file is there, check the schemes, add the spacing, and sort by patient, phase and label.
 
     The spacing is the label's, whose header is quick to read and which shares its image's grid.
@@ -119,7 +120,7 @@ def finish_cases(cases: Iterable[Case], *, source: Path) -> list[Case]:
         raise DatasetError(f"{len(missing)} files of the data set do not exist: {named}", source)
     finished = []
     for case in found:
-        scheme = _checked_scheme(case["scheme"], source)
+        scheme = _check_scheme(case["scheme"], source)
         finished.append({**case, "spacing": read_nifti_grid(case["label"]).spacing_mm, "scheme": scheme})
     return finished
 
@@ -136,7 +137,7 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"a data list must be valid JSON ({error})", path) from error
 
 
-def _checked_scheme(scheme: Any, source: Path) -> Scheme:
+def _check_scheme(scheme: Any, source: Path) -> Scheme:
     """Give a known name, or a mapping with whole numbers as keys (JSON can only spell them as strings)."""
     if isinstance(scheme, str) and scheme in SCHEMES:
         return scheme

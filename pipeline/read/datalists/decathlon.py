@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case, Scheme, patient_and_phase, read_json, scheme_from_names
+from pipeline.read.datalists.cases import (
+    Adapter,
+    DatalistEntry,
+    Scheme,
+    patient_and_phase,
+    read_json,
+    scheme_from_names,
+)
 
 __all__ = ["ADAPTERS", "looks_like_msd", "looks_like_nnunet", "msd_cases", "nnunet_cases"]
 
@@ -25,7 +32,7 @@ def looks_like_msd(folder: Path) -> bool:
     return (folder / _LIST).is_file() and not looks_like_nnunet(folder)
 
 
-def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
+def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the training cases of an nnU-Net raw data set (`imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`).
 
     Args:
@@ -38,7 +45,7 @@ def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
     Raises:
         DatasetError: `dataset.json` unusable, or more than one channel.
     """
-    declared = _declared(folder)
+    declared = _read_declaration(folder)
     ending = str(declared.get("file_ending", ".nii.gz"))
     if list((folder / "imagesTr").glob(f"*_0001{ending}")):
         raise DatasetError("cine MRI must have one channel a case, got files with suffix _0001", folder / "imagesTr")
@@ -51,13 +58,13 @@ def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
     return cases
 
 
-def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
+def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the `training` entries of a Medical Segmentation Decathlon folder; arguments as for `nnunet_cases`.
 
     Raises:
         DatasetError: `dataset.json` unusable, or entries without `image` and `label`.
     """
-    declared = _declared(folder)
+    declared = _read_declaration(folder)
     entries = declared.get("training")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and {"image", "label"} <= set(e) for e in entries):
         raise DatasetError("`training` must be a list of objects with `image` and `label`", folder / _LIST)
@@ -69,12 +76,12 @@ def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Case]:
     return cases
 
 
-def _case(name: str, image: Path, label: Path, scheme: Scheme) -> Case:
+def _case(name: str, image: Path, label: Path, scheme: Scheme) -> DatalistEntry:
     patient, phase = patient_and_phase(name)
     return {"image": str(image), "label": str(label), "patient": patient, "phase": phase, "scheme": scheme}
 
 
-def _declared(folder: Path) -> dict[str, Any]:
+def _read_declaration(folder: Path) -> dict[str, Any]:
     declared = read_json(folder / _LIST)
     if not isinstance(declared, dict):
         raise DatasetError(f"{_LIST} must hold an object, got {type(declared).__name__}", folder / _LIST)

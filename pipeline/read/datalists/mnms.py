@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case
+from pipeline.read.datalists.cases import Adapter, DatalistEntry
 
 __all__ = ["ADAPTERS", "looks_like_mnms", "mnms_cases"]
 
@@ -26,7 +26,7 @@ def looks_like_mnms(folder: Path) -> bool:
     return next(_labels(folder), None) is not None and _table(folder) is not None
 
 
-def mnms_cases(folder: Path) -> list[Case]:
+def mnms_cases(folder: Path) -> list[DatalistEntry]:
     """List the labelled cines.
 
     Args:
@@ -46,7 +46,7 @@ def mnms_cases(folder: Path) -> list[Case]:
     return [_case(label, rows, table) for label in sorted(_labels(folder))]
 
 
-def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> Case:
+def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> DatalistEntry:
     code = label.name[: -len(_LABEL)]
     row = rows.get(code)
     if row is None or not row[_ED].strip().isdigit() or not row[_ES].strip().isdigit():

@@ -25,12 +25,12 @@ from pipeline.core.errors import DatasetError
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO, UNLABELLED
 from pipeline.read.contours import rasterise, read_contour
-from pipeline.read.datalists.cases import Adapter, Case
+from pipeline.read.datalists.cases import Adapter, DatalistEntry
 from pipeline.read.dicom.series import read_dicom_cine
 
 __all__ = ["ADAPTERS", "draw_labels", "looks_like_sunnybrook", "sunnybrook_cases"]
 
-Frame = tuple[int, int]
+PhaseSlice = tuple[int, int]
 """Phase and slice, 0-based."""
 
 _CONTOUR = re.compile(r"IM-\d+-(?P<number>\d+)-(?P<kind>[io])contour-manual\.txt")
@@ -43,7 +43,7 @@ def looks_like_sunnybrook(folder: Path) -> bool:
     return (folder / "link.csv").is_file() and (folder / "dicom").is_dir() and (folder / "contours").is_dir()
 
 
-def sunnybrook_cases(folder: Path, *, label_dir: Path) -> list[Case]:
+def sunnybrook_cases(folder: Path, *, label_dir: Path) -> list[DatalistEntry]:
     """List the studies, and write their contours as label maps.
 
     Args:
@@ -72,7 +72,7 @@ def sunnybrook_cases(folder: Path, *, label_dir: Path) -> list[Case]:
 
 
 def draw_labels(
-    shape: tuple[int, int, int, int], *, endo: Mapping[Frame, np.ndarray], epi: Mapping[Frame, np.ndarray]
+    shape: tuple[int, int, int, int], *, endo: Mapping[PhaseSlice, np.ndarray], epi: Mapping[PhaseSlice, np.ndarray]
 ) -> np.ndarray:
     """Fill contours into a label map.
 
@@ -101,13 +101,13 @@ def draw_labels(
     return labels
 
 
-def _study_case(patient: str, images: Path, contours: Path, *, label_dir: Path) -> Case:
+def _study_case(patient: str, images: Path, contours: Path, *, label_dir: Path) -> DatalistEntry:
     cine = read_dicom_cine(images)
     drawn = _contours_by_frame(contours, _frames_by_number(cine))
     label = label_dir / f"{patient}.nii.gz"
     labels = draw_labels((cine.n_phases, *cine.grid.shape), endo=drawn["i"], epi=drawn["o"])
     _write_labels(label, labels, cine.grid.affine)
-    phases: Case = {}
+    phases: DatalistEntry = {}
     if drawn["o"]:
         phases["ed_phase"] = _commonest_phase(drawn["o"])
     if set(drawn["i"]) - set(drawn["o"]):
@@ -124,7 +124,7 @@ def _links(path: Path) -> list[tuple[str, str]]:
         raise DatasetError(f"link.csv must have columns patient_id and original_id, lacks {error}", path) from error
 
 
-def _frames_by_number(cine: Cine) -> dict[int, Frame]:
+def _frames_by_number(cine: Cine) -> dict[int, PhaseSlice]:
     """Phase and slice of each InstanceNumber."""
     frames = {}
     for phase, row in enumerate(cine.sources or ()):
@@ -134,9 +134,9 @@ def _frames_by_number(cine: Cine) -> dict[int, Frame]:
     return frames
 
 
-def _contours_by_frame(folder: Path, frames: Mapping[int, Frame]) -> dict[str, dict[Frame, np.ndarray]]:
+def _contours_by_frame(folder: Path, frames: Mapping[int, PhaseSlice]) -> dict[str, dict[PhaseSlice, np.ndarray]]:
     """All contours of a study: endocardial under "i", epicardial under "o"."""
-    drawn: dict[str, dict[Frame, np.ndarray]] = {"i": {}, "o": {}}
+    drawn: dict[str, dict[PhaseSlice, np.ndarray]] = {"i": {}, "o": {}}
     for path in sorted(folder.rglob("*.txt")):
         match = _CONTOUR.fullmatch(path.name)
         if match is None:
@@ -150,7 +150,7 @@ def _contours_by_frame(folder: Path, frames: Mapping[int, Frame]) -> dict[str, d
     return drawn
 
 
-def _commonest_phase(frames: Iterable[Frame]) -> int:
+def _commonest_phase(frames: Iterable[PhaseSlice]) -> int:
     return Counter(phase for phase, _ in sorted(frames)).most_common(1)[0][0]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case, Scheme, read_json
+from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, read_json
 
 __all__ = ["ADAPTERS", "find_table", "table_cases"]
 
@@ -19,7 +19,7 @@ def find_table(folder: Path) -> Path | None:
     return next((folder / name for name in ("datalist.csv", "datalist.json") if (folder / name).is_file()), None)
 
 
-def table_cases(path: Path, *, scheme: Scheme | None = None) -> list[Case]:
+def table_cases(path: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the rows of a table.
 
     Args:
@@ -47,7 +47,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _case(row: dict[str, Any], number: int, path: Path, scheme: Scheme | None) -> Case:
+def _case(row: dict[str, Any], number: int, path: Path, scheme: Scheme | None) -> DatalistEntry:
     absent = [name for name in _REQUIRED if row.get(name) in (None, "")]
     if absent:
         raise DatasetError(f"entry {number} must state image, label and patient; it lacks {', '.join(absent)}", path)

@@ -178,10 +178,10 @@ def _refer(built: hd.seg.Segmentation, frames: Sequence[FrameHeader]) -> None:
         place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, dtype=np.float64)
         nearest = frames[int(np.linalg.norm(positions - place, axis=1).argmin())]
         source = _with_frames(_reference(nearest), [nearest])
-        source.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SourceImageForImageProcessingOperation)]
+        source.PurposeOfReferenceCodeSequence = [_as_concept(codes.DCM.SourceImageForImageProcessingOperation)]
         source.SpatialLocationsPreserved = "YES"
         derivation = Dataset()
-        derivation.DerivationCodeSequence = [_coded(codes.DCM.Segmentation)]
+        derivation.DerivationCodeSequence = [_as_concept(codes.DCM.Segmentation)]
         derivation.SourceImageSequence = [source]
         group.DerivationImageSequence = [derivation]
     by_series: dict[str, dict[str, list[FrameHeader]]] = defaultdict(lambda: defaultdict(list))
@@ -225,5 +225,5 @@ def _reference(frame: FrameHeader) -> Dataset:
     return item
 
 
-def _coded(code: Code) -> hd.sr.CodedConcept:
+def _as_concept(code: Code) -> hd.sr.CodedConcept:
     return hd.sr.CodedConcept.from_code(code)

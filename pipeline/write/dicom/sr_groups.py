@@ -50,7 +50,7 @@ def volume_groups(
             method=codes.DCM.SumOfSegmentedVoxelMethodForVolume,
         )
         yield hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracked(f"{structure.short}, {when}"),
+            tracking_identifier=_track(f"{structure.short}, {when}"),
             referenced_segment=reference,
             time_point_context=hd.sr.TimePointContext(f"phase {phase} from 0"),
             finding_category=codes.SCT.AnatomicalStructure,
@@ -128,7 +128,7 @@ def _group(
     known = [number for number in numbers if number is not None]
     if known:
         yield hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracked(name),
+            tracking_identifier=_track(name),
             finding_category=None if structure is None else codes.SCT.AnatomicalStructure,
             finding_type=None if structure is None else structure_code(structure),
             finding_sites=None if structure is None else [_site(structure)],
@@ -136,7 +136,7 @@ def _group(
         )
 
 
-def _tracked(name: str) -> hd.sr.TrackingIdentifier:
+def _track(name: str) -> hd.sr.TrackingIdentifier:
     return hd.sr.TrackingIdentifier(uid=generate_uid(), identifier=name)
 
 

@@ -68,7 +68,7 @@ def mend_subject(header: Dataset, *, pseudonym: str | None = None) -> tuple[Data
     for keyword in (*_REQUIRED, *_OPTIONAL):
         value, fault = "", None
         if pseudonym is None or keyword in _EQUIPMENT:
-            value, fault = _mended(header, keyword)
+            value, fault = _mend(header, keyword)
         if value or keyword in _REQUIRED:
             setattr(subject, keyword, value)
         if fault:
@@ -78,12 +78,12 @@ def mend_subject(header: Dataset, *, pseudonym: str | None = None) -> tuple[Data
     return subject, faults
 
 
-def _mended(header: Dataset, keyword: str) -> tuple[str, str | None]:
-    """An element's value made valid, empty if there is none, and a sentence if it was changed."""
+def _mend(header: Dataset, keyword: str) -> tuple[str, str | None]:
+    """An element's value fit to be written, empty where there is none, and a sentence where it was changed."""
     if keyword not in header:
         return "", f"{keyword} is missing: left empty" if keyword in _REQUIRED else None
     if keyword == "PatientID":
-        return _kept(header)
+        return _keep(header)
     try:
         element = header[keyword]
         value = element.value
@@ -97,7 +97,7 @@ def _mended(header: Dataset, keyword: str) -> tuple[str, str | None]:
     return clean, f"{keyword} held characters that DICOM forbids: replaced by spaces" if changed else None
 
 
-def _kept(header: Dataset) -> tuple[str, str | None]:
+def _keep(header: Dataset) -> tuple[str, str | None]:
     stated = header["PatientID"].value
     value = "\\".join(stated) if isinstance(stated, MultiValue | list) else str(stated or "")
     valid = _is_valid("LO", value)

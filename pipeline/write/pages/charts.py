@@ -106,10 +106,10 @@ def volume_chart(
     top = max(1.0, *(max(row) for row in volumes_ml.values()), *(curve_ml or ()))
     x_range = (1.0, float(len(values))) if times_ms is None else (min(0.0, values[0]), float(values[-1]))
     y_values = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0, top)
-    xs = _placed(values, x_range, (_LEFT, _RIGHT))
+    xs = _place(values, x_range, (_LEFT, _RIGHT))
     y_range = (0.0, float(y_values[-1]))
-    ys = {name: _placed(row, y_range, (_BOTTOM, _TOP)) for name, row in volumes_ml.items()}
-    curve = () if curve_ml is None else zip(xs, _placed(curve_ml, y_range, (_BOTTOM, _TOP)), strict=True)
+    ys = {name: _place(row, y_range, (_BOTTOM, _TOP)) for name, row in volumes_ml.items()}
+    curve = () if curve_ml is None else zip(xs, _place(curve_ml, y_range, (_BOTTOM, _TOP)), strict=True)
     return VolumeChart(
         lines=tuple(
             Line(name, tuple(zip(xs, ys[name], strict=True)), _texts(row, times_ms)) for name, row in volumes_ml.items()
@@ -123,8 +123,8 @@ def volume_chart(
     )
 
 
-def _placed(values: Sequence[float], range_: tuple[float, float], ends: tuple[float, float]) -> tuple[float, ...]:
-    """Positions of values along an axis, to a tenth of a unit."""
+def _place(values: Sequence[float], range_: tuple[float, float], ends: tuple[float, float]) -> tuple[float, ...]:
+    """Where values lie along an axis, to a tenth of a unit."""
     low, high = range_
     share = (np.asarray(values, dtype=float) - low) / (high - low)
     return tuple(np.round(ends[0] + share * (ends[1] - ends[0]), 1).tolist())
@@ -134,7 +134,7 @@ def _ticks(range_: tuple[float, float], ends: tuple[float, float], *, whole: boo
     low, high = range_
     values = MaxNLocator(5 if not whole else 10, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
     inside = [float(value) for value in values if low <= value <= high * (1 + 1e-9)]
-    return tuple(Tick(x, f"{value:g}") for x, value in zip(_placed(inside, range_, ends), inside, strict=True))
+    return tuple(Tick(x, f"{value:g}") for x, value in zip(_place(inside, range_, ends), inside, strict=True))
 
 
 def _texts(row: Sequence[float], times_ms: Sequence[float] | None) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def write_overlay(
         phases: row title -> phase index, as `{"ED": 0, "ES": 4}`.
         title: heading ("not for diagnosis" is added).
     """
-    slices = _chosen_slices(labels)
+    slices = _choose_slices(labels)
     window = heart_window(labels)
     figure = Figure(figsize=(1.9 * len(slices), 1.9 * len(phases) + 0.7), facecolor="black", layout="constrained")
     axes = figure.subplots(len(phases), len(slices), squeeze=False)
@@ -81,8 +81,8 @@ def _draw_outlines(panel: Any, labels: np.ndarray) -> None:
             panel.contour(mask, levels=[0.5], colors=[_colour(structure.rgb)], linewidths=1.0)
 
 
-def _chosen_slices(labels: np.ndarray, most: int = 8) -> list[int]:
-    """Slices with any structure in any phase, thinned evenly to at most `most`, or all slices if there is none."""
+def _choose_slices(labels: np.ndarray, most: int = 8) -> list[int]:
+    """Slices with any structure in any phase, thinned evenly to at most `most`; all slices where there is none."""
     found = np.flatnonzero(labels.any(axis=(0, 1, 2)))
     candidates = found if found.size else np.arange(labels.shape[3])
     steps = np.linspace(0, candidates.size - 1, min(most, candidates.size)).round().astype(int)

@@ -39,15 +39,21 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "words": _words, "png": _png, "jpeg": _jpeg}
+    environment.filters |= {
+        "fixed": _format_fixed,
+        "signed": _format_signed,
+        "words": _words,
+        "png": _png,
+        "jpeg": _jpeg,
+    }
     return environment
 
 
-def _fixed(value: float | None, digits: int) -> str:
+def _format_fixed(value: float | None, digits: int) -> str:
     return _ABSENT if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _signed(value: float | None, digits: int) -> str:
+def _format_signed(value: float | None, digits: int) -> str:
     return _ABSENT if value is None or math.isnan(value) else f"{value:+.{digits}f}"
 
 
