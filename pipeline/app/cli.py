@@ -26,9 +26,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
-EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 [found on the volume curve]")]
-EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 [found on the volume curve]")]
-SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack")]
+SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: found)")]
+PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
+DropOption = Annotated[
+    bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
+]
+EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: from the volume curve)")]
+EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
@@ -42,6 +46,8 @@ def segment(
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     series: SeriesOption = None,
+    prefer: PreferOption = "later",
+    drop_incomplete: DropOption = False,
     device: Annotated[str | None, typer.Option(help="torch device, as cpu or cuda:0")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print failures only")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per case")] = False,
@@ -111,7 +117,7 @@ def report(
     mask: Annotated[
         Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="the images, where they have moved")] = None,
+    images: Annotated[Path | None, typer.Option(help="the images, if they have moved")] = None,
     series: SeriesOption = None,
     ed: EdOption = None,
     es: EsOption = None,

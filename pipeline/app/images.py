@@ -51,7 +51,8 @@ def read_own_images(
         )
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
-    cine = read_cine(own[0].files, series_uid=series_uid or source.series_uid)
+    options = SeriesOptions(series_uid or source.series_uid, source.prefer, source.drop_incomplete)
+    cine = read_cine(own[0].files, options=options)
     if images_digest(cine) != source.voxels_sha256:
         raise InputError(
             "images must be the very ones that were segmented, these differ; name their series (`--series`), or "

@@ -95,7 +95,7 @@ class CaseRunner:
             PipelineError: the case cannot be used. The message says why.
         """
         files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        cine = read_cine([str(file) for file in files.files], options=self.series)
         cine = cine if pseudonym is None else conceal_notes(cine, files.files)
         found = self.segmenter.segment(cine)
         source = self._source(files, cine, keyed=pseudonym is not None)
@@ -122,8 +122,9 @@ class CaseRunner:
         return write_whole(self.output_dir, files, fill)
 
     def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
-        path, series_uid = (None, None) if keyed else (str(files.path.absolute()), self.series_uid)
-        return Source(files.identity, path, series_uid, images_digest(cine))
+        read = replace(self.series, series_uid=None) if keyed else self.series
+        path = None if keyed else str(files.path.absolute())
+        return Source(files.identity, path, images_digest(cine), **asdict(read))
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,14 +31,18 @@ class Source:
     Attributes:
         identity: of the study, see `read.sameness`; under a pseudonym a keyed digest of it.
         path: where the images lay, file or folder; `None` under a pseudonym, or where it is not known.
-        series_uid: the series that the user named; `None` under a pseudonym, or where the stack was found.
         voxels_sha256: of the cine as it was read, without its header; `None` where nothing was read yet.
+        series_uid: the series that the user named; `None` under a pseudonym, or where the stack was found.
+        prefer: which of several acquisitions of a slice or stack was read, "later" or "first".
+        drop_incomplete: whether incomplete phases or slices were left out.
     """
 
     identity: str
     path: str | None = None
-    series_uid: str | None = None
     voxels_sha256: str | None = None
+    series_uid: str | None = None
+    prefer: Literal["later", "first"] = "later"
+    drop_incomplete: bool = False
 
 
 @dataclass(frozen=True)
