@@ -13,9 +13,9 @@ from typing import Literal
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.dicom.files import files_under
 from pipeline.read.dicom.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
 from pipeline.read.sameness import identity_of_content, identity_of_study
+from pipeline.read.search import files_under
 
 __all__ = ["CaseFiles", "find_cases"]
 

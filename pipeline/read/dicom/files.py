@@ -29,7 +29,7 @@ from pipeline.read.dicom.headers import (
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "classic_frame", "files_under", "read_frames"]
+__all__ = ["HEADER_TAGS", "classic_frame", "read_frames"]
 
 HEADER_TAGS = (
     "ImageType",
@@ -58,20 +58,6 @@ HEADER_TAGS = (
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-def files_under(path: Path) -> tuple[Path, ...]:
-    """The file itself, or all files below a folder, hidden ones left out, sorted.
-
-    Raises:
-        UnreadableError: the path does not exist.
-    """
-    if path.is_file():
-        return (path,)
-    if not path.is_dir():
-        raise UnreadableError("a file or folder must exist to be read, got none", path)
-    found = (file for file in path.rglob("*") if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    return tuple(sorted(file for file in found if file.is_file()))
 
 
 def read_frames(files: Iterable[Path]) -> list[Frame]:

@@ -14,11 +14,12 @@ from pipeline.core.geometry import Grid, affine_from_dicom
 from pipeline.core.images import Cine, SourceFrame, StudyFacts
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.choice import choose_stack
-from pipeline.read.dicom.files import files_under, read_frames
+from pipeline.read.dicom.files import read_frames
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.headers import number, read_header, text
 from pipeline.read.dicom.lattice import STEP_TOLERANCE_MM, Lattice, build_lattice
 from pipeline.read.dicom.pixels import read_pictures
+from pipeline.read.search import files_under
 
 __all__ = ["read_dicom_cine"]
 
