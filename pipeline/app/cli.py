@@ -35,7 +35,10 @@ IdentifyOption = Annotated[bool, typer.Option("--identify", help="name the patie
 @app.command()
 def segment(
     path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or folder of either")
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the results")],
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -46,6 +49,9 @@ def segment(
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
+    heart_rate: Annotated[
+        float | None, typer.Option(help="beats a minute, where the images state no credible times or no rate")
+    ] = None,
     all_phases: AllPhasesOption = False,
     objects: Annotated[bool, typer.Option(help="DICOM objects, report, worklist beside label map and JSON")] = True,
     identify: IdentifyOption = False,
@@ -61,7 +67,7 @@ def segment(
     from pipeline.app.summary import case_json, case_line
 
     log_to_stderr(quiet=quiet)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify)
+    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series_uid=series, choices=choices, secret=pseudonym)
     failed = []
     for result in segment_path(runner, path):

@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.cine import read_cine
+from pipeline.read.clock import with_heart_rate
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.read.sameness import states_study
@@ -46,7 +47,8 @@ def read_own_images(folder: Path, source: Mapping[str, Any], images: Path | None
         )
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
-    return read_cine(own[0].files, series_uid=source["series_uid"])
+    cine = read_cine(own[0].files, series_uid=source["series_uid"])
+    return with_heart_rate(cine, source.get("heart_rate_bpm"))
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

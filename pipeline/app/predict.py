@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import with_pseudonym, without_paths
 from pipeline.app.results import labels_digest, write_case, write_labels, write_source
 from pipeline.app.segmenter import Segmenter
+from pipeline.core.beat import beat_of_rate
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.read.cine import read_cine
+from pipeline.read.archives import opened
+from pipeline.read.cine import read_cine, require_stack
+from pipeline.read.clock import with_heart_rate
 from pipeline.read.discover import CaseFiles, find_cases
 
 __all__ = ["CaseResult", "CaseRunner", "segment_path"]
@@ -54,8 +57,8 @@ class CaseRunner:
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
 
     Raises:
-        ConfigError: an empty secret, a pseudonym for patients who are to be named, or phases for a bundle that measures
-            nothing.
+        ConfigError: an empty secret, a pseudonym for patients who are to be named, a rate that no heart has, or phases
+            for a bundle that measures nothing.
     """
 
     def __init__(
@@ -73,16 +76,25 @@ class CaseRunner:
             raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
         if secret is not None and self.choices.identify:
             raise ConfigError("a patient can have a pseudonym or be named, not both")
+        if self.choices.heart_rate_bpm is not None:
+            beat_of_rate(self.choices.heart_rate_bpm)
         if self.choices.phases != PhaseChoice() and not segmenter.measures:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
 
-    def under_its_name(self, files: CaseFiles) -> tuple[CaseFiles, str | None]:
+    def under_its_name(self, files: CaseFiles, places: Sequence[Path]) -> tuple[CaseFiles, str | None]:
         """The case as its results are to be called, and the patient's pseudonym where there is to be one.
+
+        Args:
+            files: the case.
+            places: where its files can be read, see `read.archives.opened`.
 
         Raises:
             ConfigError: a pseudonym is asked for, and there is no PatientID to replace.
         """
-        return (files, None) if self.secret is None else with_pseudonym(files, secret=self.secret)
+        if self.secret is None:
+            return files, None
+        named, pseudonym = with_pseudonym(replace(files, files=tuple(places)), secret=self.secret)
+        return replace(named, files=files.files), pseudonym
 
     def run(self, files: CaseFiles) -> CaseResult:
         """Read, segment and measure one case, and write its files; nothing is written before all is computed.
@@ -90,14 +102,21 @@ class CaseRunner:
         Raises:
             PipelineError: the case cannot be used; the message says why.
         """
-        files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], series_uid=self.series_uid)
+        with opened(files.files) as places:
+            return self._run(files, places)
+
+    def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
+        files, pseudonym = self.under_its_name(files, places)
+        cine = with_heart_rate(read_cine(places, series_uid=self.series_uid), self.choices.heart_rate_bpm)
+        if self.segmenter.measures:
+            require_stack(cine, path=str(files.path))
         found, choice = self.segmenter.segment(cine), self.choices.phases
         case = self.segmenter.make_case(cine, found, choice=choice) if self.segmenter.measures else None
         source = {
             "identity": files.identity,
             "files": [str(file) for file in files.files] if pseudonym is None else [],
             "series_uid": self.series_uid,
+            "heart_rate_bpm": self.choices.heart_rate_bpm,
             "pseudonym": pseudonym,
             "labels_sha256": labels_digest(found.labels),
         }
@@ -121,7 +140,7 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 
     Args:
         runner: the loaded bundle, and where results go.
-        path: DICOM file or folder, NIfTI file, or a folder of either.
+        path: a file, archive or folder, see `read.discover.find_cases`.
 
     Raises:
         InputError: nothing at `path` is an image.
@@ -139,7 +158,8 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
     """The case's folder; where it should have had a pseudonym and none could be made, one whose name tells nothing."""
     try:
-        return find_folder(runner.output_dir, runner.under_its_name(files)[0])
+        with opened(files.files) as places:
+            return find_folder(runner.output_dir, runner.under_its_name(files, places)[0])
     except PipelineError:
         return runner.output_dir / "unnamed"
 

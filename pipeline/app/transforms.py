@@ -20,7 +20,7 @@ from pipeline.core.images import Cine, StudyFacts
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
-from pipeline.read.cine import read_cine
+from pipeline.read.cine import read_cine, require_stack
 from pipeline.write.dicom.seg import Algorithm, write_segmentations
 
 __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
@@ -60,13 +60,19 @@ class CaseSaveImaged(SaveImaged):
         self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the files; the data pass through unchanged."""
+        """Write the files; the data pass through unchanged.
+
+        Raises:
+            LatticeError: an image file with too few slices to be measured, see `read.cine.require_stack`.
+        """
         folder = self.output_dir / str(data[self.case_key])
         for key in self.key_iterator(data):
             labels = data[key].as_tensor().cpu().numpy()
             cine = cine_of(data[key])
             write_labels(folder, cine, labels)
             if self.measures:
+                if not data[key].meta.get("source_files"):  # of DICOM studies their reader has decided
+                    require_stack(cine, path=str(data[self.case_key]))
                 confidence = data.get(self.confidence_key)
                 measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
                 text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"
