@@ -69,10 +69,10 @@ class CaseSaveImaged(SaveImaged):
         for key in self.key_iterator(data):
             labels = data[key].as_tensor().cpu().numpy()
             cine = cine_of(data[key])
+            if self.measures and not data[key].meta.get("source_files"):  # of DICOM studies their reader has decided
+                require_stack(cine, path=str(data[self.case_key]))
             write_labels(folder, cine, labels)
             if self.measures:
-                if not data[key].meta.get("source_files"):  # of DICOM studies their reader has decided
-                    require_stack(cine, path=str(data[self.case_key]))
                 confidence = data.get(self.confidence_key)
                 measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
                 text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"

@@ -73,7 +73,8 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         roots = [roots[0].parent]
     inside = [root for root in roots if not root.exists() and archive_of(root) is not None]
     search = _Search()
-    found = search.among({file for root in roots if root not in inside for file in files_under(root)})
+    on_disk = {file.resolve(): file for root in roots if root not in inside for file in files_under(root)}
+    found = _without_copies(search.among(on_disk.values()))
     with opened(inside) as places:
         there = search.among({file for place in places for file in files_under(place)})
         found += [_moved(one, dict(zip(places, inside, strict=True))) for one in there]
@@ -124,6 +125,17 @@ class _Search:
                 return [_Found("archive", (archive,), identity_of_content([archive]))]
             found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
         return [_moved(one, {folder: archive}) for one in found]
+
+
+def _without_copies(found: Sequence[_Found]) -> list[_Found]:
+    """Pass over what an archive has of what lies beside it: a study that was unpacked, its archive kept."""
+    keys = [(one.identity, tuple(sorted(file.name for file in one.files))) for one in found]
+    packed = [one.kind != "archive" and archive_of(one.files[0]) is not None for one in found]
+    beside = {key for key, is_packed in zip(keys, packed, strict=True) if not is_packed}
+    copies = [one for one, key, is_packed in zip(found, keys, packed, strict=True) if is_packed and key in beside]
+    for one in copies:
+        _LOGGER.info("passed over %s: the same lies beside its archive", one.files[0].parent)
+    return [one for one in found if one not in copies]
 
 
 def _moved(found: _Found, places: Mapping[Path, Path]) -> _Found:

@@ -264,6 +264,19 @@ def test_an_archive_that_does_not_unpack_is_a_case_that_fails_when_read(packed):
         read_cine(case.files)
 
 
+def test_what_lies_unpacked_beside_its_archive_is_found_once(packed, tmp_path, new_study):
+    (tmp_path / "one").rename(packed / "unpacked")
+    assert [case.name for case in find_cases(packed)] == ["1", "export-study", "export-scan", "unpacked"]
+    next((packed / "unpacked").iterdir()).unlink()  # no longer the same
+    assert [case.name for case in find_cases(packed)][-2:] == ["study", "unpacked"]
+
+
+def test_a_file_named_twice_is_found_once(tmp_path):
+    scan = _touch(tmp_path / "scan.nii")
+    (tmp_path / "link.nii").symlink_to(scan)
+    assert len(find_cases([scan, tmp_path, tmp_path / "link.nii"])) == 1
+
+
 def test_archives_of_other_things_are_passed_over(packed, tmp_path):
     with zipfile.ZipFile(packed / "letter.docx", "w") as file:
         file.writestr("word/document.xml", "<w/>")
