@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 
 from pipeline.core.errors import UnreadableError
@@ -74,6 +75,16 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
     ):
         (tmp_path / "a.zip").write_bytes(content)
         assert not is_archive(tmp_path / "a.zip")
+    header = nib.Nifti1Header()  # made so that its signed bytes sum to 0, as an empty checksum says
+    header["dim"] = 0
+    block = bytearray(header.binaryblock.ljust(512, b"\0"))
+    signed = 256 + sum(byte - 256 if byte > 127 else byte for byte in block)
+    for place in range(400, 400 + signed // 128 + 1):
+        block[place] = 256 - min(signed, 128)
+        signed -= min(signed, 128)
+    (tmp_path / "a.nii").write_bytes(block)
+    tarfile.TarInfo.frombuf(bytes(block), "utf-8", "strict")  # believes it
+    assert not is_archive(tmp_path / "a.nii")
     assert not is_archive(tmp_path)
     assert not is_archive(tmp_path / "nowhere")
 
