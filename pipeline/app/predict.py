@@ -158,6 +158,8 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
     """The case's folder; where it should have had a pseudonym and none could be made, one whose name tells nothing."""
     try:
+        if runner.secret is None:
+            return find_folder(runner.output_dir, files)
         with opened(files.files) as places:
             return find_folder(runner.output_dir, runner.under_its_name(files, places)[0])
     except PipelineError:

@@ -59,6 +59,8 @@ def opened(paths: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
                 real |= {archive / path: place for path, place in zip(within, places, strict=True)}
             yield tuple(real[path] for path in paths)
     except InputError as error:
+        if not folders:
+            raise
         raise _named_as_asked(error, folders) from error
 
 
@@ -72,8 +74,6 @@ def _there(folder: Path, within: Iterable[Path]) -> list[Path]:
 
 def _named_as_asked(error: InputError, folders: Mapping[Path, Path]) -> InputError:
     """The same error, of files by their names in their archives rather than where they were unpacked."""
-    if not folders:
-        return error
     message, path = str(error), str(error.path)
     for folder, archive in folders.items():
         message, path = (text.replace(str(folder), str(archive)) for text in (message, path))

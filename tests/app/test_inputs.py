@@ -130,6 +130,18 @@ def test_a_pseudonym_hides_the_archive_and_what_is_in_it(segmenter: Segmenter, i
     )
 
 
+def test_a_damaged_archive_fails_by_its_name_and_the_rest_goes_on(
+    segmenter: Segmenter, inputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "one.zip").write_bytes((inputs / "one.zip").read_bytes()[:5000])
+    (tmp_path / "in" / "two.mha").write_bytes((inputs / "cine.mha").read_bytes())
+    runner = CaseRunner(segmenter, tmp_path / "out", choices=Choices(objects=False))
+    one, two = segment_path(runner, tmp_path / "in")
+    assert (one.name, two.name, two.error) == ("one", "two", None)
+    assert one.error.endswith(f"[{tmp_path / 'in' / 'one.zip'}]")
+
+
 def test_the_command_line(inputs: Path, untrained_bundle: Path, tmp_path: Path) -> None:
     arguments = ["segment", str(inputs / "cine.mha"), "-o", str(tmp_path), "--bundle", str(untrained_bundle)]
     ran = CliRunner().invoke(cli.app, [*arguments, "--heart-rate", "60", "--no-objects", "--quiet"])

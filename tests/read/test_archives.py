@@ -55,6 +55,14 @@ def test_files_are_there_while_the_context_lasts(nested: Path, temporary: Path) 
     assert not any(temporary.iterdir())
 
 
+def test_errors_of_files_on_the_disk_pass_as_they_are(nested: Path) -> None:
+    raised = HeaderError("bad", nested.parent / "4")
+    with pytest.raises(HeaderError) as caught, opened([nested.parent / "4"]):
+        raise raised
+    assert caught.value is raised
+    assert raised.__cause__ is None
+
+
 def test_an_archive_and_its_folders_are_folders(nested: Path, temporary: Path) -> None:
     with opened([nested, nested / "deep", nested / "inner.zip"]) as (whole, deep, inner):
         assert sorted(place.name for place in whole.iterdir()) == ["1", "deep", "inner.zip"]
