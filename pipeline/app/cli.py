@@ -41,7 +41,10 @@ IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the pati
 @app.command()
 def segment(
     path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or a folder of either")
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -54,6 +57,9 @@ def segment(
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
+    heart_rate: Annotated[
+        float | None, typer.Option(help="beats a minute, where the images state no credible times or no rate")
+    ] = None,
     all_phases: AllPhasesOption = False,
     objects: Annotated[bool, typer.Option(help="also write DICOM objects, reports and worklist")] = True,
     identify: IdentifyOption = False,
@@ -69,7 +75,7 @@ def segment(
     from pipeline.app.summary import case_json, case_line
 
     log_to_stderr(quiet=quiet)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify)
+    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
     options = _series_options(series, prefer, drop_incomplete)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
     failed = []
@@ -91,7 +97,10 @@ def segment(
 @app.command()
 def inspect(
     path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="DICOM file or folder, NIfTI file, or folder of either")
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
+        ),
     ],
     series: SeriesOption = None,
     prefer: PreferOption = "later",

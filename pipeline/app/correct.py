@@ -19,7 +19,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
 from pipeline.read.dicom.segmentation import read_segmentation
-from pipeline.read.nifti import is_nifti
+from pipeline.read.formats import volume_kind
 
 __all__ = ["report_again"]
 
@@ -95,7 +95,7 @@ def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:
 
 
 def _correct_labels(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
-    if is_nifti(str(mask)):
+    if volume_kind(mask):
         return _on_grid(read_label(mask, scheme="cmr"), cine, mask)
     changed = labels.copy()
     for phase, of_phase in read_segmentation(mask, cine).items():

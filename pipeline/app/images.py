@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.cine import SeriesOptions, read_cine
+from pipeline.read.clock import with_heart_rate
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.read.sameness import states_study
@@ -52,7 +53,7 @@ def read_own_images(
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
     options = SeriesOptions(series_uid or source.series_uid, source.prefer, source.drop_incomplete)
-    cine = read_cine(own[0].files, options=options)
+    cine = with_heart_rate(read_cine(own[0].files, options=options), source.heart_rate_bpm)
     if images_digest(cine) != source.voxels_sha256:
         raise InputError(
             "images must be the very ones that were segmented, these differ; name their series (`--series`), or "

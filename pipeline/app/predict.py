@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
 from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
 from pipeline.app.segmenter import Segmenter
+from pipeline.core.beat import beat_of_rate
 from pipeline.core.case import Source, case_record
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.read.cine import SeriesOptions, read_cine
+from pipeline.read.archives import opened
+from pipeline.read.cine import SeriesOptions, read_cine, require_stack
+from pipeline.read.clock import with_heart_rate
 from pipeline.read.discover import CaseFiles, find_cases
 
 __all__ = ["CaseResult", "CaseRunner", "segment_path"]
@@ -58,8 +61,8 @@ class CaseRunner:
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
 
     Raises:
-        ConfigError: an empty secret, a pseudonym for patients who are to be named, or phases for a bundle that measures
-            nothing.
+        ConfigError: an empty secret, a pseudonym for patients who are to be named, a rate that no heart has, or phases
+            for a bundle that measures nothing.
     """
 
     def __init__(
@@ -77,16 +80,25 @@ class CaseRunner:
             raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
         if secret is not None and self.choices.identify:
             raise ConfigError("a patient can have a pseudonym or be named, not both")
+        if self.choices.heart_rate_bpm is not None:
+            beat_of_rate(self.choices.heart_rate_bpm)
         if self.choices.phases != PhaseChoice() and not segmenter.measures:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
 
-    def under_its_name(self, files: CaseFiles) -> tuple[CaseFiles, str | None]:
-        """The case under the name of its results, and the patient's pseudonym if one was requested.
+    def under_its_name(self, files: CaseFiles, places: Sequence[Path]) -> tuple[CaseFiles, str | None]:
+        """The case as its results are to be called, and the patient's pseudonym where there is to be one.
+
+        Args:
+            files: the case.
+            places: where its files can be read, see `read.archives.opened`.
 
         Raises:
             ConfigError: a pseudonym is requested, and there is no PatientID to replace.
         """
-        return (files, None) if self.secret is None else with_pseudonym(files, secret=self.secret)
+        if self.secret is None:
+            return files, None
+        named, pseudonym = with_pseudonym(replace(files, files=tuple(places)), secret=self.secret)
+        return replace(named, files=files.files), pseudonym
 
     def run(self, files: CaseFiles) -> CaseResult:
         """Read, segment and measure one case, and write its files. Nothing is written before all is computed.
@@ -94,9 +106,15 @@ class CaseRunner:
         Raises:
             PipelineError: the case cannot be used. The message says why.
         """
-        files, pseudonym = self.under_its_name(files)
-        cine = read_cine([str(file) for file in files.files], options=self.series)
+        with opened(files.files) as places:
+            return self._run(files, places)
+
+    def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
+        files, pseudonym = self.under_its_name(files, places)
+        cine = with_heart_rate(read_cine(places, options=self.series), self.choices.heart_rate_bpm)
         cine = cine if pseudonym is None else conceal_notes(cine, files.files)
+        if self.segmenter.measures:
+            require_stack(cine, path=str(files.path))
         found = self.segmenter.segment(cine)
         source = self._source(files, cine, keyed=pseudonym is not None)
         made_by = replace(self.segmenter.provenance, labels_sha256=labels_digest(found.labels), source=source)
@@ -124,7 +142,8 @@ class CaseRunner:
     def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
         read = replace(self.series, series_uid=None) if keyed else self.series
         path = None if keyed else str(files.path.absolute())
-        return Source(files.identity, path, images_digest(cine), **asdict(read))
+        rate = self.choices.heart_rate_bpm
+        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate)
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
@@ -152,7 +171,10 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
     """The case's folder, or one of a neutral name if it should have had a pseudonym and none could be made."""
     try:
-        return find_folder(runner.output_dir, runner.under_its_name(files)[0])
+        if runner.secret is None:
+            return find_folder(runner.output_dir, files)
+        with opened(files.files) as places:
+            return find_folder(runner.output_dir, runner.under_its_name(files, places)[0])
     except PipelineError:
         return runner.output_dir / "unnamed"
 

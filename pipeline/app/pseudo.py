@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import DatasetError, InputError
-from pipeline.read.cine import read_cine
+from pipeline.read.cine import read_cine, require_stack
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.train.pseudo import make_pseudo_case, write_pseudo_labels
 
@@ -21,7 +21,7 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
 
     Args:
         segmenter: the loaded bundle.
-        studies: DICOM file or folder, NIfTI file, or a folder of either. Each study counts as a patient.
+        studies: a file, archive or folder, see `read.discover.find_cases`; each study counts as a patient.
         out: receives `datalist.csv` and `labels/`.
         keep: fraction of all phases of all studies to keep, the most confident ones. The others are left unlabelled.
         threshold: least probability of a pixel's class. Pixels below it are left unlabelled.
@@ -37,7 +37,10 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
     _refuse_shared_folders(found)
     _refuse_other_images(out / "datalist.csv", found)
     for case in found:
-        probabilities, affine = segmenter.probabilities(read_cine([str(file) for file in case.files]))
+        cine = read_cine(case.files)
+        if segmenter.measures:
+            require_stack(cine, path=str(case.path))
+        probabilities, affine = segmenter.probabilities(cine)
         item = {"image": str(case.path), "patient": case.name}
         cases.append(make_pseudo_case(probabilities, item, affine=affine, threshold=threshold))
     return write_pseudo_labels(out, cases, keep=keep)

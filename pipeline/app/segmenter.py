@@ -25,7 +25,8 @@ from pipeline.infer.weights import load_weights
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.prepare.description import description_digest
-from pipeline.read.cine import Source, read_cine
+from pipeline.read.cine import Source, read_cine, require_stack
+from pipeline.read.clock import with_heart_rate
 
 __all__ = ["Segmentation", "Segmenter", "segment"]
 
@@ -121,21 +122,32 @@ class Segmenter:
         return item
 
 
-def segment(source: Cine | Source, *, bundle: str | Path = DEFAULT_BUNDLE, device: str | None = None) -> Case:
-    """Segment and measure one study in memory. For several, load a `Segmenter` once.
+def segment(
+    source: Cine | Source,
+    *,
+    bundle: str | Path = DEFAULT_BUNDLE,
+    device: str | None = None,
+    heart_rate_bpm: float | None = None,
+) -> Case:
+    """Segment and measure one study in memory; for several, load a `Segmenter` once.
 
     Args:
-        source: a cine, or an input of `read_cine`: a NIfTI file, a DICOM file or folder, the DICOM files of one study.
+        source: a cine, or what `read_cine` reads: an image file, a DICOM folder, the DICOM files of one study, an
+            archive.
         bundle: name or folder of the bundle.
-        device: torch device (`None` takes what the bundle chooses).
+        device: torch device; `None` takes what the bundle chooses.
+        heart_rate_bpm: beats a minute, for images that state no credible times or no rate, see `read.clock`.
 
     Returns:
         The case: images, labels, measurements with quality, and provenance.
 
     Raises:
-        PipelineError: the study or the bundle cannot be used. The message says why.
+        PipelineError: the study or the bundle cannot be used, a file's slices are too few for a short-axis stack, or
+            no heart has such a rate; the message says why.
     """
-    cine = source if isinstance(source, Cine) else read_cine(source)
+    cine = with_heart_rate(source if isinstance(source, Cine) else read_cine(source), heart_rate_bpm)
+    if not isinstance(source, Cine):
+        require_stack(cine, path=str(source))
     segmenter = Segmenter(bundle, device=device)
     return segmenter.make_case(cine, segmenter.segment(cine))
 

@@ -20,7 +20,7 @@ from pipeline.core.images import Cine, StudyFacts
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
-from pipeline.read.cine import read_cine
+from pipeline.read.cine import read_cine, require_stack
 from pipeline.write.dicom.seg import Algorithm, write_segmentations
 
 __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
@@ -60,11 +60,17 @@ class CaseSaveImaged(SaveImaged):
         self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the files. The data pass through unchanged."""
+        """Write the files; the data pass through unchanged.
+
+        Raises:
+            LatticeError: an image file with too few slices to be measured, see `read.cine.require_stack`.
+        """
         folder = self.output_dir / str(data[self.case_key])
         for key in self.key_iterator(data):
             labels = data[key].as_tensor().cpu().numpy()
             cine = cine_of(data[key])
+            if self.measures and not data[key].meta.get("source_files"):  # of DICOM studies their reader has decided
+                require_stack(cine, path=str(data[self.case_key]))
             write_labels(folder, cine, labels)
             if self.measures:
                 confidence = data.get(self.confidence_key)

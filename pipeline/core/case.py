@@ -35,6 +35,7 @@ class Source:
         series_uid: the series that the user named; `None` under a pseudonym, or where the stack was found.
         prefer: which of several acquisitions of a slice or stack was read, "later" or "first".
         drop_incomplete: whether incomplete phases or slices were left out.
+        heart_rate_bpm: the rate that the user gave, for images without a credible clock.
     """
 
     identity: str
@@ -43,6 +44,7 @@ class Source:
     series_uid: str | None = None
     prefer: Literal["later", "first"] = "later"
     drop_incomplete: bool = False
+    heart_rate_bpm: float | None = None
 
 
 @dataclass(frozen=True)

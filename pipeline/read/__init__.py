@@ -1,1 +1,1 @@
-"""Files in, images out: DICOM and NIfTI to `Cine`."""
+"""Files in, images out: DICOM, NIfTI, MetaImage and NRRD to `Cine`."""

@@ -1,27 +1,31 @@
-"""A path to cases: one a NIfTI file, one a DICOM study."""
+"""A path to cases: one an image file, one a DICOM study; on the disk or in an archive."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import UnreadableError
-from pipeline.core.quiet import quiet_dicom
-from pipeline.read.dicom.files import files_under
-from pipeline.read.dicom.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
-from pipeline.read.sameness import identity_of_content, identity_of_study
+from pipeline.read.archives import archive_of, name_of_archive, opened
+from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
+from pipeline.read.sameness import identity_of_content
+from pipeline.read.search import files_under
+from pipeline.read.studies import find_studies, is_dicomdir
+from pipeline.read.unpack import Allowance, is_archive, unpack
 
 __all__ = ["CaseFiles", "find_cases"]
 
 _LOGGER = logging.getLogger(__name__)
-_NIFTI_SUFFIXES = (".nii.gz", ".nii")
-_STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID", "PatientID")
+
+MAX_DEPTH = 3
+"""Archives within archives that are opened."""
 
 
 @dataclass(frozen=True)
@@ -29,131 +33,142 @@ class CaseFiles:
     """One thing to process.
 
     Attributes:
-        name: file name without extensions for NIfTI, the study's folder name for DICOM; unique among the cases found.
-        path: the NIfTI file; for DICOM the folder that holds all of the study's files, or the one file asked for.
-        kind: how to read it.
-        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse.
+        name: file name without extensions for an image file, the study's folder name for DICOM, that of the archive
+            before it for what lies in one; unique among the cases found.
+        path: the image file; for DICOM the folder that holds all of the study's files, or the one file asked for.
+        kind: how to read it; an archive is one that cannot be unpacked.
+        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse. Those in an
+            archive are named by paths through it, see `read.archives.opened`.
         identity: what is the same for one study, wherever it lies and whatever it is called, and differs for any other;
             see `read.sameness`.
     """
 
     name: str
     path: Path
-    kind: Literal["dicom", "nifti"]
+    kind: Literal["dicom", "archive"] | VolumeKind
     files: tuple[Path, ...]
     identity: str
 
 
-@dataclass(frozen=True)
-class _StudyFile:
-    path: Path
-    uid: str
-    patient: str
-    is_image: bool
-
-
 def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
-    """Find what can be processed at a path: a DICOM file, a NIfTI file, or a folder of either, searched below.
+    """Find what can be processed at a path: an image file, DICOM files, archives of either, or a folder searched below.
 
-    Reads DICOM headers, and NIfTI files whole for their digest. Files of other kinds are passed over. A DICOM file that
-    does not parse stays with the studies of its folder (or makes a case of its own), so that reading that case says
-    what is wrong and the others go on. Images of two patients are two cases, though they state one study.
+    Reads DICOM headers, image files whole for their digest, and unpacks archives for as long as it looks into them.
+    Files of other kinds are passed over; a DICOMDIR alone stands for its folder. A DICOM file that does not parse stays
+    with the studies of its folder (or makes a case of its own), and an archive that does not unpack is a case, so that
+    reading that case says what is wrong and the others go on. Images of two patients are two cases, though they state
+    one study.
 
     Args:
-        path: file or folder, or several.
+        path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
 
     Returns:
         Cases sorted by path, then study; names made unique by `_1`, `_2` ... where they would be the same.
 
     Raises:
-        UnreadableError: a path does not exist, or there is neither an MR image nor a NIfTI file.
+        UnreadableError: a path does not exist, or there is no image.
     """
     roots = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
-    files = sorted({file for root in roots for file in files_under(root)})
-    nifti = [_nifti_case(file) for file in files if _is_nifti(file)]
-    dicom = _dicom_cases([file for file in files if not _is_nifti(file)])
-    if not nifti and not dicom:
+    if len(roots) == 1 and is_dicomdir(roots[0]):
+        roots = [roots[0].parent]
+    inside = [root for root in roots if not root.exists() and archive_of(root) is not None]
+    search = _Search()
+    on_disk = {file.resolve(): file for root in roots if root not in inside for file in files_under(root)}
+    found = _without_copies(search.among(on_disk.values()))
+    with opened(inside) as places:
+        there = search.among({file for place in places for file in files_under(place)})
+        found += [_moved(one, dict(zip(places, inside, strict=True))) for one in there]
+    if not found:
         place = roots[0] if len(roots) == 1 else None
-        raise UnreadableError(f"an MR image or a NIfTI file must be found, got none in {len(files)} file(s)", place)
-    return _with_distinct_names(sorted([*nifti, *dicom], key=lambda case: (case.path, case.files)))
+        message = f"an image must be found, got none in {search.n_files} file(s); formats read are {FORMATS}"
+        raise UnreadableError(message, place)
+    return _with_distinct_names(sorted(map(_case, found), key=lambda case: (case.path, case.files)))
 
 
-def _is_nifti(path: Path) -> bool:
-    return path.name.lower().endswith(_NIFTI_SUFFIXES)
+@dataclass(frozen=True)
+class _Found:
+    kind: Literal["dicom", "archive"] | VolumeKind
+    files: tuple[Path, ...]
+    identity: str
 
 
-def _stem(path: Path) -> str:
-    suffix = next(suffix for suffix in _NIFTI_SUFFIXES if path.name.lower().endswith(suffix))
-    return path.name[: -len(suffix)] or path.name
+class _Search:
+    """Looks through files, and through archives among them, one archive at a time; counts what it has seen."""
 
+    def __init__(self) -> None:
+        self.n_files = 0
 
-def _nifti_case(file: Path) -> CaseFiles:
-    return CaseFiles(_stem(file), file, "nifti", (file,), identity_of_content([file]))
+    def among(self, files: Iterable[Path], *, allowance: Allowance | None = None, depth: int = 0) -> list[_Found]:
+        """What some files are, archives among them looked into; `allowance` is of the archive that the files are in."""
+        files = sorted(files)
+        self.n_files += len(files)
+        kinds = {image_files(file): kind for file in files if (kind := volume_kind(file))}
+        of_images = {file for image in kinds for file in image}
+        archives = [file for file in files if file not in of_images and is_archive(file)]
+        rest = [file for file in files if file not in of_images.union(archives)]
+        found = [_Found(kind, image, identity_of_content(image)) for image, kind in kinds.items()]
+        found += [_Found("dicom", study.files, study.identity) for study in find_studies(rest)]
+        for archive in archives:
+            found += self._within(archive, allowance or Allowance.for_archive(archive), depth)
+        return found
 
-
-def _dicom_cases(files: Iterable[Path]) -> list[CaseFiles]:
-    studies: dict[str, list[_StudyFile]] = defaultdict(list)
-    damaged: list[Path] = []
-    with quiet_dicom():
-        for path in files:
+    def _within(self, archive: Path, allowance: Allowance, depth: int) -> list[_Found]:
+        if depth == MAX_DEPTH:
+            _LOGGER.warning("passed over %s: archives within archives are opened %d deep", archive.name, MAX_DEPTH)
+            return []
+        with tempfile.TemporaryDirectory(prefix="cmr-") as temporary:
+            folder = Path(temporary)
             try:
-                file = _study_file(path)
+                unpack(archive, folder, allowance=allowance)
             except UnreadableError as error:
                 _LOGGER.warning("%s", error)
-                damaged.append(path)
-                continue
-            if file is not None:
-                studies[file.uid].append(file)
-    groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
-    alone = _placed(damaged, list(groups.values()))
-    cases = [_case(sorted(group), identity) for identity, group in groups.items()]
-    return cases + [_case(sorted(group), identity_of_content(group)) for group in alone]
+                return [_Found("archive", (archive,), identity_of_content([archive]))]
+            found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
+        return [_moved(one, {folder: archive}) for one in found]
 
 
-def _study_file(path: Path) -> _StudyFile | None:
-    """What a file says of study and patient; `None` for what belongs to no study."""
-    header = read_header(path, tags=_STUDY_TAGS)
-    if header is None:
-        return None
-    kind = sop_class(header.elements)
-    is_image = kind in CLASSIC_MR | ENHANCED_MR
-    uid = text(header.elements, "StudyInstanceUID")
-    if not kind or (is_image and uid is None):
-        raise UnreadableError("a DICOM file must state its SOP class and study, got neither: is it cut short?", path)
-    return None if uid is None else _StudyFile(path, uid, "\\".join(words(header.elements, "PatientID")), is_image)
+def _without_copies(found: Sequence[_Found]) -> list[_Found]:
+    """Pass over what an archive has of what lies beside it: a study that was unpacked, its archive kept."""
+    keys = [(one.identity, tuple(sorted(file.name for file in one.files))) for one in found]
+    packed = [one.kind != "archive" and archive_of(one.files[0]) is not None for one in found]
+    beside = {key for key, is_packed in zip(keys, packed, strict=True) if not is_packed}
+    copies = [one for one, key, is_packed in zip(found, keys, packed, strict=True) if is_packed and key in beside]
+    for one in copies:
+        _LOGGER.info("passed over %s: the same lies beside its archive", one.files[0].parent)
+    return [one for one in found if one not in copies]
 
 
-def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[Path]]]:
-    """Identity and files of each patient with images: careless anonymisers give several patients one study's UID.
-
-    Files that name nobody are of the only patient who is named; where there are several, they stand by themselves.
-    """
-    files = list(files)
-    named = {file.patient for file in files if file.is_image and file.patient}
-    only = named.pop() if len(named) == 1 else ""
-    groups: dict[str, list[_StudyFile]] = defaultdict(list)
-    for file in files:
-        groups[file.patient or only].append(file)
-    for patient, group in sorted(groups.items()):
-        if any(file.is_image for file in group):
-            yield identity_of_study(uid, patient=patient), [file.path for file in group]
+def _moved(found: _Found, places: Mapping[Path, Path]) -> _Found:
+    """What was found where it was unpacked, by the name that it has in its archive."""
+    files = (
+        name / file.relative_to(place)
+        for file in found.files
+        for place, name in places.items()
+        if _lies_in(file, place)
+    )
+    return replace(found, files=tuple(files))
 
 
-def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:
-    """Add each damaged file to the studies that have files in its folder; give back those without any, by folder."""
-    homes = [{file.parent for file in group} for group in groups]
-    alone: dict[Path, list[Path]] = defaultdict(list)
-    for path in damaged:
-        found = [group for group, home in zip(groups, homes, strict=True) if path.parent in home]
-        for group in found or [alone[path.parent]]:
-            group.append(path)
-    return list(alone.values())
+def _lies_in(file: Path, place: Path) -> bool:
+    return file == place or place in file.parents
 
 
-def _case(files: Sequence[Path], identity: str) -> CaseFiles:
-    folder = Path(os.path.commonpath([file.parent for file in files]))
-    path = folder if len(files) > 1 else files[0]
-    return CaseFiles(folder.resolve().name or "study", path, "dicom", tuple(files), identity)
+def _case(found: _Found) -> CaseFiles:
+    folder = Path(os.path.commonpath([file.parent for file in found.files]))
+    path = folder if found.kind == "dicom" and len(found.files) > 1 else found.files[0]
+    return CaseFiles(_name(found, folder), path, found.kind, found.files, found.identity)
+
+
+def _name(found: _Found, folder: Path) -> str:
+    """Of the study's folder or the image's file; before it those of the archives that it lies in."""
+    file = found.files[0]
+    own = folder.resolve().name if found.kind == "dicom" else name_of(file)
+    archive = archive_of(file)
+    if archive is None:
+        return own or "study"
+    inner = [part for part in folder.relative_to(archive.parent).parts[1:] if name_of_archive(Path(part)) != part]
+    parts = (archive.name, *inner, own)
+    return "-".join(dict.fromkeys(name_of_archive(Path(part)) for part in parts))
 
 
 def _with_distinct_names(cases: Sequence[CaseFiles]) -> list[CaseFiles]:

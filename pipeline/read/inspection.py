@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.images import Cine
+from pipeline.read.archives import opened
 from pipeline.read.cine import SeriesOptions, read_cine
 from pipeline.read.dicom.choice import rank_stacks
 from pipeline.read.dicom.dimensions import varying_dimensions
@@ -52,7 +55,7 @@ class Inspection:
     Attributes:
         name: of the case.
         path: where it lies.
-        kind: "dicom" or "nifti".
+        kind: of file, see `discover.CaseFiles`.
         stacks: of a DICOM study, the likeliest short axis first.
         cine: shape, spacing and beat of what would be segmented; `None` where that is refused.
         refusal: why nothing can be segmented; `None` where it can.
@@ -78,15 +81,23 @@ def inspect_case(case: CaseFiles, *, options: SeriesOptions | None = None) -> In
     Returns:
         The findings; a case that cannot be read is told in `refusal`, not raised.
     """
+    try:
+        with opened(case.files) as places:
+            return _inspect(case, places, options)
+    except PipelineError as error:  # an archive that does not unpack any more
+        return Inspection(case.name, str(case.path), case.kind, (), None, str(error), ())
+
+
+def _inspect(case: CaseFiles, places: Sequence[Path], options: SeriesOptions | None) -> Inspection:
     cine, refusal = None, None
     try:
-        cine = read_cine([str(file) for file in case.files], options=options)
+        cine = read_cine(places, options=options)
     except PipelineError as error:
         refusal = str(error)
     stacks: tuple[StackFound, ...] = ()
     notes = () if cine is None else cine.notes
     if case.kind == "dicom":
-        found = read_frames(case.files)
+        found = read_frames(places)
         read = {source.path for row in cine.sources or () for source in row} if cine is not None else set()
         stacks = tuple(_describe(candidate, read) for candidate in rank_stacks(found.frames))
         notes = notes or found.notes

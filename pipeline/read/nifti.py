@@ -1,54 +1,45 @@
-"""NIfTI files (.nii, .nii.gz; versions 1 and 2; 3D or 4D) to `Cine`, headers checked before anything is believed."""
+"""NIfTI files (versions 1 and 2, one file or a pair) to `Cine`, headers checked before anything is believed."""
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.openers import ImageOpener
 
 from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
-from pipeline.read.nifti_geometry import Repair, phase_times_ms, resolve_affine
+from pipeline.read.nifti_files import stored_header, stored_voxels
+from pipeline.read.nifti_geometry import Repair, resolve_affine
+from pipeline.read.nifti_times import phase_times_ms
 
-__all__ = ["is_nifti", "nifti_shape", "read_nifti", "read_nifti_grid"]
+__all__ = ["nifti_shape", "read_nifti", "read_nifti_grid"]
 
-_SUFFIXES = (".nii", ".nii.gz")
-_UNREADABLE = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, EOFError, zlib.error, OSError)
-
-
-def is_nifti(path: str | Path) -> bool:
-    """Whether a file's name says NIfTI: it ends in .nii or .nii.gz, upper or lower case.
-
-    >>> is_nifti("heart.nii.gz"), is_nifti("heart.dcm")
-    (True, False)
-    """
-    return str(path).lower().endswith(_SUFFIXES)
+_INTENTS_OF_VECTORS = frozenset({1004, 1005, 1006, 1007, 2003, 2004})  # matrices, displacements, vectors, RGB, RGBA
+_LONGEST_VECTOR = 9  # a matrix; more along the fifth axis are phases, which ITK calls a vector too
 
 
 def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
     """Read a 3D volume or a 4D cine.
 
     Args:
-        path: a .nii or .nii.gz file.
+        path: a .nii or .nii.gz file, or one of an .img and .hdr pair (NIfTI, or Analyze 7.5).
         repair: the rule by which a known contradiction in the header is repaired, see
             `nifti_geometry.resolve_affine`; `None` refuses it.
 
     Returns:
-        A cine whose array is (T, X, Y, Z): T = 1 for a 3D file, else the file's fourth axis. Integers without
-        scaling keep their type; everything else is float32, `scl_slope` and `scl_inter` applied. `times_ms` come
-        from `pixdim[4]` where the time unit is stated. `notes` say what was repaired or is doubtful.
+        A cine whose array is (T, X, Y, Z): T = 1 for a 3D file, else the file's fourth axis, or the only one behind
+        it that is longer than 1. Integers without scaling keep their type; everything else is float32, `scl_slope`
+        and `scl_inter` applied. `times_ms` come from `pixdim`, see `nifti_times.phase_times_ms`. `notes` say what
+        was repaired or is doubtful.
 
     Raises:
         UnreadableError: no such file, not NIfTI, truncated, corrupt, or pixels that are not real numbers.
         HeaderError: not 3D or 4D, or a header that cannot be believed, see `nifti_geometry.resolve_affine`.
     """
     path = Path(path)
-    header = _stored_header(path)
+    header = stored_header(path)
     shape = _shape(header, path)
     affine, notes = resolve_affine(header, repair=repair, path=str(path))
     _require_real(header, path)
@@ -61,7 +52,7 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
 def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid:
     """Read where the voxels lie, from the header alone; arguments and errors as for `read_nifti`."""
     path = Path(path)
-    header = _stored_header(path)
+    header = stored_header(path)
     affine, _ = resolve_affine(header, repair=repair, path=str(path))
     shape = _shape(header, path)
     return Grid((shape[0], shape[1], shape[2]), affine)
@@ -69,33 +60,17 @@ def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid
 
 def nifti_shape(path: str | Path) -> tuple[int, ...]:
     """Read a file's shape as stored, (X, Y, Z) or (X, Y, Z, T), from the header alone; errors as for `read_nifti`."""
-    return _shape(_stored_header(Path(path)), Path(path))
-
-
-def _stored_header(path: Path) -> nib.Nifti1Header:
-    """Read the header without nibabel's check, which would silently turn a spacing of 0 into 1."""
-    if not is_nifti(path):
-        raise UnreadableError("a NIfTI file must be named .nii or .nii.gz", path)
-    if not path.is_file():
-        raise UnreadableError("a NIfTI file was expected here, but there is none", path)
-    try:
-        with ImageOpener(str(path)) as file:
-            block = file.read(540)
-    except _UNREADABLE as error:
-        raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
-    for kind in (nib.Nifti1Header, nib.Nifti2Header):
-        size = kind.template_dtype.itemsize
-        stated = block[:4]
-        if len(block) >= size and size in (int.from_bytes(stated, "little"), int.from_bytes(stated, "big")):
-            return kind(block[:size], check=False)
-    raise UnreadableError("the file is truncated or not NIfTI: it does not start with a NIfTI header", path)
+    return _shape(stored_header(Path(path)), Path(path))
 
 
 def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
+    """(X, Y, Z) or (X, Y, Z, T): axes of length 1 behind the third hold nothing, but for a fourth that is the last."""
     n_axes = int(header["dim"][0])
-    shape = tuple(int(n) for n in header["dim"][1 : 1 + max(n_axes, 0)])
-    if n_axes not in (3, 4) or min(shape) < 1:
-        raise HeaderError(f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape {shape}", path)
+    stored = tuple(int(n) for n in header["dim"][1 : 1 + max(n_axes, 0)])
+    behind = [n for n in stored[3:] if n != 1]
+    shape = (*stored[:3], *(behind or [1] * (n_axes > 3)))
+    if not 3 <= len(shape) <= 4 or len(stored) != n_axes or min(stored) < 1:
+        raise HeaderError(f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape {stored}", path)
     return shape
 
 
@@ -107,20 +82,19 @@ def _require_real(header: nib.Nifti1Header, path: Path) -> None:
     if kind not in "iuf":
         name = "RGB colours" if kind == "V" else "complex numbers"
         raise UnreadableError(f"pixels must be real numbers, got {name}; export a magnitude image", path)
+    n_values = int(header["dim"][5]) if int(header["dim"][0]) >= 5 else 1
+    if int(header["intent_code"]) in _INTENTS_OF_VECTORS and 1 < n_values <= _LONGEST_VECTOR:
+        raise UnreadableError(f"pixels must be one real number each, got vectors of {n_values}", path)
 
 
 def _pixels(path: Path, header: nib.Nifti1Header) -> np.ndarray:
-    """Stored pixels with scaling applied, in the file's own axis order."""
-    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    try:
-        # To the last byte, so that gzip compares its checksum; nibabel alone would stop at the last pixel.
-        with ImageOpener(str(path)) as file:
-            image: Any = kind.from_bytes(file.read())
-        array = np.asanyarray(image.dataobj)
-    except (*_UNREADABLE, ValueError) as error:
-        raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
-    scaling = (image.dataobj.slope, image.dataobj.inter)
-    return array if array.dtype.kind in "iu" and scaling == (1.0, 0.0) else array.astype(np.float32)
+    """Stored pixels with scaling applied, in the file's own axis order, axes of length 1 behind the third left out."""
+    stored, scaled = stored_voxels(path, header)
+    array = stored.reshape(_shape(header, path))
+    if array.dtype.kind in "iu" and not scaled:
+        return array
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen by whoever looks for it
+        return array.astype(np.float32)
 
 
 def _phases_first(array: np.ndarray) -> np.ndarray:

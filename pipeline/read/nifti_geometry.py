@@ -1,4 +1,4 @@
-"""Where the voxels of a NIfTI file lie, and when its phases were: the header's claims, checked against each other.
+"""Where the voxels of a NIfTI file lie: the header's claims, checked against each other.
 
 A NIfTI header states its geometry up to three times: the spacing in `pixdim`, a rigid placement in the *qform*
 (whose spacing is `pixdim`), and a general affine in the *sform*. Software that trusts one of them silently gets
@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.core.errors import HeaderError
 from pipeline.core.geometry import spacing_of
 
-__all__ = ["Repair", "phase_times_ms", "resolve_affine"]
+__all__ = ["Repair", "resolve_affine", "seven_digits"]
 
 Repair = Literal["acdc"]
 """Named rules by which a known contradiction is repaired."""
@@ -30,8 +30,10 @@ SPACING_REFUSED = 1e-2
 PLACEMENT_NOTED_MM = 1.0
 """Distance between a corner placed by the sform and by the qform above which it is noted."""
 
+QUATERNION_SLACK = 0.01
+"""How far a quaternion's length may be over 1: rounding. It is then brought back to 1, as NIfTI's own library does."""
+
 _MM_OR_UNKNOWN = (0, 2)
-_TIME_UNITS_MS = {8: 1000.0, 16: 1.0, 24: 0.001}
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def resolve_affine(
     The sform is preferred to the qform, as nibabel does (NIfTI-1 standard, methods 3 and 2). With `repair="acdc"`
     the contradiction found in every file of ACDC is repaired: an sform of -1 or 1 on the diagonal and nothing else,
     no qform, unknown units, and the true spacing in `pixdim` alone; the sform's columns are then scaled to `pixdim`.
+    Where one of the two forms cannot be used (not invertible, not finite, no unit quaternion), the other is.
 
     Args:
         header: as stored, unchecked (nibabel's own check replaces a spacing of 0 by 1).
@@ -54,8 +57,8 @@ def resolve_affine(
         The (4, 4) float64 affine, voxel index to RAS+ mm, and a sentence for each thing repaired or doubtful.
 
     Raises:
-        HeaderError: the spacing is not positive and finite; units other than mm; an affine that is not finite or
-            not invertible; sform and `pixdim` differing by more than 1 %, so that volumes would be ambiguous; sform
+        HeaderError: the spacing is not positive and finite; units other than mm; no form that can be used, where one
+            is stated; sform and `pixdim` differing by more than 1 %, so that volumes would be ambiguous; sform
             and qform mirrored to each other, so that left and right would be.
 
     >>> header = nib.Nifti1Header()
@@ -66,60 +69,49 @@ def resolve_affine(
     [-1.5, -1.5, 8.0, 1.0]
     """
     spacing = _stated_spacing(header, path)
-    sform = header.get_sform() if int(header["sform_code"]) > 0 else None
-    qform = _qform(header, path) if int(header["qform_code"]) > 0 else None
-    notes: list[str] = []
+    sform, qform, faults = _usable_forms(header, spacing, path)
     if sform is not None and repair == "acdc" and _is_acdc(header, sform, spacing):
         affine = sform @ np.diag([*spacing, 1.0])
         stated = " x ".join(f"{value:g}" for value in spacing)
-        notes.append(f"affine rescaled from 1 x 1 x 1 mm to pixdim's {stated} mm (the header contradicts itself)")
-        _log.debug("%s [%s]", notes[-1], path)
-        return affine + 0.0, tuple(notes)
-    if sform is not None:
-        affine = sform
-        _require_invertible(affine, path)
-        notes += _compare_spacing(affine, spacing, path)
-        if qform is not None:
-            notes += _compare_placement(sform, qform, header, path)
-    elif qform is not None:
-        affine = qform
-    else:
-        affine = header.get_base_affine()
-        notes.append("neither sform nor qform is coded: spacing is pixdim's, position and orientation are unknown")
-    _require_invertible(affine, path)
-    for note in notes:
+        note = f"affine rescaled from 1 x 1 x 1 mm to pixdim's {stated} mm (the header contradicts itself)"
+        _log.debug("%s [%s]", note, path)
+        return affine + 0.0, (note,)
+    affine, notes = _preferred(header, sform, qform, spacing, path)
+    for note in (*faults, *notes):
         _log.warning("%s [%s]", note, path)
-    return affine, tuple(notes)
+    return affine, (*faults, *notes)
 
 
-def phase_times_ms(header: nib.Nifti1Header, *, n_phases: int) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """Times of the phases, from `pixdim[4]`, `toffset` and the time unit.
+def _usable_forms(
+    header: nib.Nifti1Header, spacing: np.ndarray, path: str
+) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
+    """Both forms, each where it is stated and good, and a sentence for one that is not beside one that is."""
+    stated = {
+        "sform": header.get_sform() if int(header["sform_code"]) > 0 else None,
+        "qform": _qform(header, spacing) if int(header["qform_code"]) > 0 else None,
+    }
+    bad = {name: fault for name, form in stated.items() if form is not None and (fault := _fault(form))}
+    good = {name: form for name, form in stated.items() if form is not None and name not in bad}
+    if bad and not good:
+        raise HeaderError(f"the {next(iter(bad))} must {next(iter(bad.values()))}", path or None)
+    notes = [
+        f"the {name} is passed over, for it must {fault}; the {next(iter(good))} is used" for name, fault in bad.items()
+    ]
+    return good.get("sform"), good.get("qform"), notes
 
-    Args:
-        header: as stored.
-        n_phases: number of phases T; 1 gives no times and no note.
 
-    Returns:
-        Times in ms, length T, or `None` where unit or step is unknown; and a sentence saying so.
-
-    >>> header = nib.Nifti1Header()
-    >>> header.set_data_shape((4, 4, 2, 3))
-    >>> header.set_zooms((1, 1, 8, 0.04))
-    >>> header.set_xyzt_units("mm", "sec")
-    >>> phase_times_ms(header, n_phases=3)
-    ((0.0, 40.0, 80.0), ())
-    """
-    if n_phases == 1:
-        return None, ()
-    unit_ms = _TIME_UNITS_MS.get(int(header["xyzt_units"]) & 0x38)
-    step = _seven_digits(float(header["pixdim"][4]))
-    if unit_ms is None:
-        return None, ("times of the phases are unknown: the header states no unit of time",)
-    if not np.isfinite(step) or step <= 0:
-        return None, (f"times of the phases are unknown: the header's time step is {step:g}",)
-    offset = _seven_digits(float(header["toffset"]))
-    start = offset if np.isfinite(offset) else 0.0
-    return tuple(round((start + phase * step) * unit_ms, 6) for phase in np.arange(n_phases).tolist()), ()
+def _preferred(
+    header: nib.Nifti1Header, sform: np.ndarray | None, qform: np.ndarray | None, spacing: np.ndarray, path: str
+) -> tuple[np.ndarray, list[str]]:
+    if sform is None and qform is None:
+        note = "neither sform nor qform is coded: spacing is pixdim's, position and orientation are unknown"
+        return np.asarray(header.get_base_affine()), [note]
+    if sform is None:
+        return np.asarray(qform), []
+    notes = _compare_spacing(sform, spacing, path)
+    if qform is not None:
+        notes += _compare_placement(sform, qform, header, path)
+    return sform, notes
 
 
 def _stated_spacing(header: nib.Nifti1Header, path: str) -> np.ndarray:
@@ -130,30 +122,45 @@ def _stated_spacing(header: nib.Nifti1Header, path: str) -> np.ndarray:
     if unit not in _MM_OR_UNKNOWN:
         name = {1: "metres", 3: "micrometres"}.get(unit, f"code {unit}")
         raise HeaderError(f"the unit of length must be mm (or unknown, taken as mm), got {name}", path or None)
-    return np.array([_seven_digits(value) for value in spacing])
+    return np.array([seven_digits(value) for value in spacing])
 
 
-def _seven_digits(value: float) -> float:
+def seven_digits(value: float) -> float:
     """Undo float32's spelling: 1.36719 is stored as 1.3671900033950806, and seven digits are what it holds."""
     return float(f"{value:.7g}")
 
 
-def _qform(header: nib.Nifti1Header, path: str) -> np.ndarray:
-    try:
-        return np.asarray(header.get_qform(), dtype=np.float64)
-    except ValueError as error:
-        raise HeaderError(f"the qform must hold a unit quaternion ({error})", path or None) from error
+def _qform(header: nib.Nifti1Header, spacing: np.ndarray) -> np.ndarray:
+    """The affine of the quaternion (NIfTI-1 standard, method 2); all NaN where it is not of unit length.
+
+    `pixdim[0]`, the direction of the third axis, counts as 1 unless it is negative: 0 is what many write.
+    """
+    imaginary = np.array([header[f"quatern_{letter}"] for letter in "bcd"], dtype=np.float64)
+    length = float(np.linalg.norm(imaginary))
+    if not length <= 1.0 + QUATERNION_SLACK:
+        return np.full((4, 4), np.nan)
+    imaginary /= max(length, 1.0)
+    real = np.sqrt(max(0.0, 1.0 - float(imaginary @ imaginary)))
+    affine = np.eye(4)
+    qfac = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
+    affine[:3, :3] = nib.quaternions.quat2mat([real, *imaginary]) @ np.diag([*spacing[:2], qfac * spacing[2]])
+    affine[:3, 3] = [header[f"qoffset_{letter}"] for letter in "xyz"]
+    return affine
+
+
+def _fault(form: np.ndarray) -> str | None:
+    """How a form must be and is not; `None` for a good one."""
+    if np.isnan(form).all():
+        return "hold a unit quaternion"
+    if not np.isfinite(form).all() or abs(np.linalg.det(form[:3, :3])) < 1e-9:
+        return f"be finite and invertible, got {form.tolist()}"
+    return None
 
 
 def _is_acdc(header: nib.Nifti1Header, sform: np.ndarray, spacing: np.ndarray) -> bool:
     bare = np.array_equal(np.abs(sform), np.eye(4)) and np.allclose(sform[:3, 3], 0.0)
     unplaced = int(header["qform_code"]) == 0 and int(header["xyzt_units"]) & 0x07 == 0
     return bool(bare and unplaced and (np.abs(spacing - 1.0) > SPACING_NOTED).any())
-
-
-def _require_invertible(affine: np.ndarray, path: str) -> None:
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise HeaderError(f"the affine must be finite and invertible, got {affine.tolist()}", path or None)
 
 
 def _compare_spacing(affine: np.ndarray, spacing: np.ndarray, path: str) -> list[str]:
@@ -167,7 +174,6 @@ def _compare_spacing(affine: np.ndarray, spacing: np.ndarray, path: str) -> list
 
 
 def _compare_placement(sform: np.ndarray, qform: np.ndarray, header: nib.Nifti1Header, path: str) -> list[str]:
-    _require_invertible(qform, path)
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         message = "sform and qform must agree which side is left, but they mirror each other; correct the header"
         raise HeaderError(message, path or None)

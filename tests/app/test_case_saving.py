@@ -13,6 +13,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from pipeline.app.transforms import CaseSaveImaged
+from pipeline.core.errors import LatticeError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.measure.measurements import PhaseChoice, measure_cine
@@ -118,3 +119,12 @@ def test_keys_and_folder_may_be_named_otherwise(tmp_path: Path) -> None:
     assert saved["confidence"]["myocardium"] == [0.9] * 4
     save({"truth": labels, "who": 7})  # once more, over what is there
     assert json.loads((tmp_path / "new" / "7" / "measurements.json").read_text())["confidence"] is None
+
+
+def test_an_image_file_of_two_slices_is_not_measured(tmp_path: Path) -> None:
+    labels = MetaTensor(torch.from_numpy(_labels()[..., :2]), affine=torch.from_numpy(AFFINE), meta={"notes": ""})
+    with pytest.raises(LatticeError, match="at least 3 slices, got 2"):
+        CaseSaveImaged("pred", str(tmp_path))({"pred": labels, "case": "la_2ch"})
+    labels.meta["source_files"] = "1.dcm"  # a DICOM series that was named
+    CaseSaveImaged("pred", str(tmp_path))({"pred": labels, "case": "named"})
+    assert (tmp_path / "named" / "measurements.json").is_file()

@@ -1,10 +1,21 @@
 """What can be processed at a path."""
 
+import gc
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from pipeline.core.errors import UnreadableError
+from pipeline.read.cine import read_cine
 from pipeline.read.dicom.series import read_dicom_cine
 from pipeline.read.discover import find_cases
+from pipeline.read.unpack import Allowance
 
 
 def _touch(path):
@@ -136,3 +147,190 @@ def test_nothing_there(tmp_path):
 def test_sunnybrook(cmr_data):
     cases = find_cases(cmr_data / "sunnybrook")
     assert [(case.name, len(case.files)) for case in cases] == [("SCD0000101", 240), ("SCD0000201", 260)]
+
+
+def _zipped(path, folder):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as file:
+        for member in sorted(folder.rglob("*")):
+            file.write(member, member.relative_to(folder))
+    return path
+
+
+def _tarred(path, folder):
+    with tarfile.open(path, "w:gz") as file:
+        file.add(folder, arcname=".")
+    return path
+
+
+@pytest.fixture
+def packed(tmp_path, new_study):
+    """A folder `in` with study.zip (a study at its root), export.tar.gz (deep/study, scan.nii.gz), and 1.nii."""
+    new_study("one").cine(2, 3)
+    new_study("two/deep/study").cine(2, 4, StudyInstanceUID="1.2.4")
+    _touch(tmp_path / "two" / "scan.nii.gz")
+    _touch(tmp_path / "in" / "1.nii")
+    _zipped(tmp_path / "in" / "study.zip", tmp_path / "one")
+    _tarred(tmp_path / "in" / "export.tar.gz", tmp_path / "two")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_archives_among_files_are_looked_into(packed, temporary):
+    cases = find_cases(packed)
+    assert [(case.name, case.kind, str(case.path.relative_to(packed))) for case in cases] == [
+        ("1", "nifti", "1.nii"),
+        ("export-study", "dicom", "export.tar.gz/deep/study"),
+        ("export-scan", "nifti", "export.tar.gz/scan.nii.gz"),
+        ("study", "dicom", "study.zip"),
+    ]
+    assert [len(case.files) for case in cases] == [1, 8, 1, 6]
+    assert all(str(file).startswith(str(case.path)) for case in cases for file in case.files)
+    assert not any(temporary.iterdir())
+
+
+def test_a_case_in_an_archive_is_read_by_its_files_or_its_path(packed, temporary):
+    for case in find_cases(packed / "export.tar.gz")[:1] + find_cases(packed / "study.zip"):
+        by_files, by_path = read_cine(case.files), read_cine(case.path)
+        assert by_files.n_slices == by_path.n_slices == {"study": 3, "export-study": 4}[case.name]
+        assert Path(by_files.sources[0][0].path).is_file()  # for DICOM objects made of it
+    del by_files, by_path
+    gc.collect()
+    assert not any(temporary.iterdir())
+
+
+def test_archives_and_folders_of_one_study_have_one_identity(packed, tmp_path):
+    assert find_cases(packed / "study.zip")[0].identity == find_cases(tmp_path / "one")[0].identity
+    (scan,) = (case for case in find_cases(packed) if case.name == "export-scan")
+    assert scan.identity == find_cases(tmp_path / "two" / "scan.nii.gz")[0].identity
+
+
+def test_a_path_into_an_archive_finds_what_is_there(packed):
+    (whole,) = find_cases(packed / "study.zip")
+    (case,) = find_cases(packed / "export.tar.gz" / "deep")
+    assert (case.name, case.path) == ("export-study", packed / "export.tar.gz" / "deep" / "study")
+    assert find_cases(whole.files) == [whole]
+    with pytest.raises(UnreadableError, match="in an archive, but there is none"):
+        find_cases(packed / "study.zip" / "nowhere")
+
+
+def test_archives_in_archives(packed, tmp_path):
+    outer = _zipped(tmp_path / "all.zip", packed)
+    cases = {case.name: case for case in find_cases(outer)}
+    assert set(cases) == {"all-1", "all-study", "all-export-study", "all-export-scan"}
+    assert cases["all-export-study"].path == outer / "export.tar.gz" / "deep" / "study"
+    assert read_cine(cases["all-export-study"].files).n_slices == 4
+
+
+def test_archives_are_not_opened_without_end(packed, tmp_path, temporary, caplog):
+    path = packed / "study.zip"
+    for level in range(4):
+        deeper = tmp_path / f"{level}.zip"
+        with zipfile.ZipFile(deeper, "w") as file:
+            file.write(path, path.name)
+        path = deeper
+    with pytest.raises(UnreadableError, match="must be found"):
+        find_cases(path)
+    assert "archives within archives are opened 3 deep" in caplog.text
+    assert len(find_cases(tmp_path / "1.zip")) == 1
+    assert not any(temporary.iterdir())
+
+
+def test_one_allowance_serves_an_archive_and_those_in_it(packed, tmp_path, monkeypatch, temporary):
+    inner = _zipped(tmp_path / "inner.zip", packed)
+    for copy in range(3):
+        (tmp_path / "many").mkdir(exist_ok=True)
+        (tmp_path / "many" / f"{copy}.zip").write_bytes(inner.read_bytes())
+    outer = _zipped(tmp_path / "outer.zip", tmp_path / "many")
+    enough = 4 * inner.stat().st_size
+    monkeypatch.setattr(Allowance, "for_archive", lambda _: Allowance(enough))
+    assert {case.kind for case in find_cases(outer)} > {"archive"}  # one more study than there was room for
+    assert not any(temporary.iterdir())
+
+
+def test_an_archive_that_does_not_unpack_is_a_case_that_fails_when_read(packed):
+    damaged = packed / "study.zip"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    case = next(case for case in find_cases(packed) if case.kind == "archive")
+    assert (case.name, case.path) == ("study", damaged)
+    with pytest.raises(UnreadableError, match=r"must be whole.*\[.*study\.zip\]"):
+        read_cine(case.files)
+
+
+def test_what_lies_unpacked_beside_its_archive_is_found_once(packed, tmp_path, new_study):
+    (tmp_path / "one").rename(packed / "unpacked")
+    assert [case.name for case in find_cases(packed)] == ["1", "export-study", "export-scan", "unpacked"]
+    next((packed / "unpacked").iterdir()).unlink()  # no longer the same
+    assert [case.name for case in find_cases(packed)][-2:] == ["study", "unpacked"]
+
+
+def test_a_file_named_twice_is_found_once(tmp_path):
+    scan = _touch(tmp_path / "scan.nii")
+    (tmp_path / "link.nii").symlink_to(scan)
+    assert len(find_cases([scan, tmp_path, tmp_path / "link.nii"])) == 1
+
+
+def test_archives_of_other_things_are_passed_over(packed, tmp_path):
+    with zipfile.ZipFile(packed / "letter.docx", "w") as file:
+        file.writestr("word/document.xml", "<w/>")
+    assert "letter" not in {case.name for case in find_cases(packed)}
+    with pytest.raises(UnreadableError, match=r"must be found, got none in 2 file\(s\); formats read are DICOM; NIfTI"):
+        find_cases(packed / "letter.docx")
+
+
+def test_dicomdir_stands_for_its_folder_and_is_no_image(study):
+    study.cine(2, 3)
+    index = study.folder / "DICOMDIR"
+    index.write_bytes(b"\0" * 128 + b"DICM cut short")
+    (case,) = find_cases(study.folder)
+    assert case.files == tuple(sorted(study.written))
+    assert find_cases(index) == [case]
+    assert read_cine(index).n_slices == 3
+    other = study.image(0, 9, name="INDEX.DCM", SOPClassUID="1.2.840.10008.1.3.10", StudyInstanceUID=None)
+    assert find_cases(other) == [case]
+
+
+def test_links_are_followed_and_a_study_is_found_once(tmp_path, new_study):
+    new_study("store/study").cine(2, 3)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").symlink_to(tmp_path / "store")
+    (root / "b").symlink_to(tmp_path / "store" / "study")
+    (root / "loop").symlink_to(root)
+    (case,) = find_cases(root)
+    assert len(case.files) == 6
+
+
+def test_image_files_of_every_format(tmp_path):
+    nib.save(nib.Nifti1Pair(np.zeros((2, 2, 3), np.uint8), np.eye(4)), tmp_path / "pair.img")
+    image = sitk.GetImageFromArray(np.zeros((3, 2, 2), np.uint8))
+    for name in ("a.mha", "b.mhd", "c.nrrd", "d.nhdr"):
+        sitk.WriteImage(image, str(tmp_path / name))
+    cases = find_cases(tmp_path)
+    assert [(case.name, case.kind, len(case.files)) for case in cases] == [
+        ("a", "itk", 1),
+        ("b", "itk", 2),
+        ("c", "itk", 1),
+        ("d", "itk", 2),
+        ("pair", "nifti", 2),
+    ]
+    for case in cases:
+        assert read_cine(case.files).array.shape == (1, 2, 2, 3)
+        assert find_cases(case.path) == [case]
+    before = cases[1].identity
+    (tmp_path / "b.raw").write_bytes(b"other voxels")  # a header alone does not tell images apart
+    assert find_cases(tmp_path / "b.mhd")[0].identity != before
+
+
+def test_dicom_files_named_img_are_dicom(study):
+    study.image(0, 0, name="1.img")
+    (study.folder / "1.hdr").write_text("of another program")
+    (case,) = find_cases(study.folder)
+    assert case.kind == "dicom"

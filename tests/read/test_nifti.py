@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.read.cine import read_label
-from pipeline.read.nifti import is_nifti, nifti_shape, read_nifti, read_nifti_grid
+from pipeline.read.nifti import nifti_shape, read_nifti, read_nifti_grid
+from pipeline.read.nifti_files import is_nifti
 
 OBLIQUE = np.array([[1.2, 0.3, 0.0, -90.0], [-0.3, 1.2, 0.0, 40.0], [0.0, 0.0, 8.0, 12.5], [0, 0, 0, 1]])
 
@@ -91,6 +92,54 @@ def test_refuses_other_numbers_of_axes(tmp_path: Path, shape: tuple[int, ...]) -
     nib.save(nib.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(HeaderError, match=r"3D .* or 4D"):
         read_nifti(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize(
+    ("stored", "read", "axes"),
+    [
+        ((3, 4, 2, 1, 5), (5, 3, 4, 2), 4),
+        ((3, 4, 2, 5, 1), (5, 3, 4, 2), 4),
+        ((3, 4, 2, 1, 1, 5), (5, 3, 4, 2), 4),
+        ((3, 4, 2, 5, 1, 1, 1), (5, 3, 4, 2), 4),
+        ((3, 4, 2, 1, 1), (1, 3, 4, 2), 4),
+        ((3, 4, 2, 1), (1, 3, 4, 2), 4),
+        ((3, 4, 1, 5), (5, 3, 4, 1), 4),
+    ],
+)
+def test_axes_of_length_1_hold_nothing(tmp_path: Path, stored: tuple, read: tuple, axes: int) -> None:
+    array = counted(*stored)
+    nib.save(nib.Nifti1Image(array, OBLIQUE), tmp_path / "a.nii.gz")
+    cine = read_nifti(tmp_path / "a.nii.gz")
+    assert cine.array.shape == read
+    np.testing.assert_array_equal(cine.array, np.moveaxis(array.reshape(*read[1:], read[0]), -1, 0))
+    assert cine.n_axes == axes
+    assert read_nifti_grid(tmp_path / "a.nii.gz").shape == read[1:]
+
+
+def test_two_long_axes_behind_the_third_are_refused(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(counted(3, 4, 2, 5, 2), OBLIQUE), tmp_path / "a.nii")
+    with pytest.raises(HeaderError, match=r"3D .* or 4D .* \(3, 4, 2, 5, 2\)"):
+        read_nifti(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize(
+    ("n", "intent", "is_read"), [(3, 1007, False), (6, 1005, False), (25, 1007, True), (3, 0, True)]
+)
+def test_vectors_are_no_phases(tmp_path: Path, n: int, intent: int, is_read: bool) -> None:
+    image = nib.Nifti1Image(counted(3, 4, 2, 1, n), OBLIQUE)
+    image.header["intent_code"] = intent
+    nib.save(image, tmp_path / "a.nii")
+    if is_read:
+        assert read_nifti(tmp_path / "a.nii").n_phases == n
+    else:
+        with pytest.raises(UnreadableError, match=f"vectors of {n}"):
+            read_nifti(tmp_path / "a.nii")
+
+
+def test_what_float32_cannot_hold_becomes_infinite_without_a_warning(tmp_path: Path) -> None:
+    array = np.full((2, 2, 2), 1e300)
+    cine = read_nifti(save(tmp_path / "a.nii", array))
+    assert np.isinf(cine.array).all()
 
 
 def test_refuses_colours_and_complex_numbers(tmp_path: Path) -> None:

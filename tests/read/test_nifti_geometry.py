@@ -147,3 +147,65 @@ def test_broken_quaternion_is_refused() -> None:
 def test_other_units_are_refused(unit: str) -> None:
     with pytest.raises(HeaderError, match="must be mm"):
         resolve_affine(header(sform=placed(), units=unit))
+
+
+@pytest.mark.parametrize(("qfac", "sign"), [(0.0, 1), (1.0, 1), (-1.0, -1), (np.nan, 1), (2.0, 1)])
+def test_qfac_of_0_counts_as_1(qfac: float, sign: int) -> None:
+    made = header(qform=placed())
+    made["pixdim"][0] = qfac
+    affine, notes = resolve_affine(made)
+    np.testing.assert_allclose(affine, placed() @ np.diag([1, 1, sign, 1]), atol=1e-5)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("scale", [1.0 + 1e-6, 1.0001, 1.005])
+def test_a_quaternion_over_one_by_rounding_is_brought_back(scale: float) -> None:
+    half_turn = np.diag([-1.0, -1.0, 1.0, 1.0])  # b = c = 0, d = 1
+    made = header(qform=placed(turn=half_turn))
+    made["quatern_d"] = scale
+    affine, notes = resolve_affine(made)
+    np.testing.assert_allclose(affine, placed(turn=half_turn), atol=1e-5)
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [("quatern_b", 3.0, "unit quaternion"), ("quatern_c", np.nan, "unit quaternion"), ("qoffset_x", np.inf, "finite")],
+)
+def test_a_bad_qform_beside_a_good_sform_is_passed_over(field: str, value: float, reason: str) -> None:
+    made = header(sform=placed(), qform=placed())
+    made[field] = value
+    affine, notes = resolve_affine(made)
+    np.testing.assert_allclose(affine, placed(), atol=1e-5)
+    assert len(notes) == 1
+    assert "the qform is passed over" in notes[0]
+    assert reason in notes[0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_bad_sform_beside_a_good_qform_is_passed_over(value: float) -> None:
+    made = header(sform=placed(), qform=placed())
+    for row in "xyz":
+        made[f"srow_{row}"] = value
+    affine, notes = resolve_affine(made)
+    np.testing.assert_allclose(affine, placed(), atol=1e-5)
+    assert "the sform is passed over" in notes[0]
+
+
+def test_two_bad_forms_are_refused() -> None:
+    made = header(sform=placed(), qform=placed())
+    made["srow_z"] = 0
+    made["quatern_b"] = 3.0
+    with pytest.raises(HeaderError, match=r"finite and invertible.*\[x\.nii\]"):
+        resolve_affine(made, path="x.nii")
+
+
+def test_the_qform_is_nibabels() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        turn, _ = np.linalg.qr(random.normal(size=(3, 3)))
+        affine = np.eye(4)
+        affine[:3, :3] = turn @ np.diag([1.4, 1.5, 8.0])
+        affine[:3, 3] = random.normal(size=3) * 100
+        made = header(qform=affine)
+        np.testing.assert_allclose(resolve_affine(made)[0], made.get_qform(), atol=1e-4)

@@ -27,7 +27,7 @@ from pipeline.read.dicom.headers import (
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "Fault", "Findings", "files_under", "name_files", "read_frames"]
+__all__ = ["HEADER_TAGS", "Fault", "Findings", "name_files", "read_frames"]
 
 HEADER_TAGS = (*CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
@@ -90,20 +90,6 @@ def name_files(paths: Sequence[Path]) -> str:
         return paths[0].name
     names = ", ".join(path.name for path in paths[:_NAMED])
     return f"{len(paths)} files ({names}{', ...' if len(paths) > _NAMED else ''})"
-
-
-def files_under(path: Path) -> tuple[Path, ...]:
-    """The file itself, or all files below a folder, hidden ones left out, sorted.
-
-    Raises:
-        UnreadableError: the path does not exist.
-    """
-    if path.is_file():
-        return (path,)
-    if not path.is_dir():
-        raise UnreadableError("a file or folder must exist to be read, got none", path)
-    found = (file for file in path.rglob("*") if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    return tuple(sorted(file for file in found if file.is_file()))
 
 
 def read_frames(files: Iterable[Path]) -> Findings:

@@ -16,13 +16,14 @@ from pipeline.core.images import Cine, SourceFrame, StudyFacts
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.choice import Choice, Look, choose_stack, describe_stack
 from pipeline.read.dicom.dimensions import keep_one_value
-from pipeline.read.dicom.files import Fault, Findings, files_under, name_files, read_frames
+from pipeline.read.dicom.files import Fault, Findings, name_files, read_frames
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.headers import number, read_header, text
 from pipeline.read.dicom.lattice import Lattice, build_lattice
 from pipeline.read.dicom.pixels import read_pictures
 from pipeline.read.dicom.repeats import Prefer, order_in_time
 from pipeline.read.dicom.stacks import Stack
+from pipeline.read.search import files_under
 
 __all__ = ["SeriesOptions", "read_dicom_cine"]
 

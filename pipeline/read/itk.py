@@ -1,0 +1,148 @@
+"""MetaImage (.mha, .mhd) and NRRD (.nrrd, .nhdr) to `Cine`, read by ITK."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.core.geometry import Grid, flip_ras_lps
+from pipeline.core.images import Cine
+from pipeline.read.clock import credible_times
+from pipeline.read.itk_headers import itk_files, itk_header
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+__all__ = ["read_itk"]
+
+_SPACING = {"metaimage": ("elementspacing", "elementsize"), "nrrd": ("spacings", "space directions")}
+_READERS = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}
+_FRAME_TIMES = ("multivolume.framelabels", "axis 0 index values")
+_FRAME_UNIT = "multivolume.frameidentifyingdicomtagunits"
+"""How 3D Slicer keeps a cine in NRRD: phases as the values of one voxel, and their times beside."""
+
+_UNITS = {"s": "s", "sec": "s", "second": "s", "seconds": "s", "ms": "ms", "msec": "ms", "us": "us", "\u00b5s": "us"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """Voxels (T, X, Y, Z), and times of the phases as stated, with their unit; 0, 1, 2 ... without one are no times."""
+
+    array: np.ndarray
+    times: Sequence[float]
+    unit: str | None = None
+
+
+def read_itk(path: str | Path) -> Cine:
+    """Read a 3D volume or a 4D cine.
+
+    Args:
+        path: a .mha, .mhd, .nrrd or .nhdr file.
+
+    Returns:
+        A cine whose array is (T, X, Y, Z); integers keep their type, everything else is float32. ITK's LPS+ becomes
+        RAS+. `times_ms` come from the fourth spacing, or from the list of a 3D Slicer sequence, where they give a beat,
+        see `clock.credible_times`.
+
+    Raises:
+        UnreadableError: no such file, truncated, corrupt, or voxels that are not one real number each.
+        HeaderError: not 3D or 4D, no spacing in mm stated, or time not the last axis.
+    """
+    path = Path(path)
+    itk_files(path)
+    fields = itk_header(path)
+    _require_spacing(fields, path)
+    image = _image(path, fields["format"])
+    n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
+    stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
+    times_ms, notes = credible_times(stored.times, unit=stored.unit)
+    x, y, z = stored.array.shape[1:]
+    grid = Grid((x, y, z), _affine(image, path))
+    stored_axes = 3 if n_axes == 3 and n_values == 1 else 4
+    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=notes, stored_axes=stored_axes)
+
+
+def _require_spacing(fields: dict[str, str], path: Path) -> None:
+    if not any(key in fields for key in _SPACING[fields["format"]]):
+        raise HeaderError("an image must state its spacing in mm, got none, and ITK would take 1 for it", path)
+    lengths = re.findall(r'"(.*?)"', fields.get("space units", fields.get("units", "")))[:3]
+    if any(unit not in ("mm", "", "???") for unit in lengths):
+        raise HeaderError(f"the unit of length must be mm (or unknown, taken as mm), got {', '.join(lengths)}", path)
+    if "time" in fields.get("kinds", "").split()[:3]:
+        raise HeaderError(f"time must be the last axis, got axes of the kinds {fields['kinds']}", path)
+
+
+def _image(path: Path, form: str) -> sitk.Image:
+    import SimpleITK as sitk  # slow to load, and not always needed
+
+    try:
+        return sitk.ReadImage(str(path), imageIO=_READERS[form])
+    except RuntimeError as error:
+        told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+        raise UnreadableError(f"the file is truncated or corrupt ({told})", path) from error
+
+
+def _array(image: sitk.Image, path: Path) -> np.ndarray:
+    """Voxels, axes in reverse order."""
+    import SimpleITK as sitk
+
+    array = np.asarray(sitk.GetArrayFromImage(image))
+    if array.dtype.kind not in "iuf":
+        raise UnreadableError(f"voxels must be real numbers, got {image.GetPixelIDTypeAsString()}", path)
+    return array
+
+
+def _of_axes(image: sitk.Image, fields: dict[str, str], path: Path) -> _Stored:
+    """Phases along the fourth axis, or the only one behind it that is longer than 1."""
+    size = image.GetSize()
+    behind = [axis for axis in range(3, len(size)) if size[axis] > 1]
+    if len(size) < 3 or len(behind) > 1:
+        raise HeaderError(f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape {size}", path)
+    array = _array(image, path).reshape(-1, *size[2::-1]).transpose(0, 3, 2, 1)
+    if not behind:
+        return _Stored(array, [0.0])
+    start, step = image.GetOrigin()[behind[0]], image.GetSpacing()[behind[0]]
+    units = re.findall(r'"(.*?)"', fields.get("units", ""))
+    unit = _UNITS.get(units[behind[0]]) if len(units) == len(size) else None
+    return _Stored(array, [start + phase * step for phase in range(len(array))], unit)
+
+
+def _of_values(image: sitk.Image, fields: dict[str, str], path: Path) -> _Stored:
+    """Phases as the values of one voxel, as 3D Slicer has them."""
+    size, n_values = image.GetSize(), image.GetNumberOfComponentsPerPixel()
+    listed = next((fields[key] for key in _FRAME_TIMES if key in fields), None)
+    if len(size) != 3 or (listed is None and "list" not in fields.get("kinds", "").split()):
+        raise UnreadableError(f"a voxel must be one real number, got {n_values}, and no list of phases", path)
+    try:
+        times = [float(word) for word in re.split(r"[,;\s]+", (listed or "").strip())]
+    except ValueError:
+        times = []
+    array = _array(image, path).transpose(3, 2, 1, 0)
+    if len(times) != n_values:
+        return _Stored(array, range(n_values))
+    return _Stored(array, times, _UNITS.get(fields.get(_FRAME_UNIT, "")))
+
+
+def _affine(image: sitk.Image, path: Path) -> np.ndarray:
+    n_axes = image.GetDimension()
+    direction = np.array(image.GetDirection()).reshape(n_axes, n_axes)
+    if direction[:3, 3:].any() or direction[3:, :3].any():
+        raise HeaderError(f"axes of space must not lean into time, got directions {direction.tolist()}", path)
+    affine = np.eye(4)
+    affine[:3, :3] = direction[:3, :3] @ np.diag(image.GetSpacing()[:3])
+    affine[:3, 3] = image.GetOrigin()[:3]
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise HeaderError(f"the affine must be finite and invertible, got {affine.tolist()}", path)
+    return flip_ras_lps(affine) + 0.0
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Contiguous; what is no integer becomes float32, infinite where that cannot hold it."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=array.dtype if array.dtype.kind in "iu" else np.float32)

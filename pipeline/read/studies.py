@@ -1,0 +1,113 @@
+"""DICOM files to studies: which belong to one patient's one study, and whose is a file that does not parse."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import UnreadableError
+from pipeline.core.quiet import quiet_dicom
+from pipeline.read.dicom.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
+from pipeline.read.sameness import identity_of_content, identity_of_study
+
+__all__ = ["Study", "find_studies", "is_dicomdir"]
+
+_LOGGER = logging.getLogger(__name__)
+_STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID", "PatientID")
+_DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+
+
+@dataclass(frozen=True)
+class Study:
+    """Files of one patient's one study, sorted, any beside them that do not parse included; and its identity."""
+
+    files: tuple[Path, ...]
+    identity: str
+
+
+@dataclass(frozen=True)
+class _StudyFile:
+    path: Path
+    uid: str
+    patient: str
+    is_image: bool
+
+
+def find_studies(files: Iterable[Path]) -> list[Study]:
+    """Group DICOM files by study and patient; files of other kinds, and studies without MR images, are passed over.
+
+    A file that does not parse stays with the studies of its folder, or makes one of its own.
+    """
+    studies: dict[str, list[_StudyFile]] = defaultdict(list)
+    damaged: list[Path] = []
+    with quiet_dicom():
+        for path in files:
+            try:
+                file = _study_file(path)
+            except UnreadableError as error:
+                _LOGGER.warning("%s", error)
+                damaged.append(path)
+                continue
+            if file is not None:
+                studies[file.uid].append(file)
+    groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
+    alone = _placed(damaged, list(groups.values()))
+    found = [Study(tuple(sorted(group)), identity) for identity, group in groups.items()]
+    return found + [Study(tuple(sorted(group)), identity_of_content(group)) for group in alone]
+
+
+def is_dicomdir(path: Path) -> bool:
+    """Whether a file is the index of the DICOM files around it, by its name or by what it says it is."""
+    if not path.is_file():
+        return False
+    if path.name.upper() == "DICOMDIR":
+        return True
+    try:
+        with quiet_dicom():
+            header = read_header(path, tags=("SOPClassUID",))
+        return header is not None and sop_class(header.elements) == _DICOMDIR
+    except UnreadableError:
+        return False
+
+
+def _study_file(path: Path) -> _StudyFile | None:
+    """What a file says of study and patient; `None` for what belongs to no study."""
+    header = read_header(path, tags=_STUDY_TAGS)
+    if header is None:
+        return None
+    kind = sop_class(header.elements)
+    is_image = kind in CLASSIC_MR | ENHANCED_MR
+    uid = text(header.elements, "StudyInstanceUID")
+    if not kind or (is_image and uid is None):
+        raise UnreadableError("a DICOM file must state its SOP class and study, got neither: is it cut short?", path)
+    return None if uid is None else _StudyFile(path, uid, "\\".join(words(header.elements, "PatientID")), is_image)
+
+
+def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[Path]]]:
+    """Identity and files of each patient with images: careless anonymisers give several patients one study's UID.
+
+    Files that name nobody are of the only patient who is named; where there are several, they stand by themselves.
+    """
+    files = list(files)
+    named = {file.patient for file in files if file.is_image and file.patient}
+    only = named.pop() if len(named) == 1 else ""
+    groups: dict[str, list[_StudyFile]] = defaultdict(list)
+    for file in files:
+        groups[file.patient or only].append(file)
+    for patient, group in sorted(groups.items()):
+        if any(file.is_image for file in group):
+            yield identity_of_study(uid, patient=patient), [file.path for file in group]
+
+
+def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:
+    """Add each damaged file to the studies that have files in its folder; give back those without any, by folder."""
+    homes = [{file.parent for file in group} for group in groups]
+    alone: dict[Path, list[Path]] = defaultdict(list)
+    for path in damaged:
+        found = [group for group, home in zip(groups, homes, strict=True) if path.parent in home]
+        for group in found or [alone[path.parent]]:
+            group.append(path)
+    return list(alone.values())

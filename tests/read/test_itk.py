@@ -1,0 +1,207 @@
+"""MetaImage and NRRD: arrays, places, times, and what ITK would let pass."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.read.itk import read_itk
+from pipeline.read.itk_headers import itk_files, itk_header
+
+ARRAY = np.arange(25 * 3 * 4 * 2, dtype=np.int16).reshape(25, 3, 4, 2)
+"""(T, X, Y, Z)."""
+
+TURN = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
+RAS = np.array([[-1.2, 0.72, 0.0, -10.0], [-0.9, -0.96, 0.0, -20.0], [0.0, 0.0, 8.0, 30.0], [0, 0, 0, 1]])
+"""`TURN` by spacing (1.5, 1.2, 8) at (10, 20, 30), first and second row turned from LPS+ to RAS+."""
+
+NRRD = """NRRD0005
+type: short
+dimension: 4
+space: {space}
+sizes: {sizes}
+space directions: {directions}
+kinds: {kinds}
+endian: little
+encoding: {encoding}
+space origin: (-10,-20,30)
+{more}
+"""
+COLUMNS = "(-1.2,-0.9,0) (0.72,-0.96,0) (0,0,8)"
+
+
+def save(path: Path, array: np.ndarray = ARRAY, *, step: float = 40.0) -> Path:
+    """Write (T, X, Y, Z) by ITK: 3D where T is 1."""
+    n_axes = 3 if len(array) == 1 else 4
+    volume = array[0].transpose(2, 1, 0) if n_axes == 3 else array.transpose(0, 3, 2, 1)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume), isVector=False)
+    direction = np.eye(n_axes)
+    direction[:3, :3] = TURN
+    image.SetDirection(direction.ravel().tolist())
+    image.SetSpacing((1.5, 1.2, 8.0, step)[:n_axes])
+    image.SetOrigin((10.0, 20.0, 30.0, 0.0)[:n_axes])
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def slicer(path: Path, *, more: str = "", listed_last: bool = False, encoding: str = "raw", kind: str = "list") -> Path:
+    """Write a cine as 3D Slicer does: phases as the values of one voxel, RAS."""
+    axes, voxels = ("3 4 2", ARRAY.transpose(3, 2, 1, 0)) if not listed_last else ("3 4 2", ARRAY.transpose(0, 3, 2, 1))
+    parts = [("25", "none", kind), (axes, COLUMNS, "domain domain domain")]
+    sizes, directions, kinds = (" ".join(words) for words in zip(*(parts[::-1] if listed_last else parts), strict=True))
+    header = NRRD.format(
+        space="right-anterior-superior", sizes=sizes, directions=directions, kinds=kinds, encoding=encoding, more=more
+    )
+    data = np.ascontiguousarray(voxels).astype("<i2").tobytes()
+    path.write_bytes(header.encode() + (gzip.compress(data) if encoding == "gzip" else data))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nrrd", "a.nhdr"])
+def test_a_cine_in_its_place(tmp_path: Path, name: str) -> None:
+    cine = read_itk(save(tmp_path / name))
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    assert cine.array.dtype == np.int16
+    np.testing.assert_allclose(cine.grid.affine, RAS, atol=1e-9)
+    assert cine.times_ms == pytest.approx([40.0 * phase for phase in range(25)])
+    assert cine.n_axes == 4
+    assert "by the beat that it gives, it is 40 ms" in cine.notes[0]  # these formats state no unit of time
+
+
+@pytest.mark.parametrize(("written", "name"), [("a.mha", "A.MHA"), ("a.nrrd", "A.NRRD")])
+def test_capitals(tmp_path: Path, written: str, name: str) -> None:
+    np.testing.assert_array_equal(read_itk(save(tmp_path / written).rename(tmp_path / name)).array, ARRAY)
+
+
+def test_seconds_and_a_volume(tmp_path: Path) -> None:
+    assert read_itk(save(tmp_path / "a.mha", step=0.04)).times_ms[1] == pytest.approx(40.0)
+    volume = read_itk(save(tmp_path / "b.nrrd", ARRAY[3:4]))
+    np.testing.assert_array_equal(volume.array, ARRAY[3:4])
+    np.testing.assert_allclose(volume.grid.affine, RAS, atol=1e-9)
+    assert (volume.times_ms, volume.notes, volume.n_axes) == (None, (), 3)
+
+
+def test_itk_and_nibabel_see_one_place(tmp_path: Path) -> None:
+    from pipeline.read.nifti import read_nifti
+
+    save(tmp_path / "a.nii.gz")
+    for name in ("a.mha", "a.nrrd"):
+        assert read_itk(save(tmp_path / name)).grid.matches(read_nifti(tmp_path / "a.nii.gz").grid)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64, np.float32])
+def test_integers_stay_and_the_rest_is_float32(tmp_path: Path, dtype: type) -> None:
+    cine = read_itk(save(tmp_path / "a.nrrd", ARRAY[:2].astype(dtype)))
+    assert cine.array.dtype == (np.float32 if np.dtype(dtype).kind == "f" else dtype)
+    np.testing.assert_array_equal(cine.array, ARRAY[:2].astype(dtype))
+
+
+TIMES = "MultiVolume.FrameLabels:=" + ",".join(str(38 * phase) for phase in range(25))
+
+
+@pytest.mark.parametrize("listed_last", [False, True])
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+def test_a_slicer_sequence_has_its_phases_in_its_voxels(tmp_path: Path, listed_last: bool, encoding: str) -> None:
+    unit = "MultiVolume.FrameIdentifyingDICOMTagUnits:=ms"
+    cine = read_itk(slicer(tmp_path / "a.nrrd", more=f"{TIMES}\n{unit}\n", listed_last=listed_last, encoding=encoding))
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    np.testing.assert_allclose(cine.grid.affine, RAS @ np.diag([1, 1, 1, 1]), atol=1e-9)
+    assert cine.times_ms[:3] == (0.0, 38.0, 76.0)
+    assert cine.notes == ()
+    assert cine.n_axes == 4
+
+
+@pytest.mark.parametrize("more", ["", "axis 0 index values:=0 1 2 3", "MultiVolume.FrameLabels:=a,b"])
+def test_phases_without_times_are_phases(tmp_path: Path, more: str) -> None:
+    cine = read_itk(slicer(tmp_path / "a.nrrd", more=more and more + "\n"))
+    assert (cine.n_phases, cine.times_ms) == (25, None)
+    assert "unknown" in cine.notes[0]
+
+
+def test_values_that_are_no_phases_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="one real number, got 25"):
+        read_itk(slicer(tmp_path / "a.nrrd", kind="vector"))
+    colours = sitk.GetImageFromArray(np.zeros((2, 4, 3, 3), np.uint8), isVector=True)
+    sitk.WriteImage(colours, str(tmp_path / "b.mha"))
+    with pytest.raises(UnreadableError, match="one real number, got 3"):
+        read_itk(tmp_path / "b.mha")
+    complexes = sitk.GetImageFromArray(np.zeros((2, 4, 3), np.complex64))
+    sitk.WriteImage(complexes, str(tmp_path / "c.mha"))
+    with pytest.raises(UnreadableError, match=r"real number.*\[.*c\.mha\]"):
+        read_itk(tmp_path / "c.mha")
+
+
+def rewritten(path: Path, old: str, new: str) -> Path:
+    content = path.read_bytes()
+    assert old.encode() in content
+    path.write_bytes(content.replace(old.encode(), new.encode()))
+    return path
+
+
+def test_spacing_is_stated_or_refused(tmp_path: Path) -> None:
+    rewritten(save(tmp_path / "a.mha"), "ElementSpacing = 1.5 1.2 8 40\n", "")
+    with pytest.raises(HeaderError, match="must state its spacing"):
+        read_itk(tmp_path / "a.mha")
+    bare = "NRRD0004\ntype: short\ndimension: 3\nsizes: 3 4 2\nendian: little\nencoding: raw\n"
+    (tmp_path / "b.nrrd").write_bytes(bare.encode() + b"\n" + bytes(48))
+    with pytest.raises(HeaderError, match="must state its spacing"):
+        read_itk(tmp_path / "b.nrrd")
+    stated = bare + "spacings: 1.5 1.2 8\n"
+    (tmp_path / "c.nrrd").write_bytes(stated.encode() + b"\n" + bytes(48))
+    assert read_itk(tmp_path / "c.nrrd").grid.spacing_mm == pytest.approx((1.5, 1.2, 8.0))
+    metres = stated + 'units: "m" "m" "m"\n'
+    (tmp_path / "d.nrrd").write_bytes(metres.encode() + b"\n" + bytes(48))
+    with pytest.raises(HeaderError, match="must be mm"):
+        read_itk(tmp_path / "d.nrrd")
+
+
+def test_units_of_time_are_taken_where_stated(tmp_path: Path) -> None:
+    header = (
+        "NRRD0004\ntype: short\ndimension: 4\nsizes: 3 4 2 25\nspacings: 1.5 1.2 8 0.04\n"
+        'units: "mm" "mm" "mm" "s"\nendian: little\nencoding: raw\n\n'
+    )
+    (tmp_path / "a.nrrd").write_bytes(header.encode() + ARRAY.transpose(0, 3, 2, 1).astype("<i2").tobytes())
+    cine = read_itk(tmp_path / "a.nrrd")
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    assert cine.times_ms[1] == pytest.approx(40.0)
+    assert cine.notes == ()
+    time_first = header.replace("sizes: 3 4 2 25", "sizes: 25 3 4 2\nkinds: time space space space")
+    (tmp_path / "b.nrrd").write_bytes(time_first.encode() + bytes(1200))
+    with pytest.raises(HeaderError, match="time must be the last axis"):
+        read_itk(tmp_path / "b.nrrd")
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.mhd", "a.nhdr"])
+def test_truncated_and_foreign_files_are_named(tmp_path: Path, name: str, capfd: pytest.CaptureFixture) -> None:
+    path = save(tmp_path / name)
+    voxels = itk_files(path)[-1]
+    whole = voxels.read_bytes()
+    voxels.write_bytes(whole[:-20])
+    with pytest.raises(UnreadableError, match=rf"truncated or corrupt.*\[.*{name}\]") as caught:
+        read_itk(path)
+    assert "\n" not in str(caught.value)
+    path.write_text("<html>Sign in</html>")
+    with pytest.raises(UnreadableError, match=rf"truncated or not .*\[.*{name}\]"):
+        read_itk(path)
+    path.unlink()
+    with pytest.raises(UnreadableError, match=r"No such file"):
+        read_itk(path)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.raw", "LIST", "a%03d.raw 1 2 1", "gone.raw"])
+def test_voxels_lie_in_one_file_beside_the_header(tmp_path: Path, name: str) -> None:
+    for header, key in (("a.mhd", "ElementDataFile = a.raw"), ("a.nhdr", "data file: a.raw")):
+        save(tmp_path / header)
+        rewritten(tmp_path / header, key, key.replace("a.raw", name))
+        with pytest.raises(UnreadableError, match="beside their header"):
+            read_itk(tmp_path / header)
+
+
+def test_header_fields() -> None:
+    with pytest.raises(UnreadableError, match="No such file"):
+        itk_header(Path("nowhere.mha"))
