@@ -27,6 +27,14 @@ _FRAME_TIMES = ("multivolume.framelabels", "axis 0 index values")
 _FRAME_UNIT = "multivolume.frameidentifyingdicomtagunits"
 """How 3D Slicer keeps a cine in NRRD: phases as the values of one voxel, and their times beside."""
 
+_TURNED_BY_ITK = frozenset(
+    ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las")
+)
+_LEFT_TO_US = {
+    **dict.fromkeys(("left-posterior-superior-time", "lpst"), (1.0, 1.0, 1.0, 1.0)),
+    **dict.fromkeys(("right-anterior-superior-time", "rast"), (-1.0, -1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior-time", "last"), (1.0, -1.0, 1.0, 1.0)),
+}
 _UNITS = {"s": "s", "sec": "s", "second": "s", "seconds": "s", "ms": "ms", "msec": "ms", "us": "us", "\u00b5s": "us"}
 
 
@@ -63,9 +71,10 @@ def read_itk(path: str | Path) -> Cine:
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
     times_ms, notes = credible_times(stored.times, unit=stored.unit)
     x, y, z = stored.array.shape[1:]
-    grid = Grid((x, y, z), _affine(image, path))
+    signs, doubts = _turn_to_lps(fields)
+    grid = Grid((x, y, z), flip_ras_lps(np.diag(signs) @ _affine(image, path)) + 0.0)
     stored_axes = 3 if n_axes == 3 and n_values == 1 else 4
-    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=notes, stored_axes=stored_axes)
+    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=(*notes, *doubts), stored_axes=stored_axes)
 
 
 def _require_spacing(fields: dict[str, str], path: Path) -> None:
@@ -85,7 +94,7 @@ def _image(path: Path, form: str) -> sitk.Image:
         return sitk.ReadImage(str(path), imageIO=_READERS[form])
     except RuntimeError as error:
         told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        raise UnreadableError(f"the file is truncated or corrupt ({told})", path) from error
+        raise UnreadableError(f"ITK cannot read the file, be it truncated or corrupt or else ({told})", path) from error
 
 
 def _array(image: sitk.Image, path: Path) -> np.ndarray:
@@ -139,7 +148,21 @@ def _affine(image: sitk.Image, path: Path) -> np.ndarray:
     affine[:3, 3] = image.GetOrigin()[:3]
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise HeaderError(f"the affine must be finite and invertible, got {affine.tolist()}", path)
-    return flip_ras_lps(affine) + 0.0
+    return affine
+
+
+def _turn_to_lps(fields: dict[str, str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Signs by which ITK's axes become LPS+, and a sentence where the header does not say what they are.
+
+    ITK turns NRRD's spaces into LPS+, but not those with time in them.
+    """
+    space = fields.get("space", "").lower()
+    if fields["format"] == "metaimage" or space in _TURNED_BY_ITK:
+        return (1.0, 1.0, 1.0, 1.0), ()
+    if space in _LEFT_TO_US:
+        return _LEFT_TO_US[space], ()
+    told = f"names {space!r}" if space else "names none"
+    return (1.0, 1.0, 1.0, 1.0), (f"the space of the axes is taken for LPS+, the header {told}: sides may be wrong",)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -123,6 +123,44 @@ def test_phases_without_times_are_phases(tmp_path: Path, more: str) -> None:
     assert "unknown" in cine.notes[0]
 
 
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize(
+    ("space", "abbreviated", "to_ras"),
+    [
+        ("right-anterior-superior", "RAS", (1, 1, 1)),
+        ("left-anterior-superior", "LAS", (-1, 1, 1)),
+        ("left-posterior-superior", "LPS", (-1, -1, 1)),
+    ],
+)
+def test_every_space_becomes_ras(
+    tmp_path: Path, space: str, abbreviated: str, to_ras: tuple[int, ...], timed: bool
+) -> None:
+    """ITK turns these, but not where time is one of their axes."""
+    n_axes = 4 if timed else 3
+    for name in (f"{space}-time" if timed else space, abbreviated + "T" * timed):
+        columns = np.diag((1.5, 1.2, 8.0, 40.0))[:n_axes, :n_axes]
+        directions = " ".join("({})".format(",".join(map(str, column))) for column in columns)
+        header = (
+            f"NRRD0005\ntype: short\ndimension: {n_axes}\nspace: {name}\nsizes: {'3 4 2 25' if timed else '3 4 2'}\n"
+            f"space directions: {directions}\nendian: little\nencoding: raw\n"
+            f"space origin: ({'10,20,30,0' if timed else '10,20,30'})\n\n"
+        )
+        (tmp_path / "a.nrrd").write_bytes(header.encode() + bytes(2 * 24 * (25 if timed else 1)))
+        cine = read_itk(tmp_path / "a.nrrd")
+        stated = np.diag((1.5, 1.2, 8.0, 1.0))
+        stated[:3, 3] = 10.0, 20.0, 30.0
+        np.testing.assert_allclose(cine.grid.affine, np.diag((*to_ras, 1)) @ stated)
+        assert not any("sides" in note for note in cine.notes)
+
+
+def test_a_space_that_is_not_the_patients_is_noted(tmp_path: Path) -> None:
+    header = NRRD.format(
+        space="scanner-xyz", sizes="3 4 2", directions=COLUMNS, kinds="domain domain domain", encoding="raw", more=""
+    )
+    (tmp_path / "a.nrrd").write_bytes(header.replace("dimension: 4", "dimension: 3").encode() + bytes(48))
+    assert "names 'scanner-xyz'" in read_itk(tmp_path / "a.nrrd").notes[0]
+
+
 def test_values_that_are_no_phases_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="one real number, got 25"):
         read_itk(slicer(tmp_path / "a.nrrd", kind="vector"))
@@ -169,7 +207,8 @@ def test_units_of_time_are_taken_where_stated(tmp_path: Path) -> None:
     cine = read_itk(tmp_path / "a.nrrd")
     np.testing.assert_array_equal(cine.array, ARRAY)
     assert cine.times_ms[1] == pytest.approx(40.0)
-    assert cine.notes == ()
+    assert len(cine.notes) == 1
+    assert "the header names none: sides may be wrong" in cine.notes[0]
     time_first = header.replace("sizes: 3 4 2 25", "sizes: 25 3 4 2\nkinds: time space space space")
     (tmp_path / "b.nrrd").write_bytes(time_first.encode() + bytes(1200))
     with pytest.raises(HeaderError, match="time must be the last axis"):
