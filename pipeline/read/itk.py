@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.geometry import Grid, flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.read.clock import credible_times
-from pipeline.read.itk_headers import itk_files, itk_header
+from pipeline.read.itk_headers import axis_step, call_axis_a_list, itk_files, itk_header, phase_axis, units_of_length
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -66,7 +67,7 @@ def read_itk(path: str | Path) -> Cine:
     itk_files(path)
     fields = itk_header(path)
     _require_spacing(fields, path)
-    image = _image(path, fields["format"])
+    image = _image(path, fields)
     n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
     times_ms, notes = credible_times(stored.times, unit=stored.unit)
@@ -80,21 +81,25 @@ def read_itk(path: str | Path) -> Cine:
 def _require_spacing(fields: dict[str, str], path: Path) -> None:
     if not any(key in fields for key in _SPACING[fields["format"]]):
         raise HeaderError("an image must state its spacing in mm, got none, and ITK would take 1 for it", path)
-    lengths = re.findall(r'"(.*?)"', fields.get("space units", fields.get("units", "")))[:3]
+    lengths = units_of_length(fields)
     if any(unit not in ("mm", "", "???") for unit in lengths):
         raise HeaderError(f"the unit of length must be mm (or unknown, taken as mm), got {', '.join(lengths)}", path)
-    if "time" in fields.get("kinds", "").split()[:3]:
+    if "time" in fields.get("kinds", "").split()[:3] and phase_axis(fields) is None:
         raise HeaderError(f"time must be the last axis, got axes of the kinds {fields['kinds']}", path)
 
 
-def _image(path: Path, form: str) -> sitk.Image:
+def _image(path: Path, fields: dict[str, str]) -> sitk.Image:
     import SimpleITK as sitk  # slow to load, and not always needed
 
-    try:
-        return sitk.ReadImage(str(path), imageIO=_READERS[form])
-    except RuntimeError as error:
-        told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        raise UnreadableError(f"ITK cannot read the file, be it truncated or corrupt or else ({told})", path) from error
+    with tempfile.TemporaryDirectory(prefix="cmr-") as folder:
+        axis = phase_axis(fields)
+        read = path if axis is None else call_axis_a_list(path, axis, Path(folder))
+        try:
+            return sitk.ReadImage(str(read), imageIO=_READERS[fields["format"]])
+        except RuntimeError as error:
+            told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            message = f"ITK cannot read the file, be it truncated or corrupt or else ({told})"
+            raise UnreadableError(message, path) from error
 
 
 def _array(image: sitk.Image, path: Path) -> np.ndarray:
@@ -126,13 +131,17 @@ def _of_values(image: sitk.Image, fields: dict[str, str], path: Path) -> _Stored
     """Phases as the values of one voxel, as 3D Slicer has them."""
     size, n_values = image.GetSize(), image.GetNumberOfComponentsPerPixel()
     listed = next((fields[key] for key in _FRAME_TIMES if key in fields), None)
-    if len(size) != 3 or (listed is None and "list" not in fields.get("kinds", "").split()):
+    axis = phase_axis(fields)
+    if len(size) != 3 or (listed is None and axis is None and "list" not in fields.get("kinds", "").split()):
         raise UnreadableError(f"a voxel must be one real number, got {n_values}, and no list of phases", path)
     try:
         times = [float(word) for word in re.split(r"[,;\s]+", (listed or "").strip())]
     except ValueError:
         times = []
     array = _array(image, path).transpose(3, 2, 1, 0)
+    if axis is not None and listed is None:
+        step, unit = axis_step(fields, axis)
+        return _Stored(array, [phase * step for phase in range(n_values)], _UNITS.get(unit))
     if len(times) != n_values:
         return _Stored(array, range(n_values))
     return _Stored(array, times, _UNITS.get(fields.get(_FRAME_UNIT, "")))

@@ -123,6 +123,33 @@ def test_phases_without_times_are_phases(tmp_path: Path, more: str) -> None:
     assert "unknown" in cine.notes[0]
 
 
+@pytest.mark.parametrize("name", ["a.nrrd", "a.nhdr"])
+@pytest.mark.parametrize(("kind", "n_notes"), [("time", 0), ("domain", 0), ("???", 0)])
+@pytest.mark.parametrize("time_first", [False, True])
+def test_time_without_a_direction_in_space(
+    tmp_path: Path, name: str, kind: str, n_notes: int, time_first: bool
+) -> None:
+    """ITK refuses what other writers of NRRD, as pynrrd, make of a cine."""
+    time, space = ["25", "none", kind, "38", '"ms"'], ["3 4 2", COLUMNS, 3 * f"{kind} ", "nan nan nan", 3 * '"mm" ']
+    space[2] = "space space space"
+    parts = zip(*((time, space) if time_first else (space, time)), strict=True)
+    sizes, directions, kinds, spacings, units = (" ".join(words) for words in parts)
+    more = f"spacings: {spacings}\nunits: {units}\n"
+    voxels = ARRAY.transpose(3, 2, 1, 0) if time_first else ARRAY.transpose(0, 3, 2, 1)
+    if name == "a.nhdr":
+        more += "data file: a.raw\n"
+        (tmp_path / "a.raw").write_bytes(voxels.astype("<i2").tobytes())
+    header = NRRD.format(
+        space="right-anterior-superior", sizes=sizes, directions=directions, kinds=kinds, encoding="raw", more=more
+    )
+    (tmp_path / name).write_bytes(header.encode() + (voxels.astype("<i2").tobytes() if name == "a.nrrd" else b""))
+    cine = read_itk(tmp_path / name)
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    np.testing.assert_allclose(cine.grid.affine, RAS, atol=1e-9)
+    assert cine.times_ms[:3] == (0.0, 38.0, 76.0)
+    assert len(cine.notes) == n_notes
+
+
 @pytest.mark.parametrize("timed", [False, True])
 @pytest.mark.parametrize(
     ("space", "abbreviated", "to_ras"),
