@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.geometry import Grid, flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.read.clock import credible_times
-from pipeline.read.itk_headers import itk_files, itk_header
+from pipeline.read.itk_headers import axis_step, call_axis_a_list, itk_files, itk_header, phase_axis, units_of_length
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -27,6 +28,14 @@ _FRAME_TIMES = ("multivolume.framelabels", "axis 0 index values")
 _FRAME_UNIT = "multivolume.frameidentifyingdicomtagunits"
 """How 3D Slicer keeps a cine in NRRD: phases as the values of one voxel, and their times beside."""
 
+_TURNED_BY_ITK = frozenset(
+    ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las")
+)
+_LEFT_TO_US = {
+    **dict.fromkeys(("left-posterior-superior-time", "lpst"), (1.0, 1.0, 1.0, 1.0)),
+    **dict.fromkeys(("right-anterior-superior-time", "rast"), (-1.0, -1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior-time", "last"), (1.0, -1.0, 1.0, 1.0)),
+}
 _UNITS = {"s": "s", "sec": "s", "second": "s", "seconds": "s", "ms": "ms", "msec": "ms", "us": "us", "\u00b5s": "us"}
 
 
@@ -58,34 +67,39 @@ def read_itk(path: str | Path) -> Cine:
     itk_files(path)
     fields = itk_header(path)
     _require_spacing(fields, path)
-    image = _image(path, fields["format"])
+    image = _image(path, fields)
     n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
     times_ms, notes = credible_times(stored.times, unit=stored.unit)
     x, y, z = stored.array.shape[1:]
-    grid = Grid((x, y, z), _affine(image, path))
+    signs, doubts = _turn_to_lps(fields)
+    grid = Grid((x, y, z), flip_ras_lps(np.diag(signs) @ _affine(image, path)) + 0.0)
     stored_axes = 3 if n_axes == 3 and n_values == 1 else 4
-    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=notes, stored_axes=stored_axes)
+    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=(*notes, *doubts), stored_axes=stored_axes)
 
 
 def _require_spacing(fields: dict[str, str], path: Path) -> None:
     if not any(key in fields for key in _SPACING[fields["format"]]):
         raise HeaderError("an image must state its spacing in mm, got none, and ITK would take 1 for it", path)
-    lengths = re.findall(r'"(.*?)"', fields.get("space units", fields.get("units", "")))[:3]
+    lengths = units_of_length(fields)
     if any(unit not in ("mm", "", "???") for unit in lengths):
         raise HeaderError(f"the unit of length must be mm (or unknown, taken as mm), got {', '.join(lengths)}", path)
-    if "time" in fields.get("kinds", "").split()[:3]:
+    if "time" in fields.get("kinds", "").split()[:3] and phase_axis(fields) is None:
         raise HeaderError(f"time must be the last axis, got axes of the kinds {fields['kinds']}", path)
 
 
-def _image(path: Path, form: str) -> sitk.Image:
+def _image(path: Path, fields: dict[str, str]) -> sitk.Image:
     import SimpleITK as sitk  # slow to load, and not always needed
 
-    try:
-        return sitk.ReadImage(str(path), imageIO=_READERS[form])
-    except RuntimeError as error:
-        told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        raise UnreadableError(f"the file is truncated or corrupt ({told})", path) from error
+    with tempfile.TemporaryDirectory(prefix="cmr-") as folder:
+        axis = phase_axis(fields)
+        read = path if axis is None else call_axis_a_list(path, axis, Path(folder))
+        try:
+            return sitk.ReadImage(str(read), imageIO=_READERS[fields["format"]])
+        except RuntimeError as error:
+            told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            message = f"ITK cannot read the file, be it truncated or corrupt or else ({told})"
+            raise UnreadableError(message, path) from error
 
 
 def _array(image: sitk.Image, path: Path) -> np.ndarray:
@@ -117,13 +131,17 @@ def _of_values(image: sitk.Image, fields: dict[str, str], path: Path) -> _Stored
     """Phases as the values of one voxel, as 3D Slicer has them."""
     size, n_values = image.GetSize(), image.GetNumberOfComponentsPerPixel()
     listed = next((fields[key] for key in _FRAME_TIMES if key in fields), None)
-    if len(size) != 3 or (listed is None and "list" not in fields.get("kinds", "").split()):
+    axis = phase_axis(fields)
+    if len(size) != 3 or (listed is None and axis is None and "list" not in fields.get("kinds", "").split()):
         raise UnreadableError(f"a voxel must be one real number, got {n_values}, and no list of phases", path)
     try:
         times = [float(word) for word in re.split(r"[,;\s]+", (listed or "").strip())]
     except ValueError:
         times = []
     array = _array(image, path).transpose(3, 2, 1, 0)
+    if axis is not None and listed is None:
+        step, unit = axis_step(fields, axis)
+        return _Stored(array, [phase * step for phase in range(n_values)], _UNITS.get(unit))
     if len(times) != n_values:
         return _Stored(array, range(n_values))
     return _Stored(array, times, _UNITS.get(fields.get(_FRAME_UNIT, "")))
@@ -139,7 +157,21 @@ def _affine(image: sitk.Image, path: Path) -> np.ndarray:
     affine[:3, 3] = image.GetOrigin()[:3]
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise HeaderError(f"the affine must be finite and invertible, got {affine.tolist()}", path)
-    return flip_ras_lps(affine) + 0.0
+    return affine
+
+
+def _turn_to_lps(fields: dict[str, str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Signs by which ITK's axes become LPS+, and a sentence where the header does not say what they are.
+
+    ITK turns NRRD's spaces into LPS+, but not those with time in them.
+    """
+    space = fields.get("space", "").lower()
+    if fields["format"] == "metaimage" or space in _TURNED_BY_ITK:
+        return (1.0, 1.0, 1.0, 1.0), ()
+    if space in _LEFT_TO_US:
+        return _LEFT_TO_US[space], ()
+    told = f"names {space!r}" if space else "names none"
+    return (1.0, 1.0, 1.0, 1.0), (f"the space of the axes is taken for LPS+, the header {told}: sides may be wrong",)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -5,16 +5,20 @@ ITK fills in what is not stated, spacing among it; so it is asked here whether i
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 from pipeline.core.errors import UnreadableError
 
-__all__ = ["ITK_SUFFIXES", "itk_files", "itk_header"]
+__all__ = ["ITK_SUFFIXES", "axis_step", "call_axis_a_list", "itk_files", "itk_header", "phase_axis", "units_of_length"]
 
 ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 
 _META_SUFFIXES = (".mha", ".mhd")
 _LONGEST = 1 << 20
+_REPLACED = frozenset({"kinds", "spacings", "units", "data file", "datafile"})  # ITK takes none beside directions
+_PHASE_KINDS = frozenset({"time", "domain", "space", "none", "???"})
 _DATA_FILE = {"metaimage": "elementdatafile", "nrrd": "data file"}
 
 
@@ -56,6 +60,53 @@ def itk_files(path: Path) -> tuple[Path, ...]:
     if not (path.parent / data).is_file():
         raise UnreadableError(f"voxels must be in {name} beside their header, there is no such file", path)
     return path, path.parent / data
+
+
+def units_of_length(fields: dict[str, str]) -> list[str]:
+    """Units of an NRRD's first three axes in space, as far as they are stated."""
+    apart = [axis for axis, way in enumerate(_directions(fields)) if way == "none"]
+    of_axes = [unit for axis, unit in enumerate(_quoted(fields.get("units", ""))) if axis not in apart]
+    return (_quoted(fields.get("space units", "")) or of_axes)[:3]
+
+
+def phase_axis(fields: dict[str, str]) -> int | None:
+    """Axis of an NRRD that has no direction in space and so is time's; `None` where all have one, or it is a list."""
+    directions = _directions(fields)
+    kinds = fields.get("kinds", "").split() or ["???"] * len(directions)
+    pairs = enumerate(zip(directions, kinds, strict=False))
+    return next((axis for axis, (way, kind) in pairs if way == "none" and kind.lower() in _PHASE_KINDS), None)
+
+
+def axis_step(fields: dict[str, str], axis: int) -> tuple[float, str]:
+    """Step and unit of an NRRD's axis, as `spacings` and `units` state them; NaN and empty where they do not."""
+    steps, units = fields.get("spacings", "").split(), _quoted(fields.get("units", ""))
+    try:
+        step = float(steps[axis])
+    except (IndexError, ValueError):
+        step = math.nan
+    return step, units[axis] if axis < len(units) else ""
+
+
+def call_axis_a_list(path: Path, axis: int, folder: Path) -> Path:
+    """Copy an NRRD into a folder, one of its axes called a list: ITK takes no axis of time beside axes in space."""
+    fields, content = itk_header(path), path.read_bytes()
+    n_axes = int(fields["dimension"])
+    start, blank, voxels = content.partition(b"\r\n\r\n" if b"\r\n" in content[:16] else b"\n\n")
+    kept = [line for line in start.decode("latin-1").splitlines() if line.partition(":")[0].lower() not in _REPLACED]
+    kept.append("kinds: " + " ".join("list" if one == axis else "domain" for one in range(n_axes)))
+    if len(files := itk_files(path)) > 1:
+        kept.append(f"data file: {files[1].absolute()}")
+    copy = folder / path.name
+    copy.write_bytes("\n".join(kept).encode("latin-1") + b"\n\n" + (voxels if blank else b""))
+    return copy
+
+
+def _directions(fields: dict[str, str]) -> list[str]:
+    return re.findall(r"none|\([^)]*\)", fields.get("space directions", ""))
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r'"(.*?)"', text)
 
 
 def _meta_fields(text: str) -> dict[str, str]:

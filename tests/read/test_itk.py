@@ -123,6 +123,71 @@ def test_phases_without_times_are_phases(tmp_path: Path, more: str) -> None:
     assert "unknown" in cine.notes[0]
 
 
+@pytest.mark.parametrize("name", ["a.nrrd", "a.nhdr"])
+@pytest.mark.parametrize(("kind", "n_notes"), [("time", 0), ("domain", 0), ("???", 0)])
+@pytest.mark.parametrize("time_first", [False, True])
+def test_time_without_a_direction_in_space(
+    tmp_path: Path, name: str, kind: str, n_notes: int, time_first: bool
+) -> None:
+    """ITK refuses what other writers of NRRD, as pynrrd, make of a cine."""
+    time, space = ["25", "none", kind, "38", '"ms"'], ["3 4 2", COLUMNS, 3 * f"{kind} ", "nan nan nan", 3 * '"mm" ']
+    space[2] = "space space space"
+    parts = zip(*((time, space) if time_first else (space, time)), strict=True)
+    sizes, directions, kinds, spacings, units = (" ".join(words) for words in parts)
+    more = f"spacings: {spacings}\nunits: {units}\n"
+    voxels = ARRAY.transpose(3, 2, 1, 0) if time_first else ARRAY.transpose(0, 3, 2, 1)
+    if name == "a.nhdr":
+        more += "data file: a.raw\n"
+        (tmp_path / "a.raw").write_bytes(voxels.astype("<i2").tobytes())
+    header = NRRD.format(
+        space="right-anterior-superior", sizes=sizes, directions=directions, kinds=kinds, encoding="raw", more=more
+    )
+    (tmp_path / name).write_bytes(header.encode() + (voxels.astype("<i2").tobytes() if name == "a.nrrd" else b""))
+    cine = read_itk(tmp_path / name)
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    np.testing.assert_allclose(cine.grid.affine, RAS, atol=1e-9)
+    assert cine.times_ms[:3] == (0.0, 38.0, 76.0)
+    assert len(cine.notes) == n_notes
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize(
+    ("space", "abbreviated", "to_ras"),
+    [
+        ("right-anterior-superior", "RAS", (1, 1, 1)),
+        ("left-anterior-superior", "LAS", (-1, 1, 1)),
+        ("left-posterior-superior", "LPS", (-1, -1, 1)),
+    ],
+)
+def test_every_space_becomes_ras(
+    tmp_path: Path, space: str, abbreviated: str, to_ras: tuple[int, ...], timed: bool
+) -> None:
+    """ITK turns these, but not where time is one of their axes."""
+    n_axes = 4 if timed else 3
+    for name in (f"{space}-time" if timed else space, abbreviated + "T" * timed):
+        columns = np.diag((1.5, 1.2, 8.0, 40.0))[:n_axes, :n_axes]
+        directions = " ".join("({})".format(",".join(map(str, column))) for column in columns)
+        header = (
+            f"NRRD0005\ntype: short\ndimension: {n_axes}\nspace: {name}\nsizes: {'3 4 2 25' if timed else '3 4 2'}\n"
+            f"space directions: {directions}\nendian: little\nencoding: raw\n"
+            f"space origin: ({'10,20,30,0' if timed else '10,20,30'})\n\n"
+        )
+        (tmp_path / "a.nrrd").write_bytes(header.encode() + bytes(2 * 24 * (25 if timed else 1)))
+        cine = read_itk(tmp_path / "a.nrrd")
+        stated = np.diag((1.5, 1.2, 8.0, 1.0))
+        stated[:3, 3] = 10.0, 20.0, 30.0
+        np.testing.assert_allclose(cine.grid.affine, np.diag((*to_ras, 1)) @ stated)
+        assert not any("sides" in note for note in cine.notes)
+
+
+def test_a_space_that_is_not_the_patients_is_noted(tmp_path: Path) -> None:
+    header = NRRD.format(
+        space="scanner-xyz", sizes="3 4 2", directions=COLUMNS, kinds="domain domain domain", encoding="raw", more=""
+    )
+    (tmp_path / "a.nrrd").write_bytes(header.replace("dimension: 4", "dimension: 3").encode() + bytes(48))
+    assert "names 'scanner-xyz'" in read_itk(tmp_path / "a.nrrd").notes[0]
+
+
 def test_values_that_are_no_phases_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="one real number, got 25"):
         read_itk(slicer(tmp_path / "a.nrrd", kind="vector"))
@@ -169,7 +234,8 @@ def test_units_of_time_are_taken_where_stated(tmp_path: Path) -> None:
     cine = read_itk(tmp_path / "a.nrrd")
     np.testing.assert_array_equal(cine.array, ARRAY)
     assert cine.times_ms[1] == pytest.approx(40.0)
-    assert cine.notes == ()
+    assert len(cine.notes) == 1
+    assert "the header names none: sides may be wrong" in cine.notes[0]
     time_first = header.replace("sizes: 3 4 2 25", "sizes: 25 3 4 2\nkinds: time space space space")
     (tmp_path / "b.nrrd").write_bytes(time_first.encode() + bytes(1200))
     with pytest.raises(HeaderError, match="time must be the last axis"):
