@@ -17,7 +17,12 @@ __all__ = ["training_app"]
 
 training_app = typer.Typer()
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: change an entry of the configuration")]
+_OPTIONS = {"dataset_dir": "`--data` or `--pack`", "bundle_root": "`--bundle` or `--out`", "resume": "`--resume`"}
+"""Entries of a configuration that an option of the command line gives."""
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="change an entry of the configuration")
+]
 NetworkOption = Annotated[
     str | None, typer.Option(help="a name that `cmr networks` lists, or your own as module:Class [the bundle's own]")
 ]
@@ -31,25 +36,29 @@ def train(
         Path | None, typer.Option(help="data set: ACDC, Sunnybrook, nnU-Net, MSD, or a CSV or JSON list")
     ] = None,
     pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help=f"name or folder of the bundle [{DEFAULT_BUNDLE}]")
+    ] = None,
     network: NetworkOption = None,
     loss: LossOption = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
     settings: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the training in OUT, as it was begun and on its own data")
+    ] = False,
 ) -> None:
-    """Train a bundle on your own patients; OUT is then a bundle itself."""
-    from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
-    from pipeline.app.checks import check_training
+    """Train a bundle on your own patients; OUT, a new folder, is then a bundle itself."""
+    from pipeline.app.bundles import find_bundle
     from pipeline.app.named import named_parts
+    from pipeline.app.training import Training, begin, go_on, recorded_data, run_training
     from pipeline.train.plan import read_plan
 
-    source = _training_source(data, pack)
     overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
     chosen = named_parts(network, loss)
-    check_training(find_bundle(bundle), overrides, chosen)
-    root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
-    run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
+    source = recorded_data(out) if resume and data is None and pack is None else _training_source(data, pack)
+    root = out if resume and bundle is None else find_bundle(bundle or DEFAULT_BUNDLE)
+    training = Training(root, source, overrides, chosen)
+    typer.echo(run_training(go_on(training, out) if resume else begin(training, out), out))
 
 
 @training_app.command()
@@ -66,8 +75,9 @@ def crossvalidate(
 ) -> None:
     """Train a network for each fold and score every patient by the one that never saw them; goes on if repeated."""
     from pipeline.app.bundles import find_bundle
-    from pipeline.app.crossvalidation import Training, cross_validate
+    from pipeline.app.crossvalidation import cross_validate
     from pipeline.app.named import named_parts
+    from pipeline.app.training import Training
     from pipeline.evaluate.scores import summarise
 
     log_to_stderr(quiet=False)
@@ -169,13 +179,11 @@ def evaluate(
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
-    from pipeline.app.bundles import find_bundle, run_workflow
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.training import evaluate_bundle
 
-    root = find_bundle(bundle)
-    overrides: dict[str, Any] = {"dataset_dir": str(data), **_parse_settings(settings)}
-    if out is not None:
-        overrides["output_dir"] = str(out)
-    run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
+    overrides = _parse_settings(settings) | ({} if out is None else {"output_dir": str(out)})
+    evaluate_bundle(find_bundle(bundle), data, overrides)
 
 
 @training_app.command()
@@ -196,6 +204,8 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
         key, separator, text = setting.partition("=")
         if not separator:
             raise ConfigError(f"a setting must read ID=VALUE, got {setting!r}")
+        if key in _OPTIONS:
+            raise ConfigError(f"`{key}` is given by {_OPTIONS[key]}, not by `--set`")
         try:
             parsed[key] = json.loads(text)
         except json.JSONDecodeError:
