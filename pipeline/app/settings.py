@@ -17,7 +17,33 @@ from pipeline.app.rules import RULES, check_kind, check_rule
 from pipeline.core.errors import ConfigError
 from pipeline.infer.devices import require_device
 
-__all__ = ["check_settings"]
+__all__ = ["check_settings", "parse_settings"]
+
+_OPTIONS = {"dataset_dir": "`--data` or `--pack`", "bundle_root": "`--bundle` or `--out`", "resume": "`--resume`"}
+"""Entries of a configuration that an option of the command line gives."""
+
+
+def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
+    """Read settings as a command line gives them: `ID=VALUE`, a value being JSON where it parses as such, else text.
+
+    >>> parse_settings(["epochs=80", "schedule=cosine", "window=[96, 96]"])
+    {'epochs': 80, 'schedule': 'cosine', 'window': [96, 96]}
+
+    Raises:
+        ConfigError: no pair, or an entry that an option of the command line gives.
+    """
+    parsed: dict[str, Any] = {}
+    for setting in settings or []:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"a setting must read ID=VALUE, got {setting!r}")
+        if key in _OPTIONS:
+            raise ConfigError(f"`{key}` is given by {_OPTIONS[key]}, not by `--set`")
+        try:
+            parsed[key] = json.loads(text)
+        except json.JSONDecodeError:
+            parsed[key] = text
+    return parsed
 
 
 def check_settings(

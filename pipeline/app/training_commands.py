@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from pipeline.core.errors import ConfigError
 __all__ = ["training_app"]
 
 training_app = typer.Typer()
-
-_OPTIONS = {"dataset_dir": "`--data` or `--pack`", "bundle_root": "`--bundle` or `--out`", "resume": "`--resume`"}
-"""Entries of a configuration that an option of the command line gives."""
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="change an entry of the configuration")
@@ -50,10 +47,11 @@ def train(
     """Train a bundle on your own patients; OUT, a new folder, is then a bundle itself."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.named import named_parts
+    from pipeline.app.settings import parse_settings
     from pipeline.app.training import Training, begin, go_on, recorded_data, run_training
     from pipeline.train.plan import read_plan
 
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
     chosen = named_parts(network, loss)
     source = recorded_data(out) if resume and data is None and pack is None else _training_source(data, pack)
     root = out if resume and bundle is None else find_bundle(bundle or DEFAULT_BUNDLE)
@@ -77,12 +75,13 @@ def crossvalidate(
     from pipeline.app.bundles import find_bundle
     from pipeline.app.crossvalidation import cross_validate
     from pipeline.app.named import named_parts
+    from pipeline.app.settings import parse_settings
     from pipeline.app.training import Training
     from pipeline.evaluate.scores import summarise
 
     log_to_stderr(quiet=False)
     code = named_parts(network, loss)
-    training = Training(find_bundle(bundle), _training_source(data, pack), _parse_settings(settings), code)
+    training = Training(find_bundle(bundle), _training_source(data, pack), parse_settings(settings), code)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
         typer.echo(json.dumps(row))
@@ -100,10 +99,11 @@ def pack(
     """Prepare a data set once, as one small file: a training from it needs neither the images nor N4."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.packing import pack_dataset
+    from pipeline.app.settings import parse_settings
     from pipeline.train.plan import read_plan
 
     log_to_stderr(quiet=False)
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
     measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
     typer.echo(
         f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
@@ -180,9 +180,10 @@ def evaluate(
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
     from pipeline.app.bundles import find_bundle
+    from pipeline.app.settings import parse_settings
     from pipeline.app.training import evaluate_bundle
 
-    overrides = _parse_settings(settings) | ({} if out is None else {"output_dir": str(out)})
+    overrides = parse_settings(settings) | ({} if out is None else {"output_dir": str(out)})
     evaluate_bundle(find_bundle(bundle), data, overrides)
 
 
@@ -195,22 +196,6 @@ def compare(
     from pipeline.evaluate.compare import compare_evaluations
 
     typer.echo(compare_evaluations(first, second))
-
-
-def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
-    """`ID=VALUE` pairs; a value is JSON where it parses as such, else text."""
-    parsed: dict[str, Any] = {}
-    for setting in settings or []:
-        key, separator, text = setting.partition("=")
-        if not separator:
-            raise ConfigError(f"a setting must read ID=VALUE, got {setting!r}")
-        if key in _OPTIONS:
-            raise ConfigError(f"`{key}` is given by {_OPTIONS[key]}, not by `--set`")
-        try:
-            parsed[key] = json.loads(text)
-        except json.JSONDecodeError:
-            parsed[key] = text
-    return parsed
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:
