@@ -155,7 +155,7 @@ def progress_of(output: Path) -> tuple[int, int]:
     path = output / "last.pt"
     if not path.is_file():
         return 0, 0
-    trainer = read_checkpoint(path)["trainer"]
+    trainer = read_checkpoint(path, in_place=True)["trainer"]
     return math.ceil(trainer["iteration"] / trainer["epoch_length"]), int(trainer["iteration"])
 
 

@@ -148,14 +148,18 @@ class ResumePoint:
         _log.info("resumed from %s after epoch %d", self.path, engine.state.epoch)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, *, in_place: bool = False) -> dict[str, Any]:
     """The states that `ResumePoint` saved, by name, on the CPU.
+
+    Args:
+        path: the checkpoint file.
+        in_place: leave tensors in the file, for those who look at something small and let all go.
 
     Raises:
         BundleError: the file cannot be read.
     """
     try:
-        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
         return dict(states)
     except Exception as error:  # zip, pickle, torch: each has errors of its own
         reason = str(error).strip().splitlines()[0]
