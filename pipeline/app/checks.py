@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from pipeline.app.settings import check_settings
-from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.core.errors import ConfigError, DatasetError, first_line
 from pipeline.read.datasets import load_datalist
 from pipeline.train.finetune import ProgressiveUnfreezing, start_from
 
@@ -223,5 +223,4 @@ def _reason(error: BaseException) -> str:
     """The first line of what lies beneath an error that others wrapped, as MONAI does."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)

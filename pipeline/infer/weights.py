@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pipeline.core.errors import BundleError
+from pipeline.core.errors import BundleError, first_line
 from pipeline.core.files import replacing
 from pipeline.infer.digests import announce_digest, check_digest, state_digest
 
@@ -60,7 +60,7 @@ def load_weights(
     try:
         network.load_state_dict(states)
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"weights at {path} do not fit the bundle's network: {reason}") from error
     return network
 
@@ -79,5 +79,5 @@ def read_weights(path: str | Path, *, bundle_root: str | Path | None = None) -> 
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return dict(states.get("model", states))
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"no weights can be read from {path}: {reason}") from error

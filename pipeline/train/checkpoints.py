@@ -15,7 +15,7 @@ from monai.engines import Evaluator
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.errors import BundleError, ConfigError, first_line
 from pipeline.core.files import write_json
 from pipeline.infer.weights import replace_weights, save_whole
 
@@ -136,8 +136,7 @@ class ResumePoint:
             try:
                 item.load_state_dict(states[name])
             except (RuntimeError, ValueError, KeyError) as error:
-                reason = str(error).strip().splitlines()[0]
-                message = f"cannot resume: the state of `{name}` in {self.path} does not fit: {reason}"
+                message = f"cannot resume: the state of `{name}` in {self.path} does not fit: {first_line(error)}"
                 raise BundleError(message) from error
         engine.state.max_epochs = max_epochs
         for name, settings in groups.items():
@@ -162,7 +161,7 @@ def read_checkpoint(path: Path, *, in_place: bool = False) -> dict[str, Any]:
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
         return dict(states)
     except Exception as error:  # zip, pickle, torch: each has errors of its own
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"cannot resume: {path} cannot be read ({reason}); start anew without `resume`") from error
 
 

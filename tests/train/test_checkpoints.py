@@ -180,6 +180,10 @@ def test_load_weights_refuses_what_does_not_fit(tmp_path: Path) -> None:
     torch.save({"model": torch.nn.Linear(2, 4).state_dict()}, tmp_path / "model.pt")
     with pytest.raises(BundleError, match="do not fit"):
         load_weights(network, tmp_path / "model.pt")
+    for content in (b"", b"no weights"):
+        (tmp_path / "bad.pt").write_bytes(content)
+        with pytest.raises(BundleError, match=r"no weights can be read from .*bad\.pt"):
+            load_weights(network, tmp_path / "bad.pt")
     torch.save({"model": network.state_dict()}, tmp_path / "good.pt")
     other = load_weights(torch.nn.Linear(2, 3), tmp_path / "good.pt")
     torch.testing.assert_close(other.weight, network.weight)
