@@ -8,12 +8,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
 .PHONY: help setup format check test bundles demo train evaluate segment package bench zoo clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "  variables: BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT) ARGS='--set epochs=10'"
+	@echo '  variables, paths with blanks and quotes as they are:'
+	@echo $(call quoted,  BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT)) "ARGS='--set epochs=10'"
 
 setup: $(STAMP)  ## make .venv with everything pinned
 $(STAMP): pyproject.toml constraints.txt
@@ -36,25 +38,25 @@ bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render
 
 demo: setup  ## phantom studies, a short training, a held-out DICOM study segmented
-	$(BIN)/cmr demo $(OUT)/demo
+	$(BIN)/cmr demo $(call quoted,$(OUT)/demo)
 
 train: setup  ## train BUNDLE on DATA into OUT/BUNDLE
-	$(BIN)/cmr train --bundle $(BUNDLE) --data $(DATA) --out $(OUT)/$(BUNDLE) $(ARGS)
+	$(BIN)/cmr train --bundle $(call quoted,$(BUNDLE)) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)/$(BUNDLE)) $(ARGS)
 
 evaluate: setup  ## measure the bundle trained into OUT/BUNDLE on DATA
-	$(BIN)/cmr evaluate --bundle $(OUT)/$(BUNDLE) --data $(DATA) $(ARGS)
+	$(BIN)/cmr evaluate --bundle $(call quoted,$(OUT)/$(BUNDLE)) --data $(call quoted,$(DATA)) $(ARGS)
 
 segment: setup  ## segment STUDY with BUNDLE, a shipped one's name or a folder
-	$(BIN)/cmr segment $(STUDY) --bundle $(BUNDLE) --out $(OUT)/segmented $(ARGS)
+	$(BIN)/cmr segment $(call quoted,$(STUDY)) --bundle $(call quoted,$(BUNDLE)) --out $(call quoted,$(OUT)/segmented) $(ARGS)
 
 package: setup  ## zip the bundle trained into OUT/BUNDLE
-	$(BIN)/cmr bundle package $(OUT)/$(BUNDLE) --out $(OUT)/dist
+	$(BIN)/cmr bundle package $(call quoted,$(OUT)/$(BUNDLE)) --out $(call quoted,$(OUT)/dist)
 
 bench: setup  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/bench.py
 
 zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
-	$(BIN)/python benchmarks/zoo.py $(DATA) $(OUT)/zoo $(ARGS)
+	$(BIN)/python benchmarks/zoo.py $(call quoted,$(DATA)) $(call quoted,$(OUT)/zoo) $(ARGS)
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -21,6 +21,7 @@ from training import measure
 from pipeline.app.bundles import copy_bundle, find_bundle, open_workflow
 from pipeline.app.crossvalidation import Training, cross_validate
 from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.settings import parse_settings
 from pipeline.evaluate.scores import summarise
 
 USUAL = {"deterministic": False, "val_interval": 50, "patience": 10**6, "epochs": 400}
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     chosen = parser.parse_args()
-    settings = USUAL | {key: json.loads(value) for key, value in (one.split("=", 1) for one in chosen.settings)}
+    settings = USUAL | parse_settings(chosen.settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     chosen.out.mkdir(parents=True, exist_ok=True)
     bundle = find_bundle(chosen.bundle)

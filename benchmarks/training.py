@@ -19,6 +19,7 @@ from ignite.engine import Engine, Events
 
 from pipeline.app.bundles import copy_bundle, find_bundle, open_workflow
 from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.settings import parse_settings
 
 WARM_UP = 10
 """Steps before the clock starts: allocators, cuDNN's choice of kernels, compilation."""
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     chosen = parser.parse_args()
-    settings = {key: json.loads(value) for key, value in (one.split("=", 1) for one in chosen.settings)}
+    settings = parse_settings(chosen.settings)
     with tempfile.TemporaryDirectory() as scratch:
         root = copy_bundle(find_bundle(chosen.bundle), Path(scratch) / "run", settings | {"val_interval": 10**6})
         workflow = open_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(chosen.pack)})

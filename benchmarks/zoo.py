@@ -76,7 +76,7 @@ def network_facts(name: str) -> dict[str, Any]:
 
 
 def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
-    """Train by the very command that users have, and read its last validation.
+    """Train by the very command that users have, and read its last validation; a run that was stopped goes on.
 
     Raises:
         SystemExit: the command failed.
@@ -85,15 +85,17 @@ def train(name: str, data: Path, out: Path, *, epochs: int) -> dict[str, Any]:
     settings = [f"epochs={epochs}", f"val_interval={epochs}", f"batch_size={batch}", "learning_rate=0.001"]
     settings += ["spacing_mm=[2.0,2.0,-1]", "window=[96,96]", f"cache_dir={out / 'cache'}"]
     settings.append("average_decay=0.95")  # a longer memory would still hold the untrained weights
-    command = [sys.executable, "-m", "pipeline", "train", "--data", data, "--out", out / name, "--network", name]
+    run = out / name / "run"
+    command = [sys.executable, "-m", "pipeline", "train", "--data", data, "--out", run, "--network", name]
+    command += ["--resume"] if (run / "eval" / "run.json").is_file() else []
     start = time.perf_counter()
     done = subprocess.run([*map(str, command), *(part for s in settings for part in ("--set", s))], check=False)
     if done.returncode:
         raise SystemExit(f"training of {name} failed")
     minutes = (time.perf_counter() - start) / 60
-    for weights in (out / name).rglob("*.pt"):
+    for weights in run.rglob("*.pt"):
         weights.unlink()  # the numbers stay; weights of a training this short serve nobody
-    return {"epochs": epochs, "minutes": minutes, **json.loads((out / name / "eval" / "validation.json").read_text())}
+    return {"epochs": epochs, "minutes": minutes, **json.loads((run / "eval" / "validation.json").read_text())}
 
 
 def _slices(name: str) -> torch.Tensor:

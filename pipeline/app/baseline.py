@@ -15,10 +15,10 @@ from monai.bundle import ConfigParser
 from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle, run_workflow
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.classical.forest import PixelForest
+from pipeline.core.files import write_json
 from pipeline.core.prepared import PreparedStack
 from pipeline.evaluate.compare import read_scores
 from pipeline.evaluate.scores import VolumeScore
-from pipeline.train.handlers import RunRecord
 from pipeline.train.prepared import prepare_stacks
 
 __all__ = ["ForestNetwork", "evaluate_baseline"]
@@ -103,7 +103,7 @@ def _write_split(
 ) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     sides = {"train": training, "validation": validation}
-    split = {side: [case["patient"] for case in cases] for side, cases in sides.items()}
-    record = RunRecord(str(out / "run.json"), split=split, settings={"n_trees": n_trees})
-    record.write()
-    return record.path
+    split = {side: sorted({case["patient"] for case in cases}) for side, cases in sides.items()}
+    record = out / "run.json"
+    write_json(record, {"split": split, "settings": {"n_trees": n_trees}})
+    return record

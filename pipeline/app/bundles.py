@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigWorkflow
 
 import pipeline
+from pipeline.app.card import unevaluated, write_card
+from pipeline.app.configs import apply_code, apply_overrides, change_configs, read_configs, write_configs
 from pipeline.app.own_network import require_own_network
-from pipeline.app.plain import as_entries
 from pipeline.core.errors import BundleError, ConfigError
-from pipeline.infer.digests import WEIGHTS_DIGESTS
+from pipeline.infer.devices import require_device
 
 __all__ = [
     "BUNDLES",
     "CONFIGS",
+    "COPIED",
     "apply_code",
     "apply_overrides",
     "change_configs",
@@ -35,7 +37,11 @@ _ROOT = Path(pipeline.__file__).parent.parent
 BUNDLES = _ROOT / "bundles"
 """Folder of this checkout's bundles."""
 CONFIGS = _ROOT / "configs"
-"""Folder of the layers that the bundles are rendered from."""
+"""Where the layers they are rendered from lie."""
+COPIED = "Copied from the bundle"
+"""Begins the head of a copy's configurations."""
+_LEFT_BEHIND = ("models", "eval", "configs", "docs")
+"""Folders of a bundle that a copy has of its own, or not at all."""
 
 
 def find_bundle(bundle: str | Path) -> Path:
@@ -62,11 +68,12 @@ def copy_bundle(
 ) -> Path:
     """Copy a bundle without its weights, changing entries in all of its configurations that have them.
 
-    The folder of a training is therefore itself a bundle whose training, evaluation and inference agree.
+    So a run's folder is itself a bundle whose training, evaluation and inference agree. Its card is its own: it claims
+    nothing of the source's weights. A run that is there already is left as it is if its settings are these ones.
 
     Args:
         source: the bundle's folder.
-        destination: the copy's folder. Its configurations are replaced, its models and results stay.
+        destination: the copy's folder; its configurations are replaced whole, other files of its own stay.
         overrides: id (`network_def#channels`) -> value, data that is never evaluated.
         code: id -> entry in the configuration's own language, such as a component or `$...`. Never from users. Applied
             first.
@@ -75,82 +82,44 @@ def copy_bundle(
         `destination`.
 
     Raises:
-        ConfigError: an id that no configuration of the bundle has, or an override that is not data.
+        ConfigError: an id that no configuration of the bundle has; an override that is not data; a copy into itself,
+            or over weights that were trained by other settings.
     """
     configs = change_configs(source, overrides, code=code)  # before anything is written: it refuses
-    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval", "configs"))
+    if source.resolve() in (destination.resolve(), *destination.resolve().parents):
+        raise ConfigError(f"a bundle cannot be copied into itself, got {destination}: choose another folder")
+    name = source.resolve().name
+    configs = {key: content | _origin(content, name) for key, content in configs.items()}
+    if "metadata" in configs:
+        configs["metadata"] |= unevaluated(configs, name)
+    if _has_weights(destination):
+        _require_same(configs, destination)
+        return destination
+    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
     (destination / "models").mkdir(exist_ok=True)
-    written = destination / "configs.partial"
-    shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
-    shutil.copytree(source / "configs", written)
-    for name, content in configs.items():
-        (written / f"{name}.json").write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
-    _replace_folder(written, destination / "configs")
+    write_configs(destination, configs, rest=source / "configs")
+    write_card(destination)
     return destination
 
 
-def change_configs(
-    source: Path, overrides: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None
-) -> dict[str, dict[str, Any]]:
-    """A bundle's configurations, by name, with entries changed in all that have them. Arguments as for `copy_bundle`.
-
-    Raises:
-        ConfigError: an id that no configuration of the bundle has, or an override that is not data.
-    """
-    entries = dict(code or {}) | as_entries(overrides or {})
-    known: set[str] = set()
-    configs: dict[str, dict[str, Any]] = {}
-    for path in sorted((source / "configs").glob("*.json")):
-        parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
-        for key, value in entries.items():
-            if key in parser:  # one by one: another network has other settings for the next ones to change
-                parser[key] = value
-                known.add(key)
-        parser.get().pop(WEIGHTS_DIGESTS, None)  # of weights that stayed behind
-        configs[path.stem] = parser.get()
-    unknown = sorted(set(entries) - known)
-    if unknown:
-        raise ConfigError(f"no configuration of {source.name} has an entry {unknown}; see its configs/train.json")
-    return configs
+def _origin(config: Mapping[str, Any], source: str) -> dict[str, str]:
+    """What stands at the head of a copy's configuration in place of where the source's was rendered from."""
+    return {"generated": f"{COPIED} {source}, for a training of its own."} if "generated" in config else {}
 
 
-def _replace_folder(new: Path, old: Path) -> None:
-    """Put one folder in another's place, whole."""
-    aside = old.with_name(f"{old.name}.before")
-    shutil.rmtree(aside, ignore_errors=True)
-    if old.exists():
-        old.rename(aside)
-    new.rename(old)
-    shutil.rmtree(aside, ignore_errors=True)
+def _has_weights(bundle: Path) -> bool:
+    return any((bundle / "models").glob("*.pt"))
 
 
-def apply_overrides(parser: ConfigParser, overrides: Mapping[str, Any]) -> None:
-    """Change entries of a configuration to a user's values, which stay data, see `pipeline.app.plain`.
-
-    Args:
-        parser: the configuration.
-        overrides: id (`train#trainer#max_epochs`) -> value.
-
-    Raises:
-        ConfigError: an id that does not exist (a typing mistake, for instance), or a value that is not data.
-    """
-    apply_code(parser, as_entries(overrides))
-
-
-def apply_code(parser: ConfigParser, entries: Mapping[str, Any]) -> None:
-    """Change entries of a configuration to others in its own language: MONAI evaluates them.
-
-    Args:
-        parser: the configuration.
-        entries: id -> entry, from the program or from a bundle's layers, never from users.
-
-    Raises:
-        ConfigError: an id that does not exist.
-    """
-    for key, entry in entries.items():
-        if key not in parser:
-            raise ConfigError(f"the configuration has no entry {key!r}; it has {sorted(parser.get())}")
-        parser[key] = entry
+def _require_same(configs: Mapping[str, Mapping[str, Any]], destination: Path) -> None:
+    """Refuse to put other settings on top of weights that were trained without them."""
+    there = read_configs(destination)
+    for name in configs.keys() - {"metadata"}:
+        if configs[name] != there.get(name):
+            raise ConfigError(
+                f"{destination} holds weights that were trained by other settings: choose another folder, or go on "
+                "with that training by `--resume`"
+            )
 
 
 def run_workflow(
@@ -186,5 +155,7 @@ def open_workflow(
     )
     apply_code(workflow.parser, code or {})
     apply_overrides(workflow.parser, {"bundle_root": str(root), **overrides})
+    if "device" in workflow.parser:
+        require_device(workflow.parser.get_parsed_content("device"))
     workflow.initialize()
     return workflow

@@ -9,45 +9,98 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle import ConfigParser
 from torch import nn
 
-from pipeline.app.bundles import change_configs
-from pipeline.app.rules import RULES, check_kind, check_rule
-from pipeline.core.errors import ConfigError
-from pipeline.train.finetune import ProgressiveUnfreezing
+from pipeline.app.settings import check_settings
+from pipeline.core.errors import ConfigError, DatasetError, first_line
+from pipeline.read.datasets import load_datalist
+from pipeline.train.finetune import ProgressiveUnfreezing, start_from
 
-__all__ = ["check_network", "check_training"]
+__all__ = ["check_loss", "check_made", "check_network", "check_training"]
 
 _PREPARED_AS_USUAL = "pipeline.parts.PrepareAugmentedBatch"
-"""With it a network in training takes only images."""
-_PARTS = ("image_transforms", "label_transforms", "train#to_grid", "loss_function", "augment", "optimizer#params")
-"""Parts that are built as well as the network, if a configuration has them: all that need no data."""
+"""With it a network in training takes images alone."""
+_PARTS = (
+    "image_transforms",
+    "label_transforms",
+    "train#to_grid",
+    "loss_function",
+    "augment",
+    "optimizer#params",
+    "validate#inferer",
+    "inferer",
+    "label_map_transforms",
+    "confidence_transforms",
+    "time_limit",
+)
+"""What is made beside the network, where a configuration has it; all that needs no data."""
 _DEVICES = ("meta", "cpu")
 _MULTIPLES = (8, 16, 32, 64)
 """A window's sides may have to be multiples of one of these."""
 
 
-def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> None:
+def check_training(
+    bundle: Path, settings: Mapping[str, Any], code: Mapping[str, Any] | None = None, *, data: Path | None = None
+) -> None:
     """Refuse a training that could not run, before anything of it is written.
 
     Args:
         bundle: folder of the bundle to train.
         settings: id -> value, a user's.
-        code: id -> entry, the program's own, for instance of a network by name.
+        code: id -> entry, the program's own, as of a network by name.
+        data: what to train on; `None` leaves it unlooked at.
 
     Raises:
-        ConfigError: an unknown id, a value that its entry cannot have, or a network, loss, transform or augmentation
-            that cannot be made, or a network that cannot take the windows of the training.
+        ConfigError: an unknown id; a value that its entry cannot have; a network, loss, transform or augmentation
+            that cannot be made, or a network that cannot take the windows of the training; a device that is not there.
+        DatasetError: data that cannot be listed, or too few patients.
+        BundleError: weights to start from that cannot be read, or do not fit.
     """
-    changed = change_configs(bundle, settings, code=code)
-    parsers = [ConfigParser(config) for config in change_configs(bundle, code=code).values()]
-    for key, value in settings.items():
-        _check_value(key, value, parsers)
-    n_folds, fold = (changed["train"].get(key) for key in ("n_folds", "fold"))
+    changed = check_settings(bundle, settings, code)["train"]
+    n_folds, fold = (changed.get(key) for key in ("n_folds", "fold"))
     if isinstance(n_folds, int) and isinstance(fold, int) and 0 < n_folds <= fold:
         raise ConfigError(f"`fold` must be below `n_folds`, got {fold} of {n_folds}")
-    check_network(changed["train"])
+    check_network(changed)
+    check_loss(changed)
+    if any(key.startswith("optimizer#") for key in settings):
+        check_made(changed, ("optimizer",))
+    parser = _parser(changed)
+    if parser.get("pretrained"):
+        get = parser.get_parsed_content
+        start_from(get("network_def"), get("pretrained"), skip=get("pretrained_skip"))
+    if data is not None:
+        _check_data(parser, data)
+
+
+def check_loss(config: Mapping[str, Any]) -> None:
+    """Try a training's loss on two small windows, where the network trains on images and labels as most do.
+
+    Raises:
+        ConfigError: it cannot be computed.
+    """
+    parser = _parser(config)
+    if parser.get("train#trainer#prepare_batch#_target_") != _PREPARED_AS_USUAL:
+        return
+    loss, n_classes = _make(parser, "loss_function"), int(parser.get_parsed_content("n_classes"))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            value = loss(torch.zeros(2, n_classes, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
+    except Exception as error:
+        raise ConfigError(f"`loss_function` cannot be computed as it is set: {_reason(error)}") from error
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        raise ConfigError(f"`loss_function` must give one number, got {_describe(value)}")
+
+
+def check_made(config: Mapping[str, Any], parts: Sequence[str]) -> None:
+    """Make parts of a configuration that need no data.
+
+    Raises:
+        ConfigError: one cannot be made as it is set.
+    """
+    parser = _parser(config)
+    for part in parts:
+        _make(parser, part)
 
 
 def check_network(config: Mapping[str, Any]) -> None:
@@ -74,13 +127,14 @@ def check_network(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"the network cannot take windows of {list(size)}: {failure}{advice}")
 
 
-def _check_value(key: str, value: Any, parsers: Sequence[ConfigParser]) -> None:
-    parts = ReferenceResolver.split_id(key)
-    if key in RULES:
-        check_rule(key, value)
-    elif parts[0] != "network_def" and parts[-1] not in ("_target_", "_disabled_"):  # a network judges its own settings
-        present = next((parser[key] for parser in parsers if key in parser), None)
-        check_kind(key, value, present)
+def _check_data(parser: ConfigParser, data: Path) -> None:
+    """List what is trained on, without reading the images."""
+    patients = {case["patient"] for case in load_datalist(data)}
+    needed = max(2, int(parser.get("n_folds") or 0))
+    if len(patients) < needed:
+        raise DatasetError(f"the training needs at least {needed} patients, got {len(patients)}", data)
+    if parser.get("extra_data"):
+        load_datalist(parser.get_parsed_content("extra_data"))
 
 
 def _parser(config: Mapping[str, Any]) -> ConfigParser:
@@ -169,5 +223,4 @@ def _reason(error: BaseException) -> str:
     """The first line of the error inside the exceptions that wrap it, as MONAI does."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)

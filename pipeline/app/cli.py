@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+import pipeline
 from pipeline.app.bundle_commands import BundleOption, bundle_app
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.logs import log_to_stderr
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # else `[default]` in a help text is taken for markup, and vanishes
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
@@ -36,6 +43,21 @@ EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cmr {pipeline.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Segment, measure and train on cardiac MRI. Not for diagnosis."""
 
 
 @app.command()
@@ -82,11 +104,10 @@ def segment(
     for result in segment_path(runner, path):
         if result.error is not None:
             failed.append(result)
+            typer.echo(case_line(result), err=True)
         if as_json:
             typer.echo(json.dumps(case_json(result)))
-        elif result.error is not None:
-            typer.echo(case_line(result), err=True)
-        elif not quiet:
+        elif result.error is None and not quiet:
             typer.echo(case_line(result))
     if objects:
         _worklist(out, failed)
@@ -175,7 +196,7 @@ def main() -> None:
     collect_garbage_seldom()
     keep_freed_memory()
     try:
-        app()
+        app(prog_name="cmr")
     except Exception as error:
         reason = own_error(error)
         if reason is None:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ import torch
 from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
-from pipeline.app.bundles import copy_bundle, open_workflow
 from pipeline.app.checks import check_training
+from pipeline.app.configs import change_configs, read_configs
+from pipeline.app.resume import open_configuration, require_alike, require_own_data
+from pipeline.app.training import Training, begin, go_on, has_begun, is_run, run_training
+from pipeline.core.files import replacing, write_json
 from pipeline.core.geometry import Grid
 from pipeline.evaluate.evaluation import write_evaluation
 from pipeline.evaluate.scores import VolumeScore, score_volume
@@ -25,23 +28,8 @@ __all__ = ["Training", "cross_validate"]
 
 _log = logging.getLogger(__name__)
 _SCORES = "out_of_fold.json"
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training to cross-validate.
-
-    Attributes:
-        bundle: folder of the bundle to train.
-        data: data set or pack.
-        settings: id -> value, a user's.
-        code: id -> entry, the program's own, for instance of a network by name.
-    """
-
-    bundle: Path
-    data: Path
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    code: Mapping[str, Any] = field(default_factory=dict)
+_OWN = {"keep": "last"}
+"""Settings of every fold: no choice is made on the patients that it is judged by."""
 
 
 def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: float | None = None) -> list[VolumeScore]:
@@ -62,9 +50,10 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
         The scores of all patients.
 
     Raises:
-        ConfigError: the training cannot be as it is set.
+        ConfigError: the training cannot be as it is set, or folds that are there were trained otherwise.
+        DatasetError: the data cannot be listed, or folds that are there were trained on others.
     """
-    check_training(training.bundle, {**training.settings, "n_folds": n_folds}, training.code)
+    _check(training, out, n_folds)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
     scores: list[VolumeScore] = []
     for fold in range(n_folds):
@@ -72,7 +61,7 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
         record = root / "eval" / _SCORES
         if not record.is_file():
             share = None if end is None else max((end - time.monotonic()) / 60.0 / (n_folds - fold), 0.01)
-            own = {"n_folds": n_folds, "fold": fold, "keep": "last", "max_minutes": share}
+            own = {**_OWN, "n_folds": n_folds, "fold": fold, "max_minutes": share}
             _write_out_of_fold(record, *_predict_validation(_train(training, root, own)))
         rows = json.loads(record.read_text(encoding="utf-8"))
         scores += [VolumeScore(**row) for row in rows]
@@ -81,13 +70,23 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
     return scores
 
 
+def _check(training: Training, out: Path, n_folds: int) -> None:
+    """Try the training, and look at the folds that are there: all must be trained alike, on the same data."""
+    settings = {**training.settings, **_OWN, "n_folds": n_folds}
+    roots = [out / f"fold{fold}" for fold in range(n_folds)]
+    begun = [root for root in roots if is_run(root) and has_begun(root)]
+    check_training(training.bundle, settings, training.code, data=training.data)
+    configs = change_configs(training.bundle, settings, code=training.code)
+    for root in begun:
+        require_alike(root, configs)
+        require_own_data(open_configuration(root, read_configs(root)["train"], training.data))
+
+
 def _train(training: Training, root: Path, own: Mapping[str, Any]) -> ConfigWorkflow:
-    """Train one fold, or resume its training."""
-    copy_bundle(training.bundle, root, {**training.settings, **own}, code=training.code)
-    overrides = {"dataset_dir": str(training.data), "resume": True}
-    workflow = open_workflow(root, config="train", run_id="training", overrides=overrides)
-    workflow.run()
-    workflow.finalize()
+    """Train one fold, from where it was broken off."""
+    fold = replace(training, settings={**training.settings, **own})
+    workflow = (go_on if is_run(root) and has_begun(root) else begin)(fold, root)
+    run_training(workflow, root)
     return workflow
 
 
@@ -115,7 +114,6 @@ def _items(dataset: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 def _write_out_of_fold(record: Path, scores: Sequence[VolumeScore], predictions: Mapping[str, np.ndarray]) -> None:
     """The record comes last: with it the fold is finished."""
-    np.savez_compressed(record.with_name("predictions.npz"), **predictions)  # type: ignore[arg-type]
-    partial = record.with_suffix(".partial")
-    partial.write_text(json.dumps([asdict(score) for score in scores]), encoding="utf-8")
-    partial.replace(record)
+    with replacing(record.with_name("predictions.npz")) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, **predictions)  # type: ignore[arg-type]
+    write_json(record, [asdict(score) for score in scores])

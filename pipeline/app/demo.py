@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
+from pipeline.app.bundles import find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
 from pipeline.app.segmenter import Segmenter
+from pipeline.app.training import Training, begin, go_on, has_begun, is_run, run_training
 from pipeline.core.errors import PipelineError
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
@@ -40,6 +41,8 @@ HELD_OUT_SEED = 1000
 def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Mapping[str, Any] | None = None) -> str:
     """Train on synthetic patients and segment others, whose truth is known, from their DICOM files.
 
+    Repeated, it goes on with its training, and does a finished one not again.
+
     Args:
         out: folder for everything: data sets, the trained bundle, segmentations, `<case>.png` overlays.
         n_train: synthetic patients to train on.
@@ -54,8 +57,9 @@ def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Map
     """
     write_dataset(out / "train", n_patients=n_train, layout="nifti", seed=0)
     studies = write_dataset(out / "held_out", n_patients=n_held_out, layout="one_series", seed=HELD_OUT_SEED)
-    bundle = copy_bundle(find_bundle(DEFAULT_BUNDLE), out / "bundle", DEMO_SETTINGS if settings is None else settings)
-    run_workflow(bundle, config="train", run_id="training", overrides={"dataset_dir": str(out / "train")})
+    bundle = out / "bundle"
+    training = Training(find_bundle(DEFAULT_BUNDLE), out / "train", DEMO_SETTINGS if settings is None else settings)
+    run_training((go_on if is_run(bundle) and has_begun(bundle) else begin)(training, bundle), bundle)
     results = segment_path(CaseRunner(Segmenter(bundle), out / "segmented"), out / "held_out" / "images")
     blocks = [compare_with_truth(result, study, out) for result, study in zip(results, studies, strict=True)]
     return "\n".join(["Synthetic studies, not patients. Not for diagnosis.", *blocks])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
+from pipeline.app.card import write_card
+from pipeline.app.configs import read_configs
 from pipeline.app.preparation import describe_inference
 from pipeline.core.errors import ConfigError
-from pipeline.infer.digests import state_digest
-from pipeline.infer.weights import read_weights
+from pipeline.core.files import write_json
+from pipeline.infer.weights import read_weights, replace_weights
 from pipeline.prepare.description import first_difference
 
 __all__ = ["make_ensemble"]
@@ -55,9 +57,24 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
         "members": [parser["network_def"] for parser in parsers],
     }
     copy_bundle(runs[0], out, code={"network_def": network})
-    torch.save(states, out / "models" / "model.pt")
-    state_digest(out, out / "models" / "model.pt")
+    replace_weights(states, out / "models" / "model.pt", bundle_root=out)
+    _tell_members(out, runs)
     return out
+
+
+def _tell_members(out: Path, runs: Sequence[Path]) -> None:
+    """Let the ensemble's metadata and card say what it is the mean of, and what those were trained on."""
+    data = {str(_metadata(run).get("data_source", "not stated")): None for run in runs}
+    own = _metadata(out) | {
+        "description": f"The mean of {len(runs)} bundles: {', '.join(run.resolve().name for run in runs)}.",
+        "data_source": "; ".join(data),
+    }
+    write_json(out / "configs" / "metadata.json", own, indent=4)
+    write_card(out)
+
+
+def _metadata(bundle: Path) -> dict[str, Any]:
+    return read_configs(bundle).get("metadata", {})
 
 
 def _open(run: Path) -> ConfigParser:

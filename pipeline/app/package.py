@@ -10,7 +10,7 @@ from pipeline.core.errors import BundleError
 
 __all__ = ["package_bundle"]
 
-_LEFT_OUT = {"eval", "__pycache__"}
+_LEFT_OUT = {"eval", "__pycache__", "configs.partial", "configs.before"}
 
 
 def package_bundle(bundle: Path, out: Path) -> Path:
@@ -50,5 +50,7 @@ def _files(folder: Path) -> list[Path]:
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file() and not _LEFT_OUT & set(path.relative_to(folder).parts) and path.suffix != ".pyc"
+        if path.is_file()
+        and not _LEFT_OUT & set(path.relative_to(folder).parts)
+        and path.suffix not in (".pyc", ".partial")
     ]

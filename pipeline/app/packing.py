@@ -11,6 +11,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from pipeline.app.bundles import apply_overrides
+from pipeline.app.checks import check_made
+from pipeline.app.settings import check_settings
 from pipeline.prepare.description import describe
 from pipeline.read.datasets import load_datalist
 from pipeline.train.prepared import prepare_cases
@@ -42,6 +44,7 @@ def pack_dataset(
         ConfigError: a setting that does not exist, or an invalid number of bits.
         InputError: the data set cannot be read.
     """
+    check_made(check_settings(root, overrides or {})["train"], ("train#preprocessing",))
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
     apply_overrides(parser, {"bundle_root": str(root), **(overrides or {})})
     transform = parser.get_parsed_content("train#preprocessing")

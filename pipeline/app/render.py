@@ -12,15 +12,13 @@ import yaml
 from monai.bundle import ConfigParser
 
 import pipeline
-from pipeline.app.bundles import apply_code
+from pipeline.app.configs import OVERLAYS, apply_code
 from pipeline.core.errors import ConfigError
 from pipeline.infer.digests import WEIGHTS_DIGESTS, file_digest
 
 __all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
 
 GENERATED = "Rendered from configs/{layers} by `make bundles`: change those, not this file."
-OVERLAYS = ("multi_gpu_train",)
-"""Configurations that MONAI merges over another when it runs, rendered without changes."""
 
 
 def bundle_names(configs: Path) -> list[str]:

@@ -29,8 +29,13 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
-def check_rule(key: str, value: Any) -> None:
-    """Check a value by the rule of its name.
+def check_rule(name: str, value: Any, *, key: str | None = None) -> None:
+    """Check a value by the rule of a setting.
+
+    Args:
+        name: of the setting.
+        value: what the user gave.
+        key: id of the entry, for the message, where it is another name for the setting.
 
     Raises:
         ConfigError: the rule is violated.
@@ -40,9 +45,9 @@ def check_rule(key: str, value: Any) -> None:
     Traceback (most recent call last):
     pipeline.core.errors.ConfigError: `schedule` must be one of constant, poly, cosine, got 'pollly'
     """
-    rule = RULES[key]
+    rule = RULES[name]
     if not rule.holds(value):
-        raise ConfigError(f"`{key}` must be {rule.words}, got {value!r}")
+        raise ConfigError(f"`{key or name}` must be {rule.words}, got {value!r}")
 
 
 def check_kind(key: str, value: Any, present: Any) -> None:
@@ -112,6 +117,7 @@ def _fits(value: Any, length: int, holds: Callable[[Any], bool]) -> bool:
 
 
 _TRUTH = Rule("true or false", lambda value: isinstance(value, bool))
+_PATH = Rule("a path", lambda value: isinstance(value, str) and bool(value))
 _FACTOR = _number("from 0 on", lambda value: value >= 0)
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -119,6 +125,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "epochs": _whole(1),
         "iterations": _whole(1),
         "batch_size": _whole(1),
+        "n_iterations": _whole(1),
+        "lr_scheduler#n_iterations": _whole(1),
+        "lr_scheduler#n_warmup": _whole(0),
+        "lr_scheduler#n_constant": _whole(0),
+        "lr_scheduler#every": _whole(1),
         "learning_rate": _number("above 0", lambda value: value > 0),
         "weight_decay": _FACTOR,
         "schedule": _one_of(*SHAPES),
@@ -136,6 +147,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "compile": _TRUTH,
         "resume": _TRUTH,
         "amp": _TRUTH,
+        "title": Rule("text or a number", lambda value: isinstance(value, str) or _is_number(value)),
+        "output_dir": _PATH,
+        "ckpt_dir": _PATH,
+        "weights": _PATH,
+        "cache_dir": _or_null(_PATH),
         "pretrained": _or_null(Rule("a file's path", lambda value: isinstance(value, str))),
         "extra_data": _or_null(Rule("a data list's path", lambda value: isinstance(value, str))),
         "rates": Rule(
@@ -148,6 +164,16 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         ),
         "window": Rule("two whole numbers from 1 on", lambda value: _fits(value, 2, _whole(1).holds)),
         "crop": Rule("two whole numbers from 1 on", lambda value: _fits(value, 2, _whole(1).holds)),
+        "batch_slices": _whole(1),
+        "overlap": _number("from 0 to below 1", lambda value: 0 <= value < 1),
+        "turns_deg": Rule(
+            "a list of one rotation or more, in degrees",
+            lambda value: _is_list(value) and bool(value) and all(map(_is_number, value)),
+        ),
+        "bsa_method": _one_of("mosteller", "dubois"),
+        "ed_phase": _or_null(_whole(0)),
+        "es_phase": _or_null(_whole(0)),
+        "cases": Rule("all, or the path of a training's run.json", lambda value: isinstance(value, str)),
         "normalisation": _one_of(*METHODS, "subtract_mean"),
         "training_mean": _or_null(Rule("a number", _is_number)),
         "context": _whole(0),

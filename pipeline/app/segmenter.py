@@ -21,6 +21,7 @@ from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.versions import require
+from pipeline.infer.devices import require_device
 from pipeline.infer.weights import load_weights
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
@@ -58,7 +59,7 @@ class Segmenter:
 
     Raises:
         BundleError: no such bundle, no weights, or a bundle for another version.
-        ConfigError: a device that torch does not know.
+        ConfigError: a device that torch does not know, or that is not there.
     """
 
     def __init__(self, bundle: str | Path = DEFAULT_BUNDLE, *, device: str | None = None) -> None:
@@ -67,7 +68,7 @@ class Segmenter:
         apply_overrides(parser, {"bundle_root": str(root)} | ({} if device is None else {"device": device}))
         get = parser.get_parsed_content
         require(get("library_version"))
-        self.device = get("device")
+        self.device = require_device(get("device"))
         load_weights(get("network_def"), get("weights"), bundle_root=root)
         self.network = get("network").eval()
         self.preprocessing, self.inferer = get("preprocessing"), get("inferer")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from pipeline.app.render import bundle_names, render_bundle
 from pipeline.core.errors import ConfigError
-from pipeline.infer.weights import read_weights
+from pipeline.infer.weights import read_weights, replace_weights
 
 __all__ = ["ship_weights"]
 
@@ -36,7 +34,6 @@ def ship_weights(run: Path, name: str, *, configs: Path, bundles: Path) -> Path:
         raise ConfigError(f"bundle must be one of {bundle_names(configs)}, got {name!r}")
     states = read_weights(source, bundle_root=run)
     halved = {key: value.half() if value.is_floating_point() else value for key, value in states.items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(halved, target)
+    replace_weights(halved, target, bundle_root=bundles / name)
     render_bundle(configs, name, bundles / name)
     return target

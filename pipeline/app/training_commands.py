@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,9 @@ __all__ = ["training_app"]
 
 training_app = typer.Typer()
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE, change an entry of the configuration")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="change an entry of the configuration")
+]
 NetworkOption = Annotated[
     str | None, typer.Option(help="a name from `cmr networks`, or your own as module:Class (default: the bundle's)")
 ]
@@ -30,26 +32,31 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="data set: a folder of a known layout, as ACDC, or a CSV or JSON list")
     ] = None,
-    pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    pack: Annotated[Path | None, typer.Option(help="a prepared data set instead, as `cmr pack` writes it")] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help=f"name or folder of the bundle [{DEFAULT_BUNDLE}]")
+    ] = None,
     network: NetworkOption = None,
     loss: LossOption = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     settings: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted run")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the training in OUT, as it was begun and on its own data")
+    ] = False,
 ) -> None:
-    """Train a bundle on your own patients. OUT becomes a bundle itself."""
-    from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
-    from pipeline.app.checks import check_training
+    """Train a bundle on your own patients; OUT, a new folder, is then a bundle itself."""
+    from pipeline.app.bundles import find_bundle
     from pipeline.app.named import named_parts
+    from pipeline.app.settings import parse_settings
+    from pipeline.app.training import Training, begin, go_on, recorded_data, run_training
     from pipeline.train.plan import read_plan
 
-    source = _training_source(data, pack)
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
     chosen = named_parts(network, loss)
-    check_training(find_bundle(bundle), overrides, chosen)
-    root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
-    run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
+    source = recorded_data(out) if resume and data is None and pack is None else _training_source(data, pack)
+    root = out if resume and bundle is None else find_bundle(bundle or DEFAULT_BUNDLE)
+    training = Training(root, source, overrides, chosen)
+    typer.echo(run_training(go_on(training, out) if resume else begin(training, out), out))
 
 
 @training_app.command()
@@ -61,9 +68,10 @@ def baseline(
 ) -> None:
     """Train a random forest of pixels on the patients that train would take, and evaluate it on the others."""
     from pipeline.app.baseline import evaluate_baseline
+    from pipeline.app.settings import parse_settings
     from pipeline.app.summary import scores_table
 
-    typer.echo(scores_table(evaluate_baseline(data, out, overrides=_parse_settings(settings), n_trees=trees)))
+    typer.echo(scores_table(evaluate_baseline(data, out, overrides=parse_settings(settings), n_trees=trees)))
 
 
 @training_app.command()
@@ -80,13 +88,15 @@ def crossvalidate(
 ) -> None:
     """Train a network per fold and score every patient by the one that never saw them. Repeat to continue."""
     from pipeline.app.bundles import find_bundle
-    from pipeline.app.crossvalidation import Training, cross_validate
+    from pipeline.app.crossvalidation import cross_validate
     from pipeline.app.named import named_parts
+    from pipeline.app.settings import parse_settings
+    from pipeline.app.training import Training
     from pipeline.evaluate.scores import summarise
 
     log_to_stderr(quiet=False)
     code = named_parts(network, loss)
-    training = Training(find_bundle(bundle), _training_source(data, pack), _parse_settings(settings), code)
+    training = Training(find_bundle(bundle), _training_source(data, pack), parse_settings(settings), code)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
         typer.echo(json.dumps(row))
@@ -104,10 +114,11 @@ def pack(
     """Prepare a data set once, as one small file. A training from it needs neither the images nor N4."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.packing import pack_dataset
+    from pipeline.app.settings import parse_settings
     from pipeline.train.plan import read_plan
 
     log_to_stderr(quiet=False)
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
     measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
     typer.echo(
         f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
@@ -183,13 +194,12 @@ def evaluate(
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
-    from pipeline.app.bundles import find_bundle, run_workflow
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.settings import parse_settings
+    from pipeline.app.training import evaluate_bundle
 
-    root = find_bundle(bundle)
-    overrides: dict[str, Any] = {"dataset_dir": str(data), **_parse_settings(settings)}
-    if out is not None:
-        overrides["output_dir"] = str(out)
-    run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
+    overrides = parse_settings(settings) | ({} if out is None else {"output_dir": str(out)})
+    evaluate_bundle(find_bundle(bundle), data, overrides)
 
 
 @training_app.command()
@@ -201,20 +211,6 @@ def compare(
     from pipeline.evaluate.compare import compare_evaluations
 
     typer.echo(compare_evaluations(first, second))
-
-
-def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
-    """`ID=VALUE` pairs. A value is JSON if it parses as such, else text."""
-    parsed: dict[str, Any] = {}
-    for setting in settings or []:
-        key, separator, text = setting.partition("=")
-        if not separator:
-            raise ConfigError(f"a setting must read ID=VALUE, got {setting!r}")
-        try:
-            parsed[key] = json.loads(text)
-        except json.JSONDecodeError:
-            parsed[key] = text
-    return parsed
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:

@@ -29,6 +29,7 @@ __all__ = [
     "LatticeError",
     "PipelineError",
     "UnreadableError",
+    "first_line",
     "own_error",
 ]
 
@@ -96,3 +97,13 @@ def own_error(error: BaseException) -> PipelineError | OSError | None:
     while cause is not None and not isinstance(cause, PipelineError | OSError):
         cause = cause.__cause__
     return cause
+
+
+def first_line(error: BaseException) -> str:
+    r"""The first line of what an error says; its kind where it says nothing.
+
+    >>> first_line(ValueError("no.\nReally, no.")), first_line(EOFError())
+    ('no.', 'EOFError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -14,6 +14,7 @@ from ignite.engine import Engine, Events
 
 import pipeline
 from pipeline.core.errors import DatasetError
+from pipeline.core.files import write_text
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES, UNLABELLED
 from pipeline.evaluate.examples import Example, choose_examples, draw_example, take_example
@@ -117,7 +118,7 @@ def write_evaluation(
     if pairs:
         write_table(folder / "patients.csv", [asdict(pair) for pair in pairs])
     record = {"disclaimer": "Not for diagnosis.", "overlap": summary, "agreement": agreement}
-    (folder / "summary.json").write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + "\n", "utf-8")
+    write_text(folder / "summary.json", json.dumps(_finite(record), indent=2, allow_nan=False) + "\n")
     content = {
         "title": title,
         "n_volumes": len({(s.patient, s.volume) for s in scores}),

@@ -9,6 +9,7 @@ import torch
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
+from pipeline.core.errors import ConfigError
 from pipeline.infer.context import neighbour_indices
 from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece
 from pipeline.infer.precision import AutocastInferer
@@ -33,12 +34,15 @@ class CineInferer(Inferer):
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
         batch_slices: how many windows pass through the network at once.
         overlap: fraction of the window that neighbours share, 0 up to below 1.
-        amp: mixed precision when it is faster.
-        turns_deg: test-time augmentation by rotation: logits are averaged over rotations of the slices by these angles.
-            Training augments by rotation, but not by mirroring, since the right ventricle has a side.
-        focus: find the heart in the first phase and segment only around it. Class 0 must be the background.
-        context: neighbouring slices on each side that the network sees as extra channels.
-        refine: maps logits (N, C, X, Y) and their slices (N, 1, X, Y) to better logits, such as a dense CRF.
+        amp: mixed precision where it pays.
+        turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
+            training has seen; mirror images are not, and the right ventricle has a side.
+        focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
+        context: neighbouring slices on each side that the network sees as further channels.
+        refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
+
+    Raises:
+        ConfigError: no window at once, an overlap out of range, or no rotation.
     """
 
     def __init__(
@@ -54,6 +58,11 @@ class CineInferer(Inferer):
         refine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
+        if batch_slices < 1 or not 0 <= overlap < 1 or not len(turns_deg):
+            raise ConfigError(
+                "`batch_slices` must be 1 or more, `overlap` from 0 to below 1, `turns_deg` one rotation or more, got "
+                f"{batch_slices}, {overlap} and {list(turns_deg)}"
+            )
         self.roi_size = tuple(roi_size)
         self.batch_slices = batch_slices
         self.overlap = overlap

@@ -8,18 +8,36 @@ from typing import Any
 
 import torch
 
-from pipeline.core.errors import BundleError
-from pipeline.infer.digests import check_digest
+from pipeline.core.errors import BundleError, first_line
+from pipeline.core.files import replacing
+from pipeline.infer.digests import announce_digest, check_digest, state_digest
 
-__all__ = ["load_weights", "read_weights", "save_whole"]
+__all__ = ["load_weights", "read_weights", "replace_weights", "save_whole"]
 
 
 def save_whole(states: Mapping[str, Any], path: Path) -> None:
-    """Save states atomically: the file is the old or the new one, never a part. Parent folders are created."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(dict(states), partial)
-    partial.replace(path)
+    """Save states so that the file is the old one or the new one, never a part; folders above it are made."""
+    with replacing(path) as partial:
+        torch.save(dict(states), partial)
+
+
+def replace_weights(states: Mapping[str, Any], path: Path, *, bundle_root: Path | None = None) -> None:
+    """Save a bundle's weights whole, with their SHA-256 in its metadata.
+
+    The weights before, and what is stated of them, hold until the new ones are whole: neither a full disk nor a kill
+    leaves weights that the bundle does not know.
+
+    Args:
+        states: the bare state dict.
+        path: the file.
+        bundle_root: the bundle's folder; `None`, or one that the file lies outside of, states nothing.
+    """
+    with replacing(path) as partial:
+        torch.save(dict(states), partial)
+        if bundle_root is not None:
+            announce_digest(bundle_root, path, partial)
+    if bundle_root is not None:
+        state_digest(bundle_root, path)
 
 
 def load_weights(
@@ -42,7 +60,7 @@ def load_weights(
     try:
         network.load_state_dict(states)
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"weights at {path} do not fit the bundle's network: {reason}") from error
     return network
 
@@ -61,5 +79,5 @@ def read_weights(path: str | Path, *, bundle_root: str | Path | None = None) -> 
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return dict(states.get("model", states))
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"no weights can be read from {path}: {reason}") from error

@@ -7,7 +7,9 @@ the right ventricle has a side.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature
+from typing import ClassVar
 
 import torch
 from torch.nn import functional
@@ -60,6 +62,23 @@ class Strength:
     p_noise: float = 0.1
     p_blur: float = 0.1
 
+    def __post_init__(self) -> None:
+        if len(self.gamma) != 2 or not 0 < self.gamma[0] <= self.gamma[1]:
+            raise ConfigError(f"`gamma` must be a range above 0, as (0.5, 1.6), got {tuple(self.gamma)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "gamma" and not 0 <= value <= (1 if field.name.startswith("p_") else math.inf):
+                kind = "a fraction from 0 to 1" if field.name.startswith("p_") else "0 or more"
+                raise ConfigError(f"`{field.name}` must be {kind}, got {value}")
+        if self.scale >= 1:
+            raise ConfigError(f"`scale` must be below 1, got {self.scale}")
+
+
+def _spelled_out() -> Signature:
+    """What `AugmentBatch` takes, each field of `Strength` by its name, for those who look before they set one."""
+    named = [Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default) for field in fields(Strength)]
+    return Signature([Parameter("size", Parameter.POSITIONAL_OR_KEYWORD), *named])
+
 
 class AugmentBatch:
     """Cut a window from each slice and augment it at random.
@@ -70,8 +89,10 @@ class AugmentBatch:
         settings: fields of `Strength`.
 
     Raises:
-        ConfigError: a size that is not positive, or a field that `Strength` lacks.
+        ConfigError: a size that is not positive, a field that `Strength` lacks, or a value that it cannot have.
     """
+
+    __signature__: ClassVar[Signature] = _spelled_out()
 
     def __init__(self, size: tuple[int, int], *, strength: Strength | None = None, **settings: float) -> None:
         if len(size) != 2 or min(size) < 1:

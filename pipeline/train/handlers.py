@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import ignite
 import ignite.distributed as idist
-import monai
 import numpy as np
 import torch
 from ignite.engine import CallableEventWithFilter, Engine, Events
@@ -20,15 +17,14 @@ from ignite.handlers import EarlyStopping
 from monai.engines import Evaluator
 from monai.utils import set_determinism
 
-import pipeline
 from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.files import write_json
 
 __all__ = [
     "Attached",
     "EarlyStop",
     "EpochSeed",
     "MetricsRecord",
-    "RunRecord",
     "StopOnNan",
     "ValidateInTime",
     "loss_of",
@@ -116,6 +112,7 @@ class EarlyStop:
     def attach(self, engine: Engine) -> None:
         """Listen to a trainer, and stop that one."""
         self._rule.trainer = engine
+        engine.add_event_handler(Events.EPOCH_STARTED, self._stop_at_once)
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self._rule)
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -125,6 +122,11 @@ class EarlyStop:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take up the state of an earlier run."""
         self._rule.load_state_dict(state_dict)
+
+    def _stop_at_once(self, engine: Engine) -> None:
+        """End a training that is resumed though its patience was over; a longer patience lets it go on."""
+        if self._rule.counter >= self._rule.patience:
+            engine.terminate()
 
     def _score(self, engine: Engine) -> float:  # noqa: ARG002 - Ignite passes the trainer, the score is the validator's
         return float(self.validator.state.metrics[self.validator.state.key_metric_name])
@@ -177,8 +179,7 @@ class MetricsRecord:
             return
         metrics = {name: float(value) for name, value in engine.state.metrics.items()}
         record = {name: None if np.isnan(value) else value for name, value in metrics.items()}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(record, indent=2) + "\n")
+        write_json(self.path, record)
 
 
 class StopOnNan:
@@ -210,39 +211,3 @@ class StopOnNan:
                 f"the loss is {loss} at iteration {engine.state.iteration}: lower `learning_rate`, or look for "
                 "images without contrast or labels out of place"
             )
-
-
-class RunRecord:
-    """Writes `run.json` into the run's folder: split, settings, versions and seed.
-
-    Args:
-        path: the file.
-        split: patients by part, as `{"train": [...], "validation": [...]}`.
-        settings: whatever else is needed to reproduce the run, ready for JSON.
-    """
-
-    def __init__(self, path: str, *, split: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> None:
-        self.path = Path(path)
-        self.split = {name: sorted(set(patients)) for name, patients in split.items()}
-        self.settings = dict(settings)
-
-    def attach(self, engine: Engine) -> None:
-        """Listen to a trainer."""
-        engine.add_event_handler(Events.STARTED, self.write)
-
-    def write(self) -> None:
-        """Write the record; the first process alone does."""
-        if idist.get_rank() > 0:
-            return
-        versions = {
-            "pipeline": pipeline.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "monai": monai.__version__,
-            "ignite": ignite.__version__,
-            "numpy": np.__version__,
-        }
-        record = {"split": self.split, "settings": self.settings, "versions": versions}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(record, indent=2) + "\n")
-        _log.info("run recorded in %s", self.path)

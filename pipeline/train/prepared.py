@@ -11,13 +11,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ignite.distributed as idist
 import numpy as np
@@ -38,9 +38,11 @@ __all__ = ["content_key", "prepare_cases", "prepare_stacks"]
 _log = logging.getLogger(__name__)
 
 Transform = Callable[[Any], Any]
+_Item = TypeVar("_Item")
 
 _CASES_A_PROCESS = 8
 """A process takes some seconds to start: as long as preparing about three volumes does."""
+_MOMENT_S = 1.0
 _BITS = 16
 """Of an intensity in the cache: a step is a ten-thousandth of a standard deviation."""
 
@@ -169,18 +171,23 @@ def _from_images(
     cases: Sequence[DatalistEntry], transform: Transform, cache_dir: str | Path | None, n_processes: int | None
 ) -> list[list[PreparedStack]]:
     if cache_dir is None or not cases:
-        return [_Job(case, None).run(transform) for case in cases]
+        return [_Job(case, None).run(transform) for case in _shown(cases)]
     how = description_digest([describe(transform), _BITS])[:16]
     jobs = [_Job(case, Path(cache_dir) / f"{content_key(case)[:32]}-{how}.npz") for case in cases]
     missing = [job for job in jobs if job.file and not job.file.is_file()]
     _fill_cache(missing, transform, n_processes or os.cpu_count() or 1)
-    return [job.run(transform) for job in jobs]
+    return [job.run(transform) for job in _shown(jobs)]
+
+
+def _shown(items: Sequence[_Item]) -> Iterable[_Item]:
+    """Items one by one, with a bar that shows how far it is, where that takes longer than a moment."""
+    return tqdm(items, "prepare", delay=_MOMENT_S, disable=idist.get_rank() > 0)
 
 
 def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int) -> None:
     """Prepare missing cases if there are many. The processes of a distributed training share the work."""
     if idist.get_world_size() > 1:
-        for job in missing[idist.get_rank() :: idist.get_world_size()]:
+        for job in _shown(missing[idist.get_rank() :: idist.get_world_size()]):
             job.run(transform)
         idist.barrier()
         return

@@ -9,16 +9,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import ignite.distributed as idist
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.transform import resize_local_mean
+from tqdm import tqdm
 
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.read.cine import read_cine
 from pipeline.read.datalists.cases import DatalistEntry
+from pipeline.train.record import read_record
 
-__all__ = ["choose_cases", "find_twins", "kfold", "split_patients"]
+__all__ = ["choose_cases", "find_twins", "kfold", "recorded_split", "split_patients"]
 
 SAME_IMAGE = 0.999
 """Correlation of two fingerprints from which on they are one image, re-exported with other units or rounding. In ACDC
@@ -107,6 +110,34 @@ def kfold(
     return _part(datalist, folds[fold])
 
 
+def recorded_split(
+    datalist: Sequence[DatalistEntry], record: str | Path
+) -> tuple[list[DatalistEntry], list[DatalistEntry]] | None:
+    """Split cases as a run did that goes on: a patient once trained on is never validated on.
+
+    Patients whom the record does not name, as those who came into the data set since, are left out.
+
+    Args:
+        datalist: cases with `patient`.
+        record: the run's `run.json`.
+
+    Returns:
+        Training and validation cases; `None` where the run has not begun.
+
+    Raises:
+        DatasetError: the record cannot be read, or the list has nobody of one of its sides.
+    """
+    written = read_record(Path(record))
+    if written is None:
+        return None
+    aside, trained = (set(written["split"][name]) for name in ("validation", "train"))
+    training, validation = _part([case for case in datalist if case["patient"] in aside | trained], aside)
+    if not training or not validation:
+        side = "validation" if training else "training"
+        raise DatasetError(f"a run goes on with its own patients, but this data set has none of its {side}", record)
+    return training, validation
+
+
 def choose_cases(datalist: Sequence[DatalistEntry], cases: str | Path = "all") -> list[DatalistEntry]:
     """Choose the cases to evaluate.
 
@@ -141,7 +172,7 @@ def _groups(datalist: Iterable[DatalistEntry]) -> list[frozenset[str]]:
     index = {patient: number for number, patient in enumerate(patients)}
     owners, prints, links = [], [], []
     seen: dict[str, int] = {}
-    for case in images.values():
+    for case in tqdm(images.values(), "look for patients who share images", delay=1.0, disable=idist.get_rank() > 0):
         if "twins" in case:
             links += [(index[case["patient"]], index[twin]) for twin in case["twins"] if twin in index]
             continue

@@ -53,6 +53,33 @@ UNET = BUNDLES / "ventricles_mr_segmentation_unet"
         ("loss_function=jaccard", "`loss_function` describes a component"),
         ("loss_function#loss#_target_=torch.nn.Linear", "`loss_function` cannot be made"),
         ("crf_settings#n_iterations=many", "must be a number, as 5"),
+        ("augment#p_quarter_turn=often", "`augment#p_quarter_turn` must be a number, as 0.0, got 'often'"),
+        ("augment#p_quarter_turn=1.5", "`p_quarter_turn` must be a fraction from 0 to 1, got 1.5"),
+        ("augment#rotation=-1", "`rotation` must be 0 or more"),
+        ("augment#gamma=[2]", "`gamma` must be a range"),
+        ("loss_function#loss#classes=7", "`loss_function` cannot be computed as it is set"),
+        ("loss_function#loss#classes=[1,7]", "`loss_function` cannot be computed as it is set"),
+        ("optimizer#lr=fast", "`optimizer#lr` must be a number above 0, got 'fast'"),
+        ("optimizer#eps=-1", "`optimizer` cannot be made as it is set: .*epsilon"),
+        ("early_stop#patience=0", "`early_stop#patience` must be a whole number from 1 on"),
+        ("network=3", "`network` is made by the program"),
+        ("network_def=3", "`network_def` describes a component"),
+        ("datalist=3", "`datalist` is made by the program"),
+        ("split=[]", "`split` is made by the program"),
+        ("metrics=[]", "`metrics` is made by the program"),
+        ("memory_format=1", "`memory_format` is made by the program"),
+        ("lr_scheduler#n_iterations=0", "`lr_scheduler#n_iterations` must be a whole number"),
+        ("validate#inferer#overlap=5", "`validate#inferer` cannot be made as it is set: .*overlap"),
+        ("batch_slices=0", "`batch_slices` must be a whole number from 1 on"),
+        ("overlap=1", "`overlap` must be a number from 0 to below 1"),
+        ("turns_deg=[]", "`turns_deg` must be a list of one rotation or more"),
+        ("cache_dir=3", "`cache_dir` must be a path"),
+        ("resume=true", "`resume` is given by `--resume`"),
+        ("dataset_dir=x", "`dataset_dir` is given by `--data`"),
+        ("device=cuda:77", "the device 'cuda:77' cannot be used here, got: cpu"),
+        ("device=meta", "the device 'meta' cannot be used here"),
+        ("augment#p_quarter_turns=0.5", "no configuration of .* has an entry"),
+        ("epoch=3", "perhaps `epochs`"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_nothing_is_written(setting: str, words: str, tmp_path: Path) -> None:
@@ -105,8 +132,42 @@ def test_good_settings_pass() -> None:
         "cache_dir": "cache",
         "title": "3",
         "average_decay": 0,
+        "augment#p_quarter_turn": 0.75,
+        "augment#size": [64, 96],
+        "lr_scheduler#power": 0.5,
+        "optimizer#betas": [0.8, 0.9],
+        "train#handlers#4#every": 5,
+        "n_iterations": 100,
     }
     check_training(UNET, settings)
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "words"),
+    [
+        ("pack", "spacing_mm=[1.5]", "`spacing_mm` must be three numbers"),
+        ("pack", "normalisation=zscores", "`normalisation` must be one of"),
+        ("pack", "normalisation=subtract_mean", "`train#preprocessing` cannot be made as it is set: .*mean"),
+        ("pack", "window=64", "`window` must be two whole numbers"),
+        ("pack", "windw=64", "perhaps `window`"),
+        ("evaluate", "window=64", "`window` must be two whole numbers"),
+        ("evaluate", "window=[50,50]", r"windows of \[64, 64\] would do"),
+        ("evaluate", "clean_up=1", "`clean_up` must be true or false"),
+        ("evaluate", "inferer#overlap=2", "`inferer` cannot be made as it is set"),
+        ("evaluate", "device=cuda:77", "cannot be used here"),
+        ("evaluate", "cases=3", "`cases` must be all, or the path"),
+        ("evaluate", "dataset_dir=x", "is given by"),
+        ("crossvalidate", "epochs=two", "`epochs` must be a whole number"),
+    ],
+)
+def test_commands_on_data_check_their_settings_alike(command: str, setting: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    data = [str(tmp_path / "data"), str(tmp_path / "out")]
+    data = data if command == "pack" else ["--data", data[0], "-o", data[1]]
+    with pytest.raises(ConfigError, match=words) as raised:
+        CliRunner().invoke(cli.app, [command, *data, "--set", setting], catch_exceptions=False)
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_batch_of_one_that_a_normalisation_cannot_take_is_refused() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import pipeline
 from pipeline.app import cli
 from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
@@ -162,6 +163,43 @@ def test_a_place_that_cannot_be_written_ends_in_one_sentence(
     (message,) = capsys.readouterr().err.strip().splitlines()
     assert message.startswith("cmr: ")
     assert "file" in message
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["bundle"], ["bundle", "ensemble"]])
+def test_help_is_there_by_both_names_and_keeps_its_brackets(arguments: list[str]) -> None:
+    short, long = (runner.invoke(cli.app, [*arguments, option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+    if arguments == ["train"]:
+        assert "[the bundle's own]" in " ".join(short.stdout.split())
+
+
+def test_the_version_and_the_shells_completion_are_options() -> None:
+    assert runner.invoke(cli.app, ["--version"]).stdout == f"cmr {pipeline.__version__}\n"
+    assert "--install-completion" in runner.invoke(cli.app, ["--help"]).stdout
+
+
+def test_a_mistyped_option_is_named_with_the_one_that_is_meant() -> None:
+    result = runner.invoke(cli.app, ["train", "--sett", "3"])
+    assert result.exit_code == 2
+    assert "No such option: --sett" in result.stderr
+    assert "--set" in result.stderr.replace("--sett", "")
+
+
+def test_a_device_that_is_not_there_ends_in_one_sentence(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
+    options = ("-o", str(tmp_path / "out"), "--bundle", str(untrained_bundle), "--device", "cuda:77")
+    with pytest.raises(ConfigError, match="the device 'cuda:77' cannot be used here"):
+        _segment(str(studies / "one"), *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_is_told_once(
+    untrained_bundle: Path, studies: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
+    _, _, err = _segment(str(studies / "broken"), *options)
+    assert (err + caplog.text).count("broken: ") == 1
+    code, out, err = _segment(str(studies / "broken"), *options, "--json")
+    assert (code, json.loads(out)["error"] in err) == (1, True)
 
 
 def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:

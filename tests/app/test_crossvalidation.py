@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pipeline.app.bundles import find_bundle
 from pipeline.app.cli import app
 from pipeline.app.crossvalidation import Training, cross_validate
+from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.phantom.dataset import write_dataset
 
 SETTINGS = {
@@ -49,6 +50,24 @@ def test_folds_cover_all_patients_once_and_are_not_trained_twice(data: Path, tmp
     before = weights.stat().st_mtime_ns
     assert cross_validate(training, out, n_folds=2) == scores
     assert weights.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_folds_are_trained_alike_and_on_one_data_set_or_the_command_is_refused(data: Path, tmp_path: Path) -> None:
+    out, others = tmp_path / "out", tmp_path / "others"
+    bundle = find_bundle("ventricles_mr_segmentation_unet")
+    cross_validate(Training(bundle, data, SETTINGS | {"epochs": 1}), out, n_folds=2)
+    write_dataset(others, n_patients=4, n_phases=2, n_slices=4, size=32, pixel_mm=7.0, step_mm=20.0)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for source, settings, n_folds, words in (
+        (data, {"epochs": 2}, 2, "has 1 for `epochs`, not 2"),
+        (data, {"epochs": 1, "batch_size": 2}, 2, "`batch_size`"),
+        (data, {"epochs": 1}, 3, "`n_folds`"),
+        (others, {"epochs": 1}, 2, "other images or labels"),
+    ):
+        with pytest.raises((ConfigError, DatasetError), match=words):
+            cross_validate(Training(bundle, source, SETTINGS | settings), out, n_folds=n_folds)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.slow

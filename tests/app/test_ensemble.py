@@ -27,6 +27,9 @@ def test_twins_segment_as_one_of_them_does(untrained_bundle: Path, studies: Path
     assert (labels[0] == labels[1]).mean() > 0.999
     metadata = json.loads((twins / "configs" / "metadata.json").read_text())
     assert set(metadata["weights_sha256"]) == {"models/model.pt"}
+    assert metadata["description"] == "The mean of 2 bundles: untrained, untrained."
+    assert metadata["data_source"] == "Not trained yet."
+    assert "The mean of 2 bundles" in (twins / "docs" / "README.md").read_text()
 
 
 def test_members_hold_their_own_weights(untrained_bundle: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import BundleError
-from pipeline.infer.digests import WEIGHTS_DIGESTS, check_digest, file_digest, state_digest
+from pipeline.infer.digests import WEIGHTS_DIGESTS, announce_digest, check_digest, file_digest, state_digest
 
 
 @pytest.fixture
@@ -40,3 +40,32 @@ def test_weights_elsewhere_and_metadata_that_state_none_are_let_be(bundle: Path,
     state_digest(bundle, outside)
     check_digest(bundle, outside)
     assert WEIGHTS_DIGESTS not in json.loads((bundle / "configs" / "metadata.json").read_text())
+
+
+def test_while_weights_are_replaced_the_old_and_the_new_are_the_bundles_own(bundle: Path) -> None:
+    weights, new = bundle / "models" / "model.pt", bundle / "models" / "new"
+    state_digest(bundle, weights)
+    for content in (b"killed before", b"taken"):
+        new.write_bytes(content)
+        announce_digest(bundle, weights, new)
+        check_digest(bundle, weights)
+    new.replace(weights)
+    check_digest(bundle, weights)
+    weights.write_bytes(b"others")
+    with pytest.raises(BundleError, match="SHA-256 differs"):
+        check_digest(bundle, weights)
+    weights.write_bytes(b"taken")
+    state_digest(bundle, weights)
+    stated = json.loads((bundle / "configs" / "metadata.json").read_text())[WEIGHTS_DIGESTS]
+    assert stated == {"models/model.pt": hashlib.sha256(b"taken").hexdigest()}
+
+
+def test_unstated_weights_stay_the_users_own_until_they_are_replaced(bundle: Path) -> None:
+    weights, new = bundle / "models" / "model.pt", bundle / "models" / "new"
+    new.write_bytes(b"new")
+    announce_digest(bundle, weights, new)
+    check_digest(bundle, weights)
+    weights.unlink()
+    announce_digest(bundle, weights, new)
+    new.replace(weights)
+    check_digest(bundle, weights)

@@ -61,7 +61,15 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
         "settings": {"crf": False},
         "pseudonym": None,
         "labels_sha256": "0" * 64,
-        "source": {"identity": "study 1.2", "path": "/in", "series_uid": None, "voxels_sha256": "0" * 64},
+        "source": {
+            "identity": "study 1.2",
+            "path": "/in",
+            "series_uid": None,
+            "voxels_sha256": "0" * 64,
+            "prefer": "later",
+            "drop_incomplete": False,
+            "heart_rate_bpm": None,
+        },
     }
     return json.loads(json.dumps(measured | added | more, allow_nan=False))
 

@@ -115,4 +115,6 @@ def test_fewer_than_3_slices_are_read_and_are_no_stack(tmp_path: Path, study) ->
     with pytest.raises(LatticeError, match=r"at least 3 slices, got 1, as a long-axis view.*\[la_2ch\.nii\]"):
         require_stack(cine, path="la_2ch.nii")
     study.cine(2, 2)
-    require_stack(read_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.1")), path="")  # named by whoever asks for it
+    require_stack(
+        read_cine(study.folder, options=SeriesOptions(series_uid="1.2.3.1")), path=""
+    )  # named by whoever asks for it

@@ -15,7 +15,6 @@ from pipeline.train.handlers import (
     EarlyStop,
     EpochSeed,
     MetricsRecord,
-    RunRecord,
     StopOnNan,
     ValidateInTime,
     seed_everything,
@@ -95,18 +94,23 @@ def test_seeds_repeat_and_cudnn_is_told() -> None:
     assert not torch.backends.cudnn.benchmark
 
 
-def test_records(tmp_path: Path) -> None:
+def test_metrics_are_recorded_and_what_is_no_number_becomes_null(tmp_path: Path) -> None:
     engine = Engine(lambda _engine, _batch: None)
-    split = {"train": ["b", "a", "a"], "validation": ["c"]}
-    RunRecord(str(tmp_path / "run" / "run.json"), split=split, settings={"seed": 4}).attach(engine)
     MetricsRecord(str(tmp_path / "run" / "metrics.json")).attach(engine)
     engine.add_event_handler(
         Events.EPOCH_COMPLETED, lambda e: e.state.metrics.update(dice_mean=0.5, dice_myocardium=float("nan"))
     )
     engine.run([0])
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["split"] == {"train": ["a", "b"], "validation": ["c"]}
-    assert record["settings"]["seed"] == 4
-    assert {"pipeline", "torch", "monai", "ignite"} <= set(record["versions"])
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics == {"dice_mean": 0.5, "dice_myocardium": None}
+
+
+def test_a_training_whose_patience_was_over_stops_at_once_when_resumed() -> None:
+    validator = SimpleNamespace(state=SimpleNamespace(metrics={"dice_mean": 0.5}, key_metric_name="dice_mean"))
+    for patience, n_epochs in ((2, 0), (4, 2)):
+        rule, trainer, done = EarlyStop(validator, patience=patience), Engine(lambda _engine, _batch: None), []
+        rule.load_state_dict({**rule.state_dict(), "counter": 2, "best_score": 0.9})
+        rule.attach(trainer)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, done.append)
+        trainer.run([0], max_epochs=9)
+        assert len(done) == n_epochs

@@ -19,7 +19,15 @@ SEGMENTS = [
     {"segment": n, "name": f"segment {n}", "ed_mm": 8.0, "es_mm": 12.0, "thickening_percent": 50.0}
     for n in range(1, 17)
 ]
-SOURCE = {"identity": "study 1.2.3", "path": "/in/somebody", "series_uid": None, "voxels_sha256": None}
+SOURCE = {
+    "identity": "study 1.2.3",
+    "path": "/in/somebody",
+    "series_uid": None,
+    "voxels_sha256": None,
+    "prefer": "later",
+    "drop_incomplete": False,
+    "heart_rate_bpm": None,
+}
 NOBODY = {
     "software": {},
     "bundle": {"name": "some_bundle", "version": "1.2.3"},

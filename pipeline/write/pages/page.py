@@ -10,7 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-__all__ = ["write_page"]
+from pipeline.core.files import write_text
+
+__all__ = ["fill_template", "write_page"]
 
 _ABSENT = "n/a"
 
@@ -26,9 +28,18 @@ def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
     Returns:
         `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_environment().get_template(template).render(content), encoding="utf-8")
+    write_text(path, fill_template(template, content))
     return path
+
+
+def fill_template(template: str, content: Mapping[str, Any]) -> str:
+    """Fill a template of `pipeline/write/pages/templates`; into HTML, whatever is inserted is escaped.
+
+    Args:
+        template: its file name.
+        content: every name that the template uses; a missing one is an error.
+    """
+    return _environment().get_template(template).render(content)
 
 
 def _environment() -> Environment:

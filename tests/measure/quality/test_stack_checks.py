@@ -268,7 +268,7 @@ def test_slices_that_stand_for_unlike_lengths(spans: tuple[float, ...] | None, f
     assert (flag is not None) is flagged
     if flag is not None:
         assert (flag.severity, flag.value, flag.threshold) == ("review", 0.125, 0.05)
-        assert "7.0 to 8.0 mm" in flag.sentence
+        assert "7.0 to 8.0 mm" in flag.message
 
 
 def test_uneven_slices_without_a_ventricle_matter_to_nobody() -> None:
