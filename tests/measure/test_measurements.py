@@ -37,6 +37,9 @@ def study() -> PhantomStudy:
     return make_cine(make_patient(6), n_phases=12, size=100, pixel_mm=1.9)
 
 
+READING = {"prefer": "later", "drop_incomplete": False, "heart_rate_bpm": None}
+
+
 def _beat() -> np.ndarray:
     """100, 50 and 75 voxels of LV; 50 of MYO throughout; 80, 40 and 60 of RV."""
     labels = np.zeros((3, 10, 10, 4), dtype=np.uint8)
