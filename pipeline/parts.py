@@ -27,6 +27,7 @@ _BY_MODULE = {
         "EstimateConfidenced",
         "KeepLargestComponentd",
         "RemoveImpossibled",
+        "TellPosed",
         "ToLabelMapd",
     ),
     "pipeline.measure.measurements": ("PhaseChoice",),

@@ -16,6 +16,7 @@ from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
+from pipeline.core.pose import PoseFinding
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
 from pipeline.read.dicom.segmentation import read_segmentation
@@ -50,14 +51,15 @@ def report_again(
         raise InputError("a case under a pseudonym does not know its images; name them (`--images`)", folder / SOURCE)
     if choices.identify and source["pseudonym"] is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
-    provenance, before = _of_the_run(record, folder / MEASUREMENTS)
+    provenance, before, pose = _of_the_run(record, folder / MEASUREMENTS)
     cine = read_own_images(folder, source, images)
     path = folder / SEGMENTATION
     labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
     if mask is not None:
         labels = _corrected(labels, cine, mask)
     corrected = bool(record.get("corrected")) or labels_digest(labels) != source["labels_sha256"]
-    measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
+    sure = None if corrected else before
+    measured = measure_study(cine, labels, confidence=sure, pose=pose, choice=choices.phases)
 
     def fill(new: Path) -> Case:
         case = Case(new.name, cine, labels, measured, provenance, corrected, source["pseudonym"])
@@ -66,16 +68,16 @@ def report_again(
     return rewrite(folder, fill)
 
 
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None]:
-    """What drew the labels, and how sure it was of them, (T, structures)."""
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, np.ndarray | None, PoseFinding | None]:
+    """What drew the labels, how sure it was of them, (T, structures), and in which pose it saw the slices."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError("results must be complete to be made again; segment the case anew", path) from error
     if measured.confidence is None:
-        return provenance, None
+        return provenance, None, measured.pose
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]
-    return provenance, np.array(columns, dtype=float).T  # `None` becomes NaN
+    return provenance, np.array(columns, dtype=float).T, measured.pose  # `None` becomes NaN
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

@@ -29,7 +29,7 @@ __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
 class CaseSaveImaged(SaveImaged):
     """Writes `<output_dir>/<case>/segmentation.nii.gz`, and `measurements.json` where the bundle measures.
 
-    A MONAI `SaveImaged`, so tools that look for one find one.
+    A MONAI `SaveImaged`, so tools that look for one find one. What `TellPosed` has left under `pose` is noted.
 
     Args:
         keys: label maps (T, X, Y, Z) as `MetaTensor`, with the metadata that `CineLoadImaged` gives.
@@ -67,8 +67,8 @@ class CaseSaveImaged(SaveImaged):
             cine = cine_of(data[key])
             write_labels(folder, cine, labels)
             if self.measures:
-                confidence = data.get(self.confidence_key)
-                measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
+                found = {"confidence": data.get(self.confidence_key), "pose": data.get("pose")}
+                measured = measure_study(cine, labels, **found, choice=self.choice)
                 text = json.dumps(measured.to_json(), indent=2, allow_nan=False) + "\n"
                 (folder / MEASUREMENTS).write_text(text, encoding="utf-8")
         return dict(data)
@@ -143,6 +143,7 @@ def cine_of(label: MetaTensor) -> Cine:
         facts=StudyFacts(heart_rate_bpm=rate, height_m=height, weight_kg=weight),
         notes=notes,
         stored_axes=None if label.meta.get("n_axes") is None else int(label.meta["n_axes"]),
+        slice_axis=int(label.meta.get("slice_axis", 2)),
     )
 
 

@@ -60,6 +60,7 @@ class Cine:
         facts: what the header says beside the pixels.
         notes: one sentence for each thing the reader repaired, dropped or left out.
         stored_axes: axes of the file, 3 or 4, which an answer on its grid has too; `None` for DICOM, which has none.
+        slice_axis: which axis of the file, 0 to 2, Z is; an answer on its grid has it there too, see `core.storage`.
 
     Raises:
         GridError: the parts do not fit each other.
@@ -72,6 +73,7 @@ class Cine:
     facts: StudyFacts = field(default_factory=StudyFacts)
     notes: tuple[str, ...] = ()
     stored_axes: int | None = None
+    slice_axis: int = 2
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:

@@ -59,6 +59,7 @@ class CineReader(ImageReader):
             MetaKeys.SPATIAL_SHAPE.value: torch.tensor(cine.grid.shape),
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "n_axes": cine.n_axes,
+            "slice_axis": cine.slice_axis,
             "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
             "notes": "\n".join(cine.notes),
             "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
