@@ -1,8 +1,8 @@
 """Which of the eight poses a picture of the heart is in, by what the network sees of it in each.
 
 A network that has learnt hearts in one view sees less of one laid down otherwise: first it loses the right ventricle.
-So a few slices are shown to it in all eight poses, and the one in which it sees most is the heart's. A mirror image that
-keeps the right ventricle to the left is the nearest rival; where it comes close, both give nearly the same labels.
+So a few slices are shown to it in all eight poses, and the one in which it sees most is the heart's. A mirror image
+that keeps the right ventricle to the left is the nearest rival; where it comes close, both give nearly the same labels.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def choose_pose(scores: np.ndarray, *, told: bool) -> Pose:
         told: whether the header tells the pose, in which the slices are laid down already.
 
     >>> choose_pose(np.array([8.0, 8.01, 7, 7, 7, 7, 7, 7]), told=True).name
-    'as it is'
+    'as stored'
     """
     best = int(scores.argmax())
     return POSES[0] if told and scores[best] - scores[0] <= MARGIN else POSES[best]

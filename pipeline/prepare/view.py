@@ -75,7 +75,7 @@ def standard_view(affine: np.ndarray) -> View:
         affine: (4, 4), voxel index to RAS+ mm; slices along the last axis.
 
     >>> standard_view(np.diag([-1.5, -1.5, 8.0, 1.0])).pose.name, standard_view(np.diag([1.5, 1.5, 8.0, 1.0])).pose.name
-    ('as it is', 'turned by 180 degrees')
+    ('as stored', 'turned by 180 degrees')
     """
     axes = flip_ras_lps(affine)[:3, :3]
     axes = axes / np.linalg.norm(axes, axis=0)

@@ -78,7 +78,7 @@ def test_a_header_is_followed_to_within_45_degrees(turn: float, tilt: float, lea
 
 def test_real_stacks_are_laid_down_with_the_feet_down(cmr_data) -> None:
     """One as the scanner shows it; one whose rows run to the feet, as its pictures show."""
-    names = {"SCD0000101": "turned by 90 degrees clockwise", "SCD0000201": "as it is"}
+    names = {"SCD0000101": "turned by 90 degrees clockwise", "SCD0000201": "as stored"}
     for study, name in names.items():
         header = pydicom.dcmread(cmr_data / "sunnybrook" / "dicom" / study / "1.dcm", stop_before_pixels=True)
         orientation = np.array(header.ImageOrientationPatient, dtype=float)

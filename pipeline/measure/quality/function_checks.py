@@ -1,4 +1,4 @@
-"""Rules on the numbers: volumes over the beat, function between ED and ES, and the network's confidence.
+"""Rules on the numbers: volumes over the beat, function between ED and ES, the network's confidence, the pose.
 
 Each rule is a function of the measurements (`measurements.measure_cine`) and gives at most one flag. Limits of the body
 are those of adults, and wide: a flag says that a number needs a look, not that the patient is ill.
@@ -20,6 +20,7 @@ __all__ = [
     "check_confidence",
     "check_ejection",
     "check_end_systole",
+    "check_header_pose",
     "check_mass_change",
     "check_stroke_volumes",
     "check_volume_jumps",
@@ -40,6 +41,9 @@ STROKE_SHARE, STROKE_ML = 0.5, 20.0
 """Difference of the ventricles' stroke volumes as a fraction of the larger, and in ml. What one pumps the other must,
 but for regurgitation and shunts, and half of the stroke flowing back is severe already. Small strokes are small
 differences of large volumes, and say little."""
+
+HEADER_POSE_RATIO = 1.1
+"""How many times as much of a heart the network sees in the picture's pose as in the one that the header tells."""
 
 MASS_RATIO = (0.75, 1.4)
 """Myocardial volume at ES over that at ED. Muscle is nearly incompressible; but more slices show it at one than at the
@@ -174,6 +178,15 @@ def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: in
     return Flag("low_confidence", severity, sentence, phase, None, value, review)
 
 
+def check_header_pose(measured: Measurements) -> Flag | None:
+    """`header_pose`, review: the heart lies clearly otherwise than the header tells, see `HEADER_POSE_RATIO`."""
+    pose = measured.pose
+    if pose is None or not pose.contradicts_header or pose.over_header < HEADER_POSE_RATIO:
+        return None
+    sentence = f"By the picture slices are laid down {pose.pose.name}, by the header {pose.header_pose.name}."
+    return Flag("header_pose", "review", sentence, value=round(pose.over_header, 4), threshold=HEADER_POSE_RATIO)
+
+
 FUNCTION_RULES = (
     check_volumes,
     check_ejection,
@@ -181,6 +194,7 @@ FUNCTION_RULES = (
     check_mass_change,
     check_volume_jumps,
     check_end_systole,
+    check_header_pose,
 )
 """In the order of their flags."""
 
