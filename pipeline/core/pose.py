@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["AS_STORED", "POSES", "Pose", "PoseFinding"]
+__all__ = ["AS_STORED", "CLEAR_RATIO", "POSES", "Pose", "PoseFinding"]
+
+CLEAR_RATIO = 1.1
+"""How many times as much of a heart the network must see in one pose as in another to tell them apart clearly."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,19 @@ class PoseFinding:
         """Whether the header tells a pose, and the picture is in another one."""
         return self.header_tells and self.pose != self.header_pose
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the header's pose is clearly worse, see `CLEAR_RATIO`."""
+        return self.over_header >= CLEAR_RATIO
+
     def sentence(self) -> str:
         """What was decided and how sure that is, for a note."""
         surely = f"the network sees {self.over_next:.2f} times as much of a heart so as in the next best pose"
         if self.contradicts_header:
+            asked = "header and picture disagree on the pose" if self.is_clear else "the pose is not clear"
             return (
-                f"header and picture disagree on the pose: laid down {self.pose.name} by the picture, in which the "
-                f"network sees {self.over_header:.2f} times as much of a heart as {self.header_pose.name}, as the "
-                "header has it"
+                f"{asked}: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the picture "
+                f"decides, for the network sees {self.over_header:.2f} times as much of a heart so"
             )
         if self.header_tells:
             return f"pose: laid down {self.pose.name} by the header, and the picture agrees ({surely})"

@@ -71,6 +71,7 @@ def test_labels_are_the_same_in_every_pose_whatever_the_header_says(
     assert found.contradicts_header == (told is SHORT_AXIS and not truthful and pose != AS_STORED)
     assert pose.name in found.sentence()
     assert ("disagree" in found.sentence()) == found.contradicts_header
+    assert found.is_clear == (found.pose != found.header_pose)
 
 
 def test_nothing_is_told_of_a_pose_that_was_not_looked_for() -> None:
@@ -112,6 +113,7 @@ def test_a_header_that_tells_wins_within_the_margin_alone() -> None:
     found = find_pose(scores, header_pose=Pose(True, True, False), header_tells=True)
     assert found.pose == Pose(True, True, False).then(POSES[2])
     assert found.over_header == pytest.approx(np.exp(1.1 * MARGIN))
+    assert "not clear" in found.sentence()
     assert type(found).from_json(found.to_json()).pose == found.pose
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
 from pipeline.core.measurements import Flag, Measurements, Severity
+from pipeline.core.pose import CLEAR_RATIO
 from pipeline.measure.volume_curve import find_spikes, make_beat
 
 __all__ = [
@@ -41,9 +42,6 @@ STROKE_SHARE, STROKE_ML = 0.5, 20.0
 """Difference of the ventricles' stroke volumes as a fraction of the larger, and in ml. What one pumps the other must,
 but for regurgitation and shunts, and half of the stroke flowing back is severe already. Small strokes are small
 differences of large volumes, and say little."""
-
-HEADER_POSE_RATIO = 1.1
-"""How many times as much of a heart the network sees in the picture's pose as in the one that the header tells."""
 
 MASS_RATIO = (0.75, 1.4)
 """Myocardial volume at ES over that at ED. Muscle is nearly incompressible; but more slices show it at one than at the
@@ -179,12 +177,12 @@ def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: in
 
 
 def check_header_pose(measured: Measurements) -> Flag | None:
-    """`header_pose`, review: the heart lies clearly otherwise than the header tells, see `HEADER_POSE_RATIO`."""
+    """`header_pose`, review: the heart lies clearly otherwise than the header tells, see `core.pose.CLEAR_RATIO`."""
     pose = measured.pose
-    if pose is None or not pose.contradicts_header or pose.over_header < HEADER_POSE_RATIO:
+    if pose is None or not pose.contradicts_header or not pose.is_clear:
         return None
     sentence = f"By the picture slices are laid down {pose.pose.name}, by the header {pose.header_pose.name}."
-    return Flag("header_pose", "review", sentence, value=round(pose.over_header, 4), threshold=HEADER_POSE_RATIO)
+    return Flag("header_pose", "review", sentence, value=round(pose.over_header, 4), threshold=CLEAR_RATIO)
 
 
 FUNCTION_RULES = (
