@@ -139,8 +139,8 @@ class PoseFinding:
         if self.contradicts_header:
             asked = "header and picture disagree on the pose" if self.is_clear else "the pose is not clear"
             return (
-                f"{asked}: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the picture "
-                f"decides, for the network sees {self.over_header:.2f} times as much of a heart so"
+                f"{asked}: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the "
+                f"picture decides, for the network sees {self.over_header:.2f} times as much of a heart so"
             )
         if self.header_tells:
             return f"pose: laid down {self.pose.name} by the header, and the picture agrees ({surely})"

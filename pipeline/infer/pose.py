@@ -71,7 +71,7 @@ def choose_pose(scores: np.ndarray, *, told: bool) -> Pose:
         scores: (8,), of `pose_scores`.
         told: whether the header tells the pose, in which the slices are laid down already.
 
-    >>> choose_pose(np.array([8.0, 8.01, 7, 7, 7, 7, 7, 7]), told=True).name
+    >>> choose_pose(np.array([8.0, 8.004, 7, 7, 7, 7, 7, 7]), told=True).name
     'as stored'
     """
     best = int(scores.argmax())

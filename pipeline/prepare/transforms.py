@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms import InvertibleTransform, MapTransform
+from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
 from monai.utils.enums import TraceKeys
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.pose import Pose
 from pipeline.prepare.bias import N4Settings, correct_cine
 from pipeline.prepare.intensity import METHODS, subtract_mean
+from pipeline.prepare.resample import centred_grid
 from pipeline.prepare.view import View, standard_view
 
-__all__ = ["CorrectBiasd", "NormaliseIntensityd", "StandardViewd"]
+__all__ = ["CentredSpacingd", "CorrectBiasd", "NormaliseIntensityd", "StandardViewd"]
 
 
 class StandardViewd(MapTransform, InvertibleTransform):
@@ -48,6 +49,47 @@ class StandardViewd(MapTransform, InvertibleTransform):
             recorded = self.pop_transform(restored[key], check=False)  # perhaps by another process's transform
             pose, reverse = recorded[TraceKeys.EXTRA_INFO]["view"]
             restored[key] = _laid_down(restored[key], View(Pose(*pose), reverse).inverse)
+        return restored
+
+
+class CentredSpacingd(MapTransform, InvertibleTransform):
+    """Resample to another spacing around the same middle (see `resample`); undone by MONAI's `Invertd`.
+
+    Args:
+        keys: of the images.
+        pixdim: spacing along X, Y, Z in mm; 0 or less leaves the axis as it is.
+        mode: of interpolation, as for MONAI's `SpatialResample`.
+        padding_mode: likewise, of what lies outside.
+        dtype: torch or numpy type that is computed in.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        pixdim: Sequence[float],
+        *,
+        mode: str = "bilinear",
+        padding_mode: str = "border",
+        dtype: Any = torch.float32,
+    ) -> None:
+        super().__init__(keys)
+        self.pixdim = tuple(pixdim)
+        self.resample = SpatialResample(mode=mode, padding_mode=padding_mode, dtype=dtype)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Resample each image; the affine follows."""
+        resampled = dict(data)
+        for key in self.key_iterator(resampled):
+            image: MetaTensor = resampled[key]
+            size, affine = centred_grid(image.shape[-3:], image.affine.cpu().numpy(), self.pixdim)
+            resampled[key] = self.resample(image, dst_affine=torch.as_tensor(affine), spatial_size=size)
+        return resampled
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Resample each image back to its own grid."""
+        restored = dict(data)
+        for key in self.key_iterator(restored):
+            restored[key] = self.resample.inverse(restored[key])
         return restored
 
 

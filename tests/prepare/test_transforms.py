@@ -13,7 +13,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import affine_from_dicom, spacing_of
 from pipeline.core.pose import AS_STORED, POSES, Pose
 from pipeline.infer.transforms import ToLabelMapd
-from pipeline.prepare.transforms import CorrectBiasd, NormaliseIntensityd, StandardViewd
+from pipeline.prepare.transforms import CentredSpacingd, CorrectBiasd, NormaliseIntensityd, StandardViewd
 from pipeline.prepare.view import View, standard_view
 
 OBLIQUE = affine_from_dicom(
@@ -42,7 +42,7 @@ def test_there_and_back_on_an_oblique_grid(pose: Pose) -> None:
         [
             StandardViewd("image"),
             CorrectBiasd("image"),
-            Spacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border"),
+            CentredSpacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border"),
             NormaliseIntensityd("image"),
         ]
     )
@@ -92,7 +92,7 @@ def test_a_volume_cached_by_another_process_finds_its_way_back(tmp_path) -> None
     affine = OBLIQUE @ View(Pose(True, True, False), True).index_matrix((40, 36, 4))
 
     def chain() -> Compose:
-        return Compose([StandardViewd("image"), Spacingd("image", pixdim=[1.4, 1.4, -1], padding_mode="border")])
+        return Compose([StandardViewd("image"), CentredSpacingd("image", pixdim=[1.4, 1.4, -1], padding_mode="border")])
 
     def prepared(forward: Compose) -> dict:
         data = [{"image": _cine(affine)}]
@@ -118,10 +118,10 @@ def test_a_volume_cached_by_another_process_finds_its_way_back(tmp_path) -> None
 
 
 def test_resampling_leaves_slices_apart() -> None:
-    """What one slice holds stays in that slice, with the slice distance untouched, through Spacingd and back."""
+    """What one slice holds stays in that slice, with the slice distance untouched, through resampling and back."""
     image = _cine(OBLIQUE) * 0
     image[1, :, :, 2] = 7.0
-    forward = Spacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border")
+    forward = CentredSpacingd("image", pixdim=[1.4, 1.4, -1], mode="bilinear", padding_mode="border")
     item = forward({"image": image})
     assert item["image"].shape[1:3] != image.shape[1:3]
     expected = torch.zeros(3, 4)
@@ -145,3 +145,30 @@ def test_mean_subtraction_wants_its_mean() -> None:
     for settings in ({"method": "subtract_mean"}, {"method": "zscore", "mean": 1.0}, {"method": "best"}):
         with pytest.raises(ConfigError, match="`me"):
             NormaliseIntensityd("image", **settings)
+
+
+@pytest.mark.parametrize("pose", POSES, ids=lambda pose: pose.name)
+def test_a_picture_laid_down_otherwise_is_resampled_at_the_same_places(pose: Pose) -> None:
+    """And by MONAI's own `Spacingd` it is not."""
+    affine = np.diag([-1.4, -1.4, 8.0, 1.0])
+    rng = np.random.default_rng(0)
+    image = MetaTensor(torch.tensor(rng.normal(size=(1, 31, 28, 4))).float(), affine=torch.tensor(affine))
+    laid = MetaTensor(pose.apply(image.as_tensor()).contiguous(), affine=torch.tensor(affine))
+    resample = CentredSpacingd("image", pixdim=[1.25, 1.25, -1])
+    one, other = (resample({"image": each})["image"] for each in (image, laid))
+    torch.testing.assert_close(other.as_tensor(), pose.apply(one.as_tensor()), atol=1e-4, rtol=0)
+    back = resample.inverse({"image": other})["image"]
+    assert back.shape == laid.shape
+    np.testing.assert_allclose(back.affine, affine, atol=1e-6)
+    theirs = Spacingd("image", pixdim=[1.25, 1.25, -1], padding_mode="border")
+    one, other = (theirs({"image": each})["image"].as_tensor() for each in (image, laid))
+    flips = pose.flip_x or pose.flip_y
+    assert bool((other - pose.apply(one)).abs().max() > 0.1) == flips
+
+
+def test_the_middle_stays_where_it_is() -> None:
+    image = _cine(OBLIQUE)
+    resampled = CentredSpacingd("image", pixdim=[1.4, 1.4, -1])({"image": image})["image"]
+    here, there = (np.asarray(each.affine) @ [*((np.array(each.shape[1:]) - 1) / 2), 1] for each in (image, resampled))
+    np.testing.assert_allclose(here, there)
+    assert spacing_of(resampled.affine.numpy()) == pytest.approx((1.4, 1.4, 9.0))
