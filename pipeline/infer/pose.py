@@ -20,9 +20,9 @@ __all__ = ["MARGIN", "choose_pose", "find_pose", "middle_slices", "pose_scores"]
 MARGIN = 0.005
 """By how much another pose's score must exceed that of a header that tells the pose. Resampling a picture that lies
 otherwise changes scores by 0.001; more would leave a lying header in force where the rival comes close.
-Of 49 volumes (30 of ACDC's training patients, 19 Sunnybrook patients) the pose as delivered had the highest score in 34,
-and was within 0.1 of it in 44. Over all of them the mean Dice of the slices looked at was 0.886 in the pose as delivered,
-and 0.900 in the one with the highest score: where that was another one, the network had missed much of the heart."""
+Of 49 volumes (30 of ACDC's training patients, 19 Sunnybrook patients) the pose as delivered had the highest score in
+34, and was within 0.1 of it in 44. Over all of them the mean Dice of the slices looked at was 0.886 in the pose as
+delivered, and 0.900 in the one with the highest score: the network had missed much of the heart in the former."""
 
 N_SLICES = 4
 """Looked at in each pose: the middle ones, which show both ventricles in every heart."""
