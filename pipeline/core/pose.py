@@ -115,6 +115,7 @@ class PoseFinding:
         header_tells: whether the header can tell how the heart lies.
         over_header: how many times as much of a heart the network sees in `pose` as in `header_pose`.
         over_next: as in the best of the other seven poses; near 1 where two serve as well.
+        n_averaged: poses that serve nearly as well as the best, itself included, whose answers were averaged.
     """
 
     pose: Pose
@@ -122,6 +123,7 @@ class PoseFinding:
     header_tells: bool
     over_header: float
     over_next: float
+    n_averaged: int = 1
 
     @property
     def contradicts_header(self) -> bool:
@@ -136,10 +138,11 @@ class PoseFinding:
     def sentence(self) -> str:
         """What was decided and how sure that is, for a note."""
         surely = f"the network sees {self.over_next:.2f} times as much of a heart so as in the next best pose"
+        if self.n_averaged > 1:
+            surely += f", and its answers in {self.n_averaged} poses are averaged"
         if self.contradicts_header:
-            asked = "header and picture disagree on the pose" if self.is_clear else "the pose is not clear"
             return (
-                f"{asked}: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the "
+                f"header and picture disagree on the pose: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the "
                 f"picture decides, for the network sees {self.over_header:.2f} times as much of a heart so"
             )
         if self.header_tells:
@@ -156,6 +159,7 @@ class PoseFinding:
             "header_tells": self.header_tells,
             "over_header": round(self.over_header, 4),
             "over_next": round(self.over_next, 4),
+            "n_averaged": self.n_averaged,
         }
 
     @classmethod
@@ -167,4 +171,5 @@ class PoseFinding:
         """
         by_name = {pose.name: pose for pose in POSES}
         pose, header_pose = by_name[content["laid_down"]], by_name[content["by_header"]]
-        return cls(pose, header_pose, content["header_tells"], content["over_header"], content["over_next"])
+        rest = (content[key] for key in ("header_tells", "over_header", "over_next", "n_averaged"))
+        return cls(pose, header_pose, *rest)
