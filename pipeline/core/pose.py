@@ -142,8 +142,9 @@ class PoseFinding:
             surely += f", and its answers in {self.n_averaged} poses are averaged"
         if self.contradicts_header:
             return (
-                f"header and picture disagree on the pose: laid down {self.pose.name} by the picture, {self.header_pose.name} by the header; the "
-                f"picture decides, for the network sees {self.over_header:.2f} times as much of a heart so"
+                f"header and picture disagree on the pose: laid down {self.pose.name} by the picture, "
+                f"{self.header_pose.name} by the header; the picture decides, for the network sees "
+                f"{self.over_header:.2f} times as much of a heart so"
             )
         if self.header_tells:
             return f"pose: laid down {self.pose.name} by the header, and the picture agrees ({surely})"
