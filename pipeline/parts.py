@@ -22,11 +22,12 @@ _BY_MODULE = {
     "pipeline.read.datasets": ("load_datalist",),
     "pipeline.read.discover": ("find_cases",),
     "pipeline.read.transforms": ("CineLoadImaged", "MapLabelsd"),
-    "pipeline.prepare.transforms": ("CorrectBiasd", "NormaliseIntensityd", "StandardViewd"),
+    "pipeline.prepare.transforms": ("CentredSpacingd", "CorrectBiasd", "NormaliseIntensityd", "StandardViewd"),
     "pipeline.infer.transforms": (
         "EstimateConfidenced",
         "KeepLargestComponentd",
         "RemoveImpossibled",
+        "TellPosed",
         "ToLabelMapd",
     ),
     "pipeline.measure.measurements": ("PhaseChoice",),

@@ -16,6 +16,7 @@ from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
+from pipeline.core.pose import PoseFinding
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
 from pipeline.read.dicom.segmentation import read_segmentation
@@ -52,7 +53,7 @@ def report_again(
         ConfigError: to name the patient of a case under a pseudonym.
     """
     choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
-    provenance, source, before = _of_the_run(record, folder / MEASUREMENTS)
+    provenance, source, before, pose = _of_the_run(record, folder / MEASUREMENTS)
     pseudonym = record["pseudonym"]
     if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
@@ -62,7 +63,8 @@ def report_again(
     if mask is not None:
         labels = _correct_labels(labels, cine, mask)
     corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
-    measured = measure_study(cine, labels, confidence=None if corrected else before, choice=choices.phases)
+    sure = None if corrected else before
+    measured = measure_study(cine, labels, confidence=sure, pose=pose, choice=choices.phases)
 
     def fill(new: Path) -> Case:
         case = Case(new.name, cine, labels, measured, provenance, corrected, pseudonym)
@@ -71,8 +73,8 @@ def report_again(
     return rewrite(folder, fill)
 
 
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None]:
-    """What drew the labels, on which images, and how sure it was of them, (T, structures)."""
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None, PoseFinding | None]:
+    """What drew the labels, on which images, how sure it was, (T, structures), and in which pose it saw the slices."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
@@ -80,9 +82,10 @@ def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source,
     if provenance.source is None:
         raise InputError("results must say which images they are of; segment the case anew", path)
     if measured.confidence is None:
-        return provenance, provenance.source, None
+        return provenance, provenance.source, None, measured.pose
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]
-    return provenance, provenance.source, np.array(columns, dtype=float).T  # `None` becomes NaN
+    confidence = np.array(columns, dtype=float).T  # `None` becomes NaN
+    return provenance, provenance.source, confidence, measured.pose
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

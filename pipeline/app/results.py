@@ -76,9 +76,10 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
 
 
 def write_labels(folder: Path, cine: Cine, labels: np.ndarray) -> None:
-    """Write a label map on its cine's grid, with as many axes as the cine's file has."""
+    """Write a label map on its cine's grid, in the axes of the cine's file and in their order."""
     path = folder / SEGMENTATION
-    write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, n_axes=cine.n_axes)
+    stored = {"n_axes": cine.n_axes, "slice_axis": cine.slice_axis}
+    write_label_map(path, labels, affine=cine.grid.affine, times_ms=cine.times_ms, **stored)
 
 
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from pipeline.app.results import software_versions
 from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
+from pipeline.core.pose import PoseFinding
 from pipeline.core.versions import require
 from pipeline.infer.devices import require_device
 from pipeline.infer.weights import load_weights
@@ -38,12 +39,14 @@ class Segmentation:
 
     Attributes:
         labels: (T, X, Y, Z) uint8 on the cine's own grid.
-        confidence: (T, structures) expected Dice, NaN if a structure is absent. `None` if the bundle does not estimate
-            it.
+        confidence: (T, structures) expected Dice, NaN where a structure is absent; `None` where the bundle estimates
+            none.
+        pose: how the slices were laid down for the network; `None` where the bundle looks for no pose.
     """
 
     labels: np.ndarray
     confidence: np.ndarray | None
+    pose: PoseFinding | None = None
 
 
 class Segmenter:
@@ -86,7 +89,7 @@ class Segmenter:
     def segment(self, cine: Cine) -> Segmentation:
         """Segment a cine in memory."""
         item = self.to_labels(self.predict(cine))
-        return Segmentation(item["pred"].numpy(), item.get("confidence"))
+        return Segmentation(item["pred"].numpy(), item.get("confidence"), item.get("pose"))
 
     def make_case(self, cine: Cine, found: Segmentation, *, choice: PhaseChoice | None = None, name: str = "") -> Case:
         """Measure the labels and make the case.
@@ -102,7 +105,7 @@ class Segmenter:
         """
         if not self.measures:
             raise ConfigError(f"the labels of {self.provenance.bundle.name} are no ventricles that could be measured")
-        measured = measure_study(cine, found.labels, confidence=found.confidence, choice=choice)
+        measured = measure_study(cine, found.labels, confidence=found.confidence, pose=found.pose, choice=choice)
         return Case(name, cine, found.labels, measured, self.provenance)
 
     def probabilities(self, cine: Cine) -> tuple[np.ndarray, np.ndarray]:

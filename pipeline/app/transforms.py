@@ -29,7 +29,7 @@ __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
 class CaseSaveImaged(SaveImaged):
     """Writes `<output_dir>/<case>/segmentation.nii.gz`, and `measurements.json` if the bundle measures.
 
-    A MONAI `SaveImaged`, so tools that look for one find one.
+    A MONAI `SaveImaged`, so tools that look for one find one. What `TellPosed` has left under `pose` is noted.
 
     Args:
         keys: label maps (T, X, Y, Z) as `MetaTensor`, with the metadata that `CineLoadImaged` gives.
@@ -73,8 +73,8 @@ class CaseSaveImaged(SaveImaged):
                 require_stack(cine, path=str(data[self.case_key]))
             write_labels(folder, cine, labels)
             if self.measures:
-                confidence = data.get(self.confidence_key)
-                measured = measure_study(cine, labels, confidence=confidence, choice=self.choice)
+                found = {"confidence": data.get(self.confidence_key), "pose": data.get("pose")}
+                measured = measure_study(cine, labels, **found, choice=self.choice)
                 write_record(folder, measured.to_json())
         return dict(data)
 
@@ -149,6 +149,7 @@ def cine_of(label: MetaTensor) -> Cine:
         facts=StudyFacts(heart_rate_bpm=rate, height_m=height, weight_kg=weight),
         notes=notes,
         stored_axes=None if label.meta.get("n_axes") is None else int(label.meta["n_axes"]),
+        slice_axis=int(label.meta.get("slice_axis", 2)),
     )
 
 

@@ -58,13 +58,14 @@ class Cine:
     """A beating heart on one grid.
 
     Attributes:
-        array: (T, X, Y, Z), any real dtype. Made read-only.
-        grid: where the voxels lie. `grid.shape` is (X, Y, Z).
-        times_ms: time of each phase after the R wave, length T and increasing, or `None` if unknown.
-        sources: `sources[t][z]` is the DICOM frame of phase t, slice z, or `None` for other formats.
-        facts: header values other than the pixels.
-        notes: one sentence for each repair or omission made by the reader.
-        stored_axes: number of axes in the file, 3 or 4, which output on its grid shares, or `None` for DICOM.
+        array: (T, X, Y, Z), any real dtype; made read-only.
+        grid: where the voxels lie; `grid.shape` is (X, Y, Z).
+        times_ms: time of each phase after the R wave, length T and increasing; `None` where unknown.
+        sources: `sources[t][z]` is the DICOM frame of phase t, slice z; `None` for other formats.
+        facts: what the header says beside the pixels.
+        notes: one sentence for each thing the reader repaired, dropped or left out.
+        stored_axes: axes of the file, 3 or 4, which an answer on its grid has too; `None` for DICOM, which has none.
+        slice_axis: which axis of the file, 0 to 2, Z is; an answer on its grid has it there too, see `core.storage`.
 
     Raises:
         GridError: the parts are inconsistent.
@@ -77,6 +78,7 @@ class Cine:
     facts: StudyFacts = field(default_factory=StudyFacts)
     notes: tuple[str, ...] = ()
     stored_axes: int | None = None
+    slice_axis: int = 2
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:

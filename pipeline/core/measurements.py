@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from pipeline.core.labels import LV, RV
+from pipeline.core.pose import PoseFinding
 
 __all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Segment", "Severity", "Verdict", "Wall"]
 
@@ -131,11 +132,12 @@ class Measurements:
         bsa_m2: body surface area.
         bsa_method: its formula, "mosteller" or "dubois".
         indexed: quantity with `_per_m2` behind its name -> value.
-        confidence: structure's name -> expected Dice at each phase, `None` at phases without it. `None` altogether if
-            the labels are not a network's.
-        quality: verdict and flags, or `None` if no rule was applied.
-        notes: a sentence for everything repaired, left out or skipped.
-        conventions: a sentence for each convention behind the numbers.
+        confidence: structure's name -> expected Dice at each phase, `None` where it is absent; `None` where the labels
+            are not a network's.
+        pose: how the slices were laid down for the network; `None` where no pose was looked for.
+        quality: verdict and flags; `None` where no rule was applied.
+        notes: a sentence for each thing repaired, left out or passed over.
+        conventions: a sentence for each choice that the numbers rest on.
         schema_version: of the JSON.
     """
 
@@ -159,6 +161,7 @@ class Measurements:
     bsa_method: str | None = None
     indexed: Mapping[str, float] = field(default_factory=dict)
     confidence: Mapping[str, Sequence[float | None]] | None = None
+    pose: PoseFinding | None = None
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     conventions: tuple[str, ...] = ()
@@ -178,6 +181,7 @@ class Measurements:
             content |= {LV.name: whole["left"], RV.name: whole["right"]}
         if self.bsa_m2 is not None:
             content |= {key: whole[key] for key in _OF_BODY}
+        content["pose"] = None if self.pose is None else self.pose.to_json()
         return _as_json(content | {"confidence": whole["confidence"], "quality": whole["quality"]})
 
     @classmethod
@@ -194,6 +198,8 @@ class Measurements:
         if known.get("wall"):
             segments = tuple(Segment(**segment) for segment in known["wall"]["segments"])
             known["wall"] = Wall(segments, tuple(known["wall"]["notes"]))
+        if known.get("pose"):
+            known["pose"] = PoseFinding.from_json(known["pose"])
         if known.get("quality"):
             known["quality"] = Quality(
                 known["quality"]["verdict"], tuple(Flag(**flag) for flag in known["quality"]["flags"])

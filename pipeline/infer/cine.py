@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
+from monai.data.meta_tensor import MetaTensor
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.pose import POSES
 from pipeline.infer.context import neighbour_indices
 from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece
+from pipeline.infer.pose import middle_slices, pose_scores, pose_weights
 from pipeline.infer.precision import AutocastInferer
 from pipeline.infer.rotation import rotate
+from pipeline.prepare.view import tells_pose
 
-__all__ = ["CineInferer", "Forward"]
+__all__ = ["POSE_SCORES", "CineInferer", "Forward"]
+
+POSE_SCORES = "pose_scores"
+"""Under this key of the metadata lie each cine's pose scores, and whether its header tells the pose: (B, 9) float64."""
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -30,6 +38,10 @@ class CineInferer(Inferer):
     (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
     around it, and everything outside is background. A heart moves by less than the margin.
 
+    With `poses` a few slices of the first phase are shown to the network in all eight poses first, and the cine is
+    segmented in the one in which it sees most of a heart (`infer.pose`); where several serve, the probabilities are
+    averaged. The logits lie as the input does.
+
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
         batch_slices: how many windows pass through the network at once.
@@ -37,6 +49,7 @@ class CineInferer(Inferer):
         amp: mixed precision where it pays.
         turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
             training has seen; mirror images are not, and the right ventricle has a side.
+        poses: look for the pose of the heart; class 0 must be the background.
         focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
         context: neighbouring slices on each side that the network sees as further channels.
         refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
@@ -53,6 +66,7 @@ class CineInferer(Inferer):
         overlap: float = 0.25,
         amp: bool = True,
         turns_deg: Sequence[float] = (0.0,),
+        poses: bool = False,
         focus: bool = False,
         context: int = 0,
         refine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
@@ -68,6 +82,7 @@ class CineInferer(Inferer):
         self.overlap = overlap
         self.amp = amp
         self.turns_deg = tuple(turns_deg)
+        self.poses = poses
         self.focus = focus
         self.context = context
         self.refine = refine
@@ -84,15 +99,42 @@ class CineInferer(Inferer):
             kwargs: passed on to the network.
 
         Returns:
-            (B, T*C, X, Y, Z) float32 logits, phase-major: channel `t * C + c`.
+            (B, T*C, X, Y, Z) float32 logits, phase-major: channel `t * C + c`; with `poses` and for a `MetaTensor`,
+            the metadata say what was found of the pose (`POSE_SCORES`).
         """
 
         def forward(windows: torch.Tensor) -> torch.Tensor:
             return AutocastInferer(self.amp)(windows, network, *args, **kwargs)
 
         plain = convert_to_tensor(inputs, track_meta=False)  # metadata would be checked at every window
-        logits = torch.stack([self._segment(cine, forward) for cine in plain])
-        return convert_to_dst_type(logits, inputs)[0]  # with the images' metadata, which `Invertd` needs
+        if not self.poses:
+            logits = torch.stack([self._segment(cine, forward) for cine in plain])
+            return convert_to_dst_type(logits, inputs)[0]  # with the images' metadata, which `Invertd` needs
+        pairs = [
+            self._segment_in_pose(cine, forward, told) for cine, told in zip(plain, _tell_poses(inputs), strict=True)
+        ]
+        result = convert_to_dst_type(torch.stack([logits for logits, _ in pairs]), inputs)[0]
+        if isinstance(result, MetaTensor):
+            result.meta = {**result.meta, POSE_SCORES: torch.tensor(np.stack([scores for _, scores in pairs]))}
+        return result
+
+    def _segment_in_pose(self, cine: torch.Tensor, forward: Forward, told: bool) -> tuple[torch.Tensor, np.ndarray]:
+        """One cine in the pose of its heart: its logits as it lies itself, the poses' scores, and `told` behind."""
+
+        def run(slices: torch.Tensor) -> torch.Tensor:
+            batches = self._batches(slices[None])
+            return torch.cat([self._slide(batch, forward, n_windows=self.batch_slices) for batch in batches])
+
+        slices = cine[:1].permute(0, 3, 1, 2)[0, neighbour_indices(cine.shape[3], self.context)]
+        scores = pose_scores(slices[middle_slices(cine.shape[3])], run, window=self.roi_size)
+        weights = pose_weights(scores)
+        answers = [
+            (weight, pose.inverse.apply(self._segment(pose.apply(cine), forward)))
+            for pose, weight in zip(POSES, weights.tolist(), strict=True)
+            if weight > 0
+        ]
+        logits = answers[0][1] if len(answers) == 1 else _mean_logits(answers, n_phases=len(cine))
+        return logits, np.append(scores, float(told))
 
     def _segment(self, cine: torch.Tensor, forward: Forward) -> torch.Tensor:
         """One cine (T, X, Y, Z) to logits (T*C, X, Y, Z)."""
@@ -171,3 +213,17 @@ class CineInferer(Inferer):
             padding_mode="replicate",
         )
         return cast(torch.Tensor, logits)
+
+
+def _tell_poses(inputs: torch.Tensor) -> list[bool]:
+    """Whether the header of each image of a batch tells the pose; not where there is none."""
+    if not isinstance(inputs, MetaTensor):
+        return [False] * len(inputs)
+    affines = inputs.affine.cpu().numpy().reshape(-1, 4, 4)
+    return [tells_pose(affine) for affine in np.broadcast_to(affines, (len(inputs), 4, 4))]
+
+
+def _mean_logits(answers: Sequence[tuple[float, torch.Tensor]], *, n_phases: int) -> torch.Tensor:
+    """Logits of the weighted mean of the probabilities; each (T*C, X, Y, Z), weights sum to 1."""
+    mean = sum(weight * logits.unflatten(0, (n_phases, -1)).softmax(dim=1) for weight, logits in answers)
+    return cast(torch.Tensor, mean).clamp_min(torch.finfo(torch.float32).tiny).log().flatten(0, 1)

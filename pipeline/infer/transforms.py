@@ -10,12 +10,16 @@ from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_numpy, convert_to_tensor, ensure_tuple_rep
+from monai.utils.enums import MetaKeys
 
+from pipeline.infer.cine import POSE_SCORES
 from pipeline.infer.cleanup import keep_largest_component, remove_impossible
 from pipeline.infer.confidence import expected_dice
 from pipeline.infer.decide import decide_labels
+from pipeline.infer.pose import find_pose
+from pipeline.prepare.view import standard_view
 
-__all__ = ["EstimateConfidenced", "KeepLargestComponentd", "RemoveImpossibled", "ToLabelMapd"]
+__all__ = ["EstimateConfidenced", "KeepLargestComponentd", "RemoveImpossibled", "TellPosed", "ToLabelMapd"]
 
 
 class EstimateConfidenced(MapTransform):
@@ -66,6 +70,33 @@ class KeepLargestComponentd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the label map under each key."""
         return _replace_labels(self, data, keep_largest_component)
+
+
+class TellPosed(MapTransform):
+    """How slices were laid down, as a `PoseFinding`, where the inferer has looked for the pose; logits pass through.
+
+    It stands before the inversion, which replaces the metadata that tell it.
+
+    Args:
+        keys: of the logits, (T*C, X, Y, Z).
+        pose_keys: each receives the finding; none where no pose was looked for.
+    """
+
+    def __init__(self, keys: KeysCollection, *, pose_keys: KeysCollection = "pose") -> None:
+        super().__init__(keys)
+        self.pose_keys = ensure_tuple_rep(pose_keys, len(self.keys))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add what was found of each key's pose."""
+        told = dict(data)
+        for key, pose_key in self.key_iterator(data, self.pose_keys):
+            meta = getattr(told[key], "meta", {})
+            if POSE_SCORES in meta:
+                *scores, header_tells = np.asarray(meta[POSE_SCORES], dtype=float).ravel().tolist()
+                affine = np.asarray(meta[MetaKeys.ORIGINAL_AFFINE], dtype=float).reshape(4, 4)
+                by_header = standard_view(affine).pose
+                told[pose_key] = find_pose(np.array(scores), header_pose=by_header, header_tells=bool(header_tells))
+        return told
 
 
 class ToLabelMapd(MapTransform):

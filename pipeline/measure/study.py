@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
+from pipeline.core.pose import PoseFinding
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.measure.quality.assess import assess_quality
 
@@ -17,25 +18,32 @@ __all__ = ["measure_study"]
 
 
 def measure_study(
-    cine: Cine, labels: np.ndarray, *, confidence: np.ndarray | None = None, choice: PhaseChoice | None = None
+    cine: Cine,
+    labels: np.ndarray,
+    *,
+    confidence: np.ndarray | None = None,
+    pose: PoseFinding | None = None,
+    choice: PhaseChoice | None = None,
 ) -> Measurements:
     """Measure and judge a label map of a cine.
 
     Args:
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
-        confidence: (T, structures) expected Dice, NaN if a structure is absent, see `infer.confidence`. `None` if the
-            labels are not a network's.
+        confidence: (T, structures) expected Dice, NaN where a structure is absent, see `infer.confidence`; `None`
+            where the labels are not a network's.
+        pose: how the slices were laid down for the network; `None` where no pose was looked for.
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
-        The measurements with quality. The reader's notes come first.
+        The measurements with quality; the reader's notes come first, then one on the pose.
 
     Raises:
         GridError, ConfigError: what `measurements.measure_cine` refuses.
     """
     measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=choice)
-    measured = replace(measured, notes=(*cine.notes, *measured.notes), confidence=_by_structure(confidence))
+    notes = (*cine.notes, *(() if pose is None else (pose.sentence(),)), *measured.notes)
+    measured = replace(measured, notes=notes, pose=pose, confidence=_by_structure(confidence))
     return replace(measured, quality=assess_quality(labels, cine.grid, measured))
 
 

@@ -3,52 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms import Flip, InvertibleTransform, MapTransform
+from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
+from monai.utils.enums import TraceKeys
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.pose import Pose
 from pipeline.prepare.bias import N4Settings, correct_cine
 from pipeline.prepare.intensity import METHODS, subtract_mean
-from pipeline.prepare.view import is_mirrored
+from pipeline.prepare.resample import centred_grid
+from pipeline.prepare.view import View, standard_view
 
-__all__ = ["CorrectBiasd", "NormaliseIntensityd", "StandardViewd"]
-
-
-class _TurnOver(Flip):
-    """A flip that goes by its own name in an image's record of transforms, so that no other flip is taken for it."""
+__all__ = ["CentredSpacingd", "CorrectBiasd", "NormaliseIntensityd", "StandardViewd"]
 
 
 class StandardViewd(MapTransform, InvertibleTransform):
-    """Flip the rows of images stored upside down (see `view`); undone by MONAI's `Invertd`.
+    """Lay stacks down in the standard view by their headers (see `view`); undone by MONAI's `Invertd`.
+
+    Nothing is resampled: axes are exchanged and flipped, the affine follows.
 
     Args:
         keys: of the images.
     """
 
-    def __init__(self, keys: KeysCollection) -> None:
-        super().__init__(keys)
-        self.flip = _TurnOver(spatial_axis=1)
-
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Flip where needed; the affine follows."""
+        """Lay down each image, and record how."""
         viewed = dict(data)
         for key in self.key_iterator(viewed):
-            if is_mirrored(viewed[key].affine.cpu().numpy()):
-                viewed[key] = self.flip(viewed[key])
+            image: MetaTensor = viewed[key]
+            view = standard_view(image.affine.cpu().numpy())
+            viewed[key] = _laid_down(image, view)
+            self.push_transform(viewed[key], extra_info={"view": astuple(view)})
         return viewed
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Flip back what this transform has flipped."""
+        """Lay down each image as it was stored."""
         restored = dict(data)
         for key in self.key_iterator(restored):
-            operations = restored[key].applied_operations
-            if operations and operations[-1]["class"] == _TurnOver.__name__:
-                restored[key] = self.flip.inverse(restored[key])
+            recorded = self.pop_transform(restored[key], check=False)  # perhaps by another process's transform
+            pose, reverse = recorded[TraceKeys.EXTRA_INFO]["view"]
+            restored[key] = _laid_down(restored[key], View(Pose(*pose), reverse).inverse)
+        return restored
+
+
+class CentredSpacingd(MapTransform, InvertibleTransform):
+    """Resample to another spacing around the same middle (see `resample`); undone by MONAI's `Invertd`.
+
+    Args:
+        keys: of the images.
+        pixdim: spacing along X, Y, Z in mm; 0 or less leaves the axis as it is.
+        mode: of interpolation, as for MONAI's `SpatialResample`.
+        padding_mode: likewise, of what lies outside.
+        dtype: torch or numpy type that is computed in.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        pixdim: Sequence[float],
+        *,
+        mode: str = "bilinear",
+        padding_mode: str = "border",
+        dtype: Any = torch.float32,
+    ) -> None:
+        super().__init__(keys)
+        self.pixdim = tuple(pixdim)
+        self.resample = SpatialResample(mode=mode, padding_mode=padding_mode, dtype=dtype)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Resample each image; the affine follows."""
+        resampled = dict(data)
+        for key in self.key_iterator(resampled):
+            image: MetaTensor = resampled[key]
+            size, affine = centred_grid(image.shape[-3:], image.affine.cpu().numpy(), self.pixdim)
+            resampled[key] = self.resample(image, dst_affine=torch.as_tensor(affine), spatial_size=size)
+        return resampled
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Resample each image back to its own grid."""
+        restored = dict(data)
+        for key in self.key_iterator(restored):
+            restored[key] = self.resample.inverse(restored[key])
         return restored
 
 
@@ -116,6 +157,16 @@ class NormaliseIntensityd(MapTransform):
             result = METHODS[self.method](array) if self.mean is None else subtract_mean(array, mean=self.mean)
             normalised[key] = _replaced(normalised[key], result)
         return normalised
+
+
+def _laid_down(image: MetaTensor, view: View) -> MetaTensor:
+    """The image laid down in a view: its affine follows, its record of transforms stays."""
+    values = view.pose.apply(image.as_tensor())
+    laid = MetaTensor((values.flip(-1) if view.reverse else values).contiguous(), meta=image.meta)
+    matrix = view.index_matrix(tuple(image.shape[-3:]))
+    laid.affine = image.affine @ torch.as_tensor(matrix, dtype=image.affine.dtype, device=image.affine.device)
+    laid.applied_operations = image.applied_operations
+    return laid
 
 
 def _replaced(image: MetaTensor, array: np.ndarray) -> MetaTensor:

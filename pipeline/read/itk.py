@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import HeaderError, UnreadableError
-from pipeline.core.geometry import Grid, flip_ras_lps
+from pipeline.core.geometry import Grid, flip_ras_lps, spacing_of
 from pipeline.core.images import Cine
+from pipeline.core.storage import find_slice_axis, slices_last
 from pipeline.read.clock import credible_times
 from pipeline.read.itk_headers import axis_step, call_axis_a_list, itk_files, itk_header, phase_axis, units_of_length
 
@@ -71,11 +72,18 @@ def read_itk(path: str | Path) -> Cine:
     n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
     times_ms, notes = credible_times(stored.times, unit=stored.unit)
-    x, y, z = stored.array.shape[1:]
     signs, doubts = _turn_to_lps(fields)
-    grid = Grid((x, y, z), flip_ras_lps(np.diag(signs) @ _affine(image, path)) + 0.0)
-    stored_axes = 3 if n_axes == 3 and n_values == 1 else 4
-    return Cine(_plain(stored.array), grid, times_ms=times_ms, notes=(*notes, *doubts), stored_axes=stored_axes)
+    affine = flip_ras_lps(np.diag(signs) @ _affine(image, path)) + 0.0
+    slice_axis, doubt = find_slice_axis(stored.array.shape[1:], spacing_of(affine))
+    array, affine = slices_last(_plain(stored.array), affine, slice_axis)
+    return Cine(
+        np.ascontiguousarray(array),
+        Grid((array.shape[1], array.shape[2], array.shape[3]), affine),
+        times_ms=times_ms,
+        notes=(*notes, *doubts, *([] if doubt is None else [doubt])),
+        stored_axes=3 if n_axes == 3 and n_values == 1 else 4,
+        slice_axis=slice_axis,
+    )
 
 
 def _require_spacing(fields: dict[str, str], path: Path) -> None:

@@ -8,8 +8,9 @@ import nibabel as nib
 import numpy as np
 
 from pipeline.core.errors import HeaderError, UnreadableError
-from pipeline.core.geometry import Grid
+from pipeline.core.geometry import Grid, spacing_of
 from pipeline.core.images import Cine
+from pipeline.core.storage import find_slice_axis, slices_last
 from pipeline.read.nifti_files import stored_header, stored_voxels
 from pipeline.read.nifti_geometry import Repair, resolve_affine
 from pipeline.read.nifti_times import phase_times_ms
@@ -30,9 +31,9 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
 
     Returns:
         A cine whose array is (T, X, Y, Z): T = 1 for a 3D file, else the file's fourth axis, or the only one behind
-        it that is longer than 1. Integers without scaling keep their type; everything else is float32, `scl_slope`
-        and `scl_inter` applied. `times_ms` come from `pixdim`, see `nifti_times.phase_times_ms`. `notes` say what
-        was repaired or is doubtful.
+        it that is longer than 1; Z is the slice axis wherever it is stored, see `core.storage.find_slice_axis`.
+        Integers without scaling keep their type; everything else is float32, `scl_slope` and `scl_inter` applied.
+        `times_ms` come from `pixdim`, see `nifti_times.phase_times_ms`. `notes` say what was repaired or is doubtful.
 
     Raises:
         UnreadableError: no such file, not NIfTI, truncated, corrupt, or pixels that are not real numbers.
@@ -43,19 +44,23 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
     shape = _shape(header, path)
     affine, notes = resolve_affine(header, repair=repair, path=str(path))
     _require_real(header, path)
-    array = _phases_first(_pixels(path, header))
+    slice_axis, doubt = find_slice_axis(shape, spacing_of(affine))
+    array, affine = slices_last(_phases_first(_pixels(path, header)), affine, slice_axis)
     times_ms, time_notes = phase_times_ms(header, n_phases=array.shape[0])
-    grid = Grid((shape[0], shape[1], shape[2]), affine)
-    return Cine(array, grid, times_ms=times_ms, notes=notes + time_notes, stored_axes=len(shape))
+    notes += time_notes if doubt is None else (*time_notes, doubt)
+    grid = Grid((array.shape[1], array.shape[2], array.shape[3]), affine)
+    return Cine(array, grid, times_ms=times_ms, notes=notes, stored_axes=len(shape), slice_axis=slice_axis)
 
 
 def read_nifti_grid(path: str | Path, *, repair: Repair | None = "acdc") -> Grid:
-    """Read where the voxels lie, from the header alone; arguments and errors as for `read_nifti`."""
+    """Read where the voxels lie, slices last, from the header alone; arguments and errors as for `read_nifti`."""
     path = Path(path)
     header = stored_header(path)
     affine, _ = resolve_affine(header, repair=repair, path=str(path))
-    shape = _shape(header, path)
-    return Grid((shape[0], shape[1], shape[2]), affine)
+    shape = _shape(header, path)[:3]
+    slice_axis, _ = find_slice_axis(shape, spacing_of(affine))
+    array, affine = slices_last(np.broadcast_to(0, (1, *shape)), affine, slice_axis)
+    return Grid((array.shape[1], array.shape[2], array.shape[3]), affine)
 
 
 def nifti_shape(path: str | Path) -> tuple[int, ...]:

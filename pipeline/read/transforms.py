@@ -59,6 +59,7 @@ class CineReader(ImageReader):
             MetaKeys.SPATIAL_SHAPE.value: torch.tensor(cine.grid.shape),
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "n_axes": cine.n_axes,
+            "slice_axis": cine.slice_axis,
             "times_ms": torch.tensor(cine.times_ms or (), dtype=torch.float64),
             "spans_mm": torch.tensor(cine.grid.spans_mm or (), dtype=torch.float64),
             "notes": "\n".join(cine.notes),

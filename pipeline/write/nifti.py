@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.core.errors import ConfigError, GridError, LabelError
 from pipeline.core.geometry import Grid
+from pipeline.core.storage import to_stored_affine, to_stored_order
 
 __all__ = ["write_label_map"]
 
@@ -28,6 +29,7 @@ def write_label_map(
     affine: np.ndarray,
     times_ms: Sequence[float] | None = None,
     n_axes: int | None = None,
+    slice_axis: int = 2,
 ) -> Path:
     """Write a label map. Reading it back gives the same array and, to float32's precision, the same affine.
 
@@ -39,8 +41,9 @@ def write_label_map(
         path: ends in .nii or .nii.gz. Parent folders are created. The file appears whole or not at all.
         labels: (T, X, Y, Z) uint8.
         affine: (4, 4), voxel index to RAS+ mm, the input's own.
-        times_ms: time of each phase. The first goes to `toffset`, the mean step to `pixdim[4]`, as milliseconds.
-        n_axes: 3 or 4 axes in the file, as in the input (`None`: 3 for one phase, else 4).
+        times_ms: time of each phase; the first goes to `toffset`, the mean step to `pixdim[4]`, as milliseconds.
+        n_axes: 3 or 4 axes in the file, as in the input; `None`: 3 for one phase, else 4.
+        slice_axis: which axis of the file, 0 to 2, Z becomes, as in the input.
 
     Returns:
         The path.
@@ -54,7 +57,8 @@ def write_label_map(
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise ConfigError(f"`path` must end in .nii or .nii.gz, got {path.name}")
     _check(labels, times_ms, n_axes)
-    grid = Grid((labels.shape[1], labels.shape[2], labels.shape[3]), affine)
+    labels = to_stored_order(labels, slice_axis)
+    grid = Grid((labels.shape[1], labels.shape[2], labels.shape[3]), to_stored_affine(affine, slice_axis))
     axes = n_axes or (3 if labels.shape[0] == 1 else 4)
     image = nib.Nifti1Image(labels[0] if axes == 3 else np.moveaxis(labels, 0, -1), None, dtype=np.uint8)
     _place(image, grid)

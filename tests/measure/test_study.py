@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.core.measurements import Measurements
+from pipeline.core.pose import AS_STORED, Pose, PoseFinding
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -40,3 +42,14 @@ def test_confidence_is_told_by_structure_and_judged(study: PhantomStudy) -> None
     assert measured.confidence["myocardium"] == (0.97, 0.97, None, 0.97, 0.97, 0.97)
     assert {flag.rule for flag in measured.quality.flags if flag.severity == "fail"} == {"low_confidence"}
     assert measured.quality.verdict == "fail"
+
+
+def test_the_pose_is_noted_kept_and_flagged_where_the_header_lies(study: PhantomStudy) -> None:
+    found = PoseFinding(Pose(True, True, False), AS_STORED, True, 1.5, 1.25)
+    measured = measure_study(study.image, study.label.array, pose=found)
+    assert measured.notes[0] == found.sentence()
+    assert "1.50 times" in measured.notes[0]
+    assert "header_pose" in {flag.rule for flag in measured.quality.flags}
+    again = Measurements.from_json(measured.to_json())
+    assert again.pose == found
+    assert again.notes == measured.notes

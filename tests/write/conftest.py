@@ -91,6 +91,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
             "notes": ["the apex is not measured"],
         },
         "notes": ["the localiser was left out"],
+        "pose": None,
         "quality": {
             "verdict": "fail",
             "flags": [

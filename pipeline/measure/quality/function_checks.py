@@ -1,4 +1,4 @@
-"""Rules on the numbers: volumes over the beat, function between ED and ES, and the network's confidence.
+"""Rules on the numbers: volumes over the beat, function between ED and ES, the network's confidence, the pose.
 
 Each rule is a function of the measurements (`measurements.measure_cine`) and gives at most one flag. Limits of the body
 are those of adults, and wide: a flag says that a number needs a look, not that the patient is ill.
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
 from pipeline.core.measurements import Flag, Measurements, Severity
+from pipeline.core.pose import CLEAR_RATIO
 from pipeline.measure.volume_curve import find_spikes, make_beat
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_confidence",
     "check_ejection",
     "check_end_systole",
+    "check_header_pose",
     "check_mass_change",
     "check_phase_order",
     "check_stroke_volumes",
@@ -197,6 +199,15 @@ def check_phase_order(measured: Measurements) -> Flag | None:
     return Flag("phase_order", "fail", sentence, None, None, excess, ORDER_EXCESS)
 
 
+def check_header_pose(measured: Measurements) -> Flag | None:
+    """`header_pose`, review: the heart lies clearly otherwise than the header tells, see `core.pose.CLEAR_RATIO`."""
+    pose = measured.pose
+    if pose is None or not pose.contradicts_header or not pose.is_clear:
+        return None
+    sentence = f"By the picture slices are laid down {pose.pose.name}, by the header {pose.header_pose.name}."
+    return Flag("header_pose", "review", sentence, value=round(pose.over_header, 4), threshold=CLEAR_RATIO)
+
+
 FUNCTION_RULES = (
     check_volumes,
     check_ejection,
@@ -205,6 +216,7 @@ FUNCTION_RULES = (
     check_volume_jumps,
     check_end_systole,
     check_phase_order,
+    check_header_pose,
 )
 """In the order of their flags."""
 

@@ -13,6 +13,7 @@ from pipeline.core.case import Case
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.core.measurements import Measurements
+from pipeline.core.pose import AS_STORED
 from pipeline.write.pages import bullseye, findings
 from pipeline.write.pages.charts import VolumeChart, volume_chart
 from pipeline.write.pages.page import write_page
@@ -51,7 +52,8 @@ def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None =
         `path`.
     """
     cine, measured = case.cine, case.measurements
-    pictures = draw_study(cine, case.labels)
+    pose = measured.pose.pose if measured.pose else AS_STORED
+    pictures = draw_study(cine, case.labels, pose=pose)
     content = {
         "case": case.name,
         "identity": dict(identity or {}),
@@ -65,6 +67,7 @@ def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None =
         "shown_phases": _shown_phases(measured),
         "structures": STRUCTURES,
         "pictures": pictures,
+        "laid_down": None if pose == AS_STORED else pose.name,
         "player": _player(cine, measured, pictures),
         "chart": _chart(cine, measured),
         "volumes": measured.volumes_ml,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.core.errors import GridError
+from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.pose import AS_STORED, Pose
 from pipeline.write.pages.pictures import (
     brightness_range,
     direction_letters,
@@ -76,20 +78,22 @@ class StudyPictures:
         return round(z % self.columns * width, 2), round(z // self.columns * height, 2)
 
 
-def draw_study(cine: Cine, labels: np.ndarray) -> StudyPictures:
-    """Crop every slice to the region around the heart and trace the label map.
+def draw_study(cine: Cine, labels: np.ndarray, *, pose: Pose = AS_STORED) -> StudyPictures:
+    """Cut the region around the heart out of every slice and trace the label map.
 
     The range of brightness is one for the whole study, taken over the cut-outs of all phases.
 
     Args:
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
+        pose: in which slices are shown, rather than as they are stored.
 
     Raises:
         GridError: the label map is not on the cine's grid.
     """
     if labels.shape != cine.array.shape:
         raise GridError(f"the label map must have the cine's shape {cine.array.shape}, got {labels.shape}")
+    cine, labels = _laid_down(cine, pose), pose.apply(labels)
     x, y = heart_window(labels)
     cut, cut_labels = cine.array[:, x, y], labels[:, x, y]
     shown = brightness_range(cut)
@@ -104,6 +108,13 @@ def draw_study(cine: Cine, labels: np.ndarray) -> StudyPictures:
         edges=_edges(cine),
         locator=_locate(cine, labels, shown=shown, box=(x, y)),
     )
+
+
+def _laid_down(cine: Cine, pose: Pose) -> Cine:
+    """The cine as it is shown; slices keep their order, and so the DICOM frames that they came from."""
+    array = pose.apply(cine.array)
+    grid = Grid(array.shape[1:], cine.grid.affine @ pose.index_matrix(cine.grid.shape))
+    return replace(cine, array=array, grid=grid)
 
 
 def _phase_outlines(labels: np.ndarray) -> tuple[tuple[str, ...], ...]:

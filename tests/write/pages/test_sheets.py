@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, SourceFrame
+from pipeline.core.pose import AS_STORED, Pose
 from pipeline.phantom.study import PhantomStudy
 from pipeline.write.pages.sheets import draw_study
 
@@ -62,3 +63,20 @@ def test_the_locator_boxes_the_cut_out(phantom: PhantomStudy) -> None:
 def test_a_label_map_of_another_grid_is_refused(phantom: PhantomStudy) -> None:
     with pytest.raises(GridError, match="shape"):
         draw_study(phantom.image, phantom.label.array[:1])
+
+
+def test_slices_are_shown_in_the_pose_asked_for_and_edges_follow(phantom: PhantomStudy) -> None:
+    frames = tuple(tuple(SourceFrame("a", "1.2") for _ in range(8)) for _ in range(8))
+    affine = np.diag([-3.0, -2.0, 10.0, 1.0])  # x to the left, y to the back
+    cine = replace(phantom.image, sources=frames, grid=Grid(phantom.image.grid.shape, affine))
+    quarter = Pose(True, True, False)  # clockwise: what was at the left comes to the top
+    shown, stored = (draw_study(cine, phantom.label.array, pose=pose) for pose in (quarter, AS_STORED))
+    assert stored.edges == ("R", "L", "A", "P")
+    assert shown.edges == ("P", "A", "R", "L")
+    assert shown.tile == stored.tile[::-1]
+    assert shown.pixel_mm == (2.0, 3.0)
+    assert shown.locator.slice_index == stored.locator.slice_index
+    turned = replace(cine, array=quarter.apply(cine.array), grid=Grid((96, 96, 8), np.diag([2.0, 3.0, 10.0, 1.0])))
+    by_hand = draw_study(turned, quarter.apply(phantom.label.array))
+    assert shown.outlines == by_hand.outlines
+    assert shown.sheets == by_hand.sheets
