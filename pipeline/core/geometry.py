@@ -24,6 +24,7 @@ __all__ = [
     "affine_from_dicom",
     "bounding_box",
     "flip_ras_lps",
+    "plane_normal",
     "slice_normal",
     "spacing_of",
 ]
@@ -53,15 +54,30 @@ def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     return float(x), float(y), float(z)
 
 
+def plane_normal(orientation: Sequence[float]) -> np.ndarray:
+    """Unit normal of a plane: cross product of the directions of rows and of columns (PS3.3 C.7.6.2.1.1).
+
+    Args:
+        orientation: direction of rows, then of columns (6), of any length, as ImageOrientationPatient.
+
+    Returns:
+        (3,) float64, in the space of the directions.
+
+    >>> plane_normal((1, 0, 0, 0, 1, 0)).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    rows, columns = np.reshape(np.asarray(orientation, dtype=np.float64), (2, 3))
+    normal = np.cross(rows, columns)
+    return normal / np.linalg.norm(normal)
+
+
 def slice_normal(affine: np.ndarray) -> np.ndarray:
     """Unit normal of the slices: cross product of the i and j directions, in the affine's space.
 
     >>> slice_normal(np.diag([1.5, 2.0, 8.0, 1.0])).tolist()
     [0.0, 0.0, 1.0]
     """
-    matrix = np.asarray(affine, dtype=np.float64)
-    normal = np.cross(matrix[:3, 0], matrix[:3, 1])
-    return normal / np.linalg.norm(normal)
+    return plane_normal(np.asarray(affine)[:3, :2].T.ravel())
 
 
 def affine_from_dicom(

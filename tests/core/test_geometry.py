@@ -15,6 +15,7 @@ from pipeline.core.geometry import (
     affine_from_dicom,
     bounding_box,
     flip_ras_lps,
+    plane_normal,
     slice_normal,
     spacing_of,
 )
@@ -179,3 +180,18 @@ def test_mirrored_grids_over_the_same_place_are_not_one() -> None:
     flip = np.diag([-1.0, 1.0, 1.0, 1.0])
     flip[0, 3] = GRID.shape[0] - 1
     assert not GRID.matches(Grid(GRID.shape, GRID.affine @ flip))
+
+
+def test_the_normal_of_a_plane_is_rows_by_columns_and_of_unit_length() -> None:
+    np.testing.assert_allclose(plane_normal((0.8, 0.6, 0.0, 0.0, 0.0, -1.0)), [-0.6, 0.8, 0.0])
+    np.testing.assert_allclose(plane_normal((0.0, 0.0, -3.0, 1.6, 1.2, 0.0)), [0.6, -0.8, 0.0])
+
+
+def test_spans_are_as_many_as_slices_and_give_each_its_share() -> None:
+    affine = np.diag([1.0, 2.0, 8.0, 1.0])
+    even = Grid((2, 2, 3), affine)
+    np.testing.assert_allclose(even.voxel_volumes_ml, [0.016, 0.016, 0.016])
+    np.testing.assert_allclose(Grid((2, 2, 3), affine, (8.0, 7.0, 4.0)).voxel_volumes_ml, [0.016, 0.014, 0.008])
+    for spans in ((8.0, 8.0), (8.0, 0.0, 8.0), (8.0, -1.0, 8.0)):
+        with pytest.raises(GridError, match="3 positive lengths"):
+            Grid((2, 2, 3), affine, spans)

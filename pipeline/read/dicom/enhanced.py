@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset
@@ -12,6 +11,7 @@ from pydicom.tag import Tag
 from pipeline.core.errors import UnreadableError
 from pipeline.read.dicom.classic import acquisition_time, heart_rate_bpm, name_sequence
 from pipeline.read.dicom.frames import Frame, Technique
+from pipeline.read.dicom.groups import FunctionalGroups
 from pipeline.read.dicom.headers import count_of, integer, number, plane_of, text, words
 from pipeline.read.dicom.kinds import kind_of
 
@@ -31,30 +31,6 @@ _TIME_POINTERS = {
     Tag("NominalCardiacTriggerDelayTime"),
     Tag("TemporalPositionTimeOffset"),
 }
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """Functional groups of one frame: its own first, then those shared by all."""
-
-    own: Dataset
-    shared: Dataset
-    header: Dataset
-
-    def macro(self, keyword: str) -> Dataset:
-        """First item of a functional group's sequence; empty where the group is absent."""
-        for group in (self.own, self.shared):
-            if group.get(keyword):
-                return group[keyword].value[0]
-        return Dataset()
-
-    @property
-    def converted(self) -> tuple[Dataset, Dataset]:
-        """Elements of a legacy converted image that have no functional group: the frame's own, those of all."""
-        return (
-            self.macro("UnassignedPerFrameConvertedAttributesSequence"),
-            self.macro("UnassignedSharedConvertedAttributesSequence"),
-        )
 
 
 def enhanced_frames(header: FileDataset, path: Path) -> tuple[Frame, ...]:
@@ -82,11 +58,12 @@ def enhanced_frames(header: FileDataset, path: Path) -> tuple[Frame, ...]:
             f"got {len(per_frame)}: the file is cut short",
             path,
         )
-    return tuple(_frame(_Groups(own, shared[0], header), index + 1, path) for index, own in enumerate(per_frame))
+    return tuple(
+        _frame(FunctionalGroups(own, shared[0]), header, index + 1, path) for index, own in enumerate(per_frame)
+    )
 
 
-def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
-    header = groups.header
+def _frame(groups: FunctionalGroups, header: Dataset, frame_number: int, path: Path) -> Frame:
     measures = groups.macro("PixelMeasuresSequence")
     transformation = groups.macro("PixelValueTransformationSequence")
     content = groups.macro("FrameContentSequence")
@@ -117,7 +94,7 @@ def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
             words(frame_type, "FrameType") or words(header, "ImageType"),
             component=text(frame_type, "ComplexImageComponent") or text(header, "ComplexImageComponent"),
         ),
-        technique=_technique(groups),
+        technique=_technique(groups, header),
         rescale_slope=1.0 if slope is None else slope,
         rescale_intercept=number(transformation, "RescaleIntercept") or 0.0,
         slice_spacing_mm=number(measures, "SpacingBetweenSlices") or number(header, "SpacingBetweenSlices"),
@@ -127,22 +104,22 @@ def _frame(groups: _Groups, frame_number: int, path: Path) -> Frame:
     )
 
 
-def _trigger_ms(groups: _Groups) -> float | None:
+def _trigger_ms(groups: FunctionalGroups) -> float | None:
     delay = number(groups.macro("CardiacSynchronizationSequence"), "NominalCardiacTriggerDelayTime")
     return (
         _first_number(("TriggerTime", "NominalCardiacTriggerDelayTime"), groups.converted) if delay is None else delay
     )
 
 
-def _heart_rate_bpm(groups: _Groups) -> float | None:
+def _heart_rate_bpm(groups: FunctionalGroups) -> float | None:
     interval_ms = number(groups.macro("CardiacSynchronizationSequence"), "RRIntervalTimeNominal") or 0.0
     if interval_ms > 0:
         return 60000.0 / interval_ms
     return next((rate for elements in groups.converted if (rate := heart_rate_bpm(elements))), None)
 
 
-def _technique(groups: _Groups) -> Technique:
-    header, velocity = groups.header, groups.macro("MRVelocityEncodingSequence")
+def _technique(groups: FunctionalGroups, header: Dataset) -> Technique:
+    velocity = groups.macro("MRVelocityEncodingSequence")
     return Technique(
         echo_ms=_first_number(("EffectiveEchoTime", "EchoTime"), (groups.macro("MREchoSequence"), *groups.converted)),
         repetition_ms=_first_number(

@@ -11,26 +11,10 @@ import numpy as np
 
 from pipeline.read.dicom.kinds import Kind
 
-__all__ = ["SPACING_TOLERANCE_MM", "Frame", "NativeForm", "Technique", "plane_normal"]
+__all__ = ["SPACING_TOLERANCE_MM", "Frame", "NativeForm", "Technique"]
 
 SPACING_TOLERANCE_MM = 1e-3
 """Largest difference of pixel spacing between frames of one stack: rounding."""
-
-
-def plane_normal(orientation: Sequence[float]) -> np.ndarray:
-    """Unit normal of an image plane: cross product of the row and the column direction (PS3.3 C.7.6.2.1.1).
-
-    Args:
-        orientation: ImageOrientationPatient: direction of rows, then of columns, LPS (6).
-
-    Returns:
-        (3,) float64, LPS.
-
-    >>> plane_normal((1, 0, 0, 0, 1, 0)).tolist()
-    [0.0, 0.0, 1.0]
-    """
-    normal = np.cross(np.asarray(orientation[:3], dtype=np.float64), np.asarray(orientation[3:], dtype=np.float64))
-    return normal / np.linalg.norm(normal)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
-from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from pipeline.core.errors import ConfigError, GridError, HeaderError, LabelError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.dicom.groups import FunctionalGroups
 from pipeline.read.dicom.headers import PARSE_ERRORS
 
 __all__ = ["read_segmentation"]
@@ -89,24 +89,9 @@ def read_segmentation(path: str | Path, cine: Cine, *, phase: int | None = None)
     return found
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """Functional groups of one frame: its own first, then those shared by all."""
-
-    own: Dataset
-    shared: Dataset
-
-    def macro(self, keyword: str) -> Dataset:
-        """First item of a functional group's sequence; empty where the group is absent."""
-        for group in (self.own, self.shared):
-            if group.get(keyword):
-                return group[keyword].value[0]
-        return Dataset()
-
-
-def _groups(segmentation: hd.seg.Segmentation) -> list[_Groups]:
+def _groups(segmentation: hd.seg.Segmentation) -> list[FunctionalGroups]:
     shared = segmentation.SharedFunctionalGroupsSequence[0]
-    return [_Groups(own, shared) for own in segmentation.PerFrameFunctionalGroupsSequence]
+    return [FunctionalGroups(own, shared) for own in segmentation.PerFrameFunctionalGroupsSequence]
 
 
 def _check(segmentation: hd.seg.Segmentation, cine: Cine, path: Path) -> None:
@@ -154,7 +139,7 @@ def _places_of(cine: Cine) -> _Places:
     return _Places(sources, positions, min(POSITION_TOLERANCE_MM, cine.grid.spacing_mm[2] / 10))
 
 
-def _place(groups: _Groups, places: _Places, phase: int | None, path: Path) -> Place:
+def _place(groups: FunctionalGroups, places: _Places, phase: int | None, path: Path) -> Place:
     """Phase and slice of a frame, by reference and by position, which must agree."""
     by_reference = set(_referenced(groups, places))
     position = groups.macro("PlanePositionSequence").ImagePositionPatient
@@ -172,7 +157,7 @@ def _place(groups: _Groups, places: _Places, phase: int | None, path: Path) -> P
     return phase, z
 
 
-def _referenced(groups: _Groups, places: _Places) -> Iterator[Place]:
+def _referenced(groups: FunctionalGroups, places: _Places) -> Iterator[Place]:
     """Places of the cine's frames that a frame says it was derived from."""
     for derivation in groups.own.get("DerivationImageSequence") or groups.shared.get("DerivationImageSequence") or ():
         for source in derivation.get("SourceImageSequence") or ():
@@ -182,7 +167,7 @@ def _referenced(groups: _Groups, places: _Places) -> Iterator[Place]:
             yield from (frames[number] for number in numbers if number in frames)
 
 
-def _labels_of(picture: np.ndarray, groups: _Groups, values: Mapping[int, int], path: Path) -> np.ndarray:
+def _labels_of(picture: np.ndarray, groups: FunctionalGroups, values: Mapping[int, int], path: Path) -> np.ndarray:
     """Label values of one stored frame, (X, Y) uint8: of the one segment it shows, or of all in a label map."""
     segment = groups.macro("SegmentIdentificationSequence").get("ReferencedSegmentNumber")
     numbers = {int(segment)} if segment is not None else set(np.unique(picture).tolist())

@@ -20,7 +20,8 @@ from statistics import median_low
 import numpy as np
 
 from pipeline.core.beat import MAX_BEAT_MS
-from pipeline.read.dicom.frames import Frame, plane_normal
+from pipeline.core.geometry import plane_normal
+from pipeline.read.dicom.frames import Frame
 
 __all__ = [
     "MAX_TILT_DEG",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipeline.read.dicom.frames import Frame, NativeForm, plane_normal
+from pipeline.read.dicom.frames import Frame, NativeForm
 
 FRAME = Frame(
     path=Path("one.dcm"),
@@ -23,11 +23,6 @@ FRAME = Frame(
     rows=4,
     columns=5,
 )
-
-
-def test_the_normal_is_rows_by_columns_and_of_unit_length() -> None:
-    np.testing.assert_allclose(plane_normal((0.8, 0.6, 0.0, 0.0, 0.0, -1.0)), [-0.6, 0.8, 0.0])
-    np.testing.assert_allclose(plane_normal((0.0, 0.0, -3.0, 1.6, 1.2, 0.0)), [0.6, -0.8, 0.0])
 
 
 @pytest.mark.parametrize(
