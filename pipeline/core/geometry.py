@@ -77,7 +77,7 @@ def slice_normal(affine: np.ndarray) -> np.ndarray:
     >>> slice_normal(np.diag([1.5, 2.0, 8.0, 1.0])).tolist()
     [0.0, 0.0, 1.0]
     """
-    return plane_normal(np.asarray(affine)[:3, :2].T.ravel())
+    return plane_normal(np.asarray(affine)[:3, :2].T.ravel().tolist())
 
 
 def affine_from_dicom(
