@@ -13,8 +13,13 @@ import numpy as np
 
 __all__ = ["AS_STORED", "CLEAR_RATIO", "POSES", "Pose", "PoseFinding"]
 
-CLEAR_RATIO = 1.1
-"""How many times as much of a heart the network must see in one pose as in another to tell them apart clearly."""
+CLEAR_RATIO = 1.2
+"""How many times as much of a heart the network must see in another pose than the header's to overrule the header.
+
+On 30 of ACDC's training patients and 19 Sunnybrook patients, as delivered, ratios from 1.02 to 1.2 do the same for Dice
+(ACDC 0.881, 0.857 without a look at the pose; Sunnybrook 0.933 in all), and 1.35 loses some of it (0.878). The largest
+is taken, for the picture is a weak witness of which side is left: a ratio of 1 lost the right ventricle of a validation
+patient, whose mirror image scores 1.12 times as high."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,6 @@ class PoseFinding:
         header_tells: whether the header can tell how the heart lies.
         over_header: how many times as much of a heart the network sees in `pose` as in `header_pose`.
         over_next: as in the best of the other seven poses; near 1 where two serve as well.
-        n_averaged: poses that serve nearly as well as the best, itself included, whose answers were averaged.
     """
 
     pose: Pose
@@ -123,23 +127,15 @@ class PoseFinding:
     header_tells: bool
     over_header: float
     over_next: float
-    n_averaged: int = 1
 
     @property
     def contradicts_header(self) -> bool:
         """Whether the header tells a pose, and the picture is in another one."""
         return self.header_tells and self.pose != self.header_pose
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the header's pose is clearly worse, see `CLEAR_RATIO`."""
-        return self.over_header >= CLEAR_RATIO
-
     def sentence(self) -> str:
         """What was decided and how sure that is, for a note."""
         surely = f"the network sees {self.over_next:.2f} times as much of a heart so as in the next best pose"
-        if self.n_averaged > 1:
-            surely += f", and its answers in {self.n_averaged} poses are averaged"
         if self.contradicts_header:
             return (
                 f"header and picture disagree on the pose: laid down {self.pose.name} by the picture, "
@@ -160,7 +156,6 @@ class PoseFinding:
             "header_tells": self.header_tells,
             "over_header": round(self.over_header, 4),
             "over_next": round(self.over_next, 4),
-            "n_averaged": self.n_averaged,
         }
 
     @classmethod
@@ -172,5 +167,5 @@ class PoseFinding:
         """
         by_name = {pose.name: pose for pose in POSES}
         pose, header_pose = by_name[content["laid_down"]], by_name[content["by_header"]]
-        rest = (content[key] for key in ("header_tells", "over_header", "over_next", "n_averaged"))
+        rest = (content[key] for key in ("header_tells", "over_header", "over_next"))
         return cls(pose, header_pose, *rest)

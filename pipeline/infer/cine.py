@@ -15,7 +15,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.pose import POSES
 from pipeline.infer.context import neighbour_indices
 from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece
-from pipeline.infer.pose import middle_slices, pose_scores, pose_weights
+from pipeline.infer.pose import choose_pose, middle_slices, pose_scores
 from pipeline.infer.precision import AutocastInferer
 from pipeline.infer.rotation import rotate
 from pipeline.prepare.view import tells_pose
@@ -39,8 +39,8 @@ class CineInferer(Inferer):
     around it, and everything outside is background. A heart moves by less than the margin.
 
     With `poses` a few slices of the first phase are shown to the network in all eight poses first, and the cine is
-    segmented in the one in which it sees most of a heart (`infer.pose`); where several serve, the probabilities are
-    averaged. The logits lie as the input does.
+    segmented in another than its own if the network sees clearly more of a heart in it (`infer.pose`). The logits lie
+    as the input does.
 
     Args:
         roi_size: in-plane window (x, y) in pixels that the network was trained with.
@@ -127,13 +127,8 @@ class CineInferer(Inferer):
 
         slices = cine[:1].permute(0, 3, 1, 2)[0, neighbour_indices(cine.shape[3], self.context)]
         scores = pose_scores(slices[middle_slices(cine.shape[3])], run, window=self.roi_size)
-        weights = pose_weights(scores)
-        answers = [
-            (weight, pose.inverse.apply(self._segment(pose.apply(cine), forward)))
-            for pose, weight in zip(POSES, weights.tolist(), strict=True)
-            if weight > 0
-        ]
-        logits = answers[0][1] if len(answers) == 1 else _mean_logits(answers, n_phases=len(cine))
+        pose = POSES[choose_pose(scores)]
+        logits = pose.inverse.apply(self._segment(pose.apply(cine), forward))
         return logits, np.append(scores, float(told))
 
     def _segment(self, cine: torch.Tensor, forward: Forward) -> torch.Tensor:
@@ -221,9 +216,3 @@ def _tell_poses(inputs: torch.Tensor) -> list[bool]:
         return [False] * len(inputs)
     affines = inputs.affine.cpu().numpy().reshape(-1, 4, 4)
     return [tells_pose(affine) for affine in np.broadcast_to(affines, (len(inputs), 4, 4))]
-
-
-def _mean_logits(answers: Sequence[tuple[float, torch.Tensor]], *, n_phases: int) -> torch.Tensor:
-    """Logits of the weighted mean of the probabilities; each (T*C, X, Y, Z), weights sum to 1."""
-    mean = sum(weight * logits.unflatten(0, (n_phases, -1)).softmax(dim=1) for weight, logits in answers)
-    return cast(torch.Tensor, mean).clamp_min(torch.finfo(torch.float32).tiny).log().flatten(0, 1)

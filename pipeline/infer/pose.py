@@ -1,8 +1,8 @@
 """Which of the eight poses a picture of the heart is in, by what the network sees of it in each.
 
 A network that has learnt hearts in one view sees less of one laid down otherwise: first it loses the right ventricle.
-So a few slices are shown to it in all eight poses, and the cine is segmented in the one in which it sees most. Where
-others come close, as the mirror image that keeps the right ventricle to the left may, their answers are averaged.
+So a few slices are shown to it in all eight poses. The cine is segmented as its header lays it down, unless the network
+sees clearly more of a heart in another pose.
 """
 
 from __future__ import annotations
@@ -12,26 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from pipeline.core.pose import POSES, Pose, PoseFinding
+from pipeline.core.pose import CLEAR_RATIO, POSES, Pose, PoseFinding
 from pipeline.infer.heart import REACH, heart_piece
 
-__all__ = ["KEPT", "LEAST_WEIGHT", "SOFTNESS", "find_pose", "middle_slices", "pose_scores", "pose_weights"]
-
-SOFTNESS = 0.03
-"""Difference of scores by which a pose's answer counts 1/e of the best one's."""
-
-LEAST_WEIGHT = 0.1
-"""Of the best pose's weight: below it a pose does not count at all; it is one in which 7 % less of a heart is seen.
-
-Of 49 volumes (30 of ACDC's training patients, 19 Sunnybrook patients) the pose as delivered had the highest score in
-34. Over all of them the mean Dice of the slices looked at was 0.886 in the pose as delivered, 0.900 in the one with the
-highest score and 0.903 with the mean of 1.7 poses that these two numbers give. The mean changes little where two poses
-serve alike and a slight difference, as of how a file is stored, decides which of them is the first."""
-
-KEPT = 0.2
-"""By how much a score must exceed that of the pose as laid down by header or convention before any other counts.
-In development volumes others were better from 0.24 on, where the network had missed much of the heart, and not below
-0.09; one validation volume, whose other pose lost the right ventricle, lies at 0.11."""
+__all__ = ["choose_pose", "find_pose", "middle_slices", "pose_scores"]
 
 N_SLICES = 4
 """Looked at in each pose: the middle ones, which show both ventricles in every heart."""
@@ -74,39 +58,30 @@ def pose_scores(
     return scores
 
 
-def pose_weights(scores: np.ndarray) -> np.ndarray:
-    """How much each pose's answer counts, by `SOFTNESS` and `LEAST_WEIGHT`.
+def choose_pose(scores: np.ndarray) -> int:
+    """Choose a pose by its score: the first, as laid down by the header, unless another is clearly better.
 
     Args:
         scores: (8,), of `pose_scores`.
 
     Returns:
-        (8,) float64 that sum to 1; the first, as laid down by the header, alone counts while none exceeds it
-        by `KEPT`.
+        Place in `POSES`.
 
-    >>> pose_weights(np.array([7.0, 8.0, 8.0, 7, 7, 7, 7, 7])).tolist()
-    [0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> choose_pose(np.array([7.0, 7.1, 6, 6, 6, 6, 6, 6])), choose_pose(np.array([7.0, 7.3, 6, 6, 6, 6, 6, 6]))
+    (0, 1)
     """
-    if scores.max() - scores[0] <= KEPT:
-        return np.eye(len(scores))[0]
-    weights = np.exp((scores - scores.max()) / SOFTNESS)
-    weights[weights < LEAST_WEIGHT] = 0.0
-    normalised: np.ndarray = weights / weights.sum()
-    return normalised
+    return int(scores.argmax()) if scores.max() - scores[0] > np.log(CLEAR_RATIO) else 0
 
 
 def find_pose(scores: np.ndarray, *, header_pose: Pose, header_tells: bool) -> PoseFinding:
     """Say of stored slices what the scores of them as their header lays them down have decided.
-
-    The pose is the one that counts most (`pose_weights`).
 
     Args:
         scores: (8,), of `pose_scores`.
         header_pose: in which the slices lay then.
         header_tells: whether the header tells the pose.
     """
-    weights = pose_weights(scores)
-    chosen = int(weights.argmax())
+    chosen = choose_pose(scores)
     over = np.exp(scores[chosen] - scores)
     return PoseFinding(
         pose=header_pose.then(POSES[chosen]),
@@ -114,7 +89,6 @@ def find_pose(scores: np.ndarray, *, header_pose: Pose, header_tells: bool) -> P
         header_tells=header_tells,
         over_header=float(over[0]),
         over_next=float(np.delete(over, chosen).min()),
-        n_averaged=int((weights > 0).sum()),
     )
 
 

@@ -200,9 +200,9 @@ def check_phase_order(measured: Measurements) -> Flag | None:
 
 
 def check_header_pose(measured: Measurements) -> Flag | None:
-    """`header_pose`, review: the heart lies clearly otherwise than the header tells, see `core.pose.CLEAR_RATIO`."""
+    """`header_pose`, review: the heart lies otherwise than the header tells, see `core.pose.CLEAR_RATIO`."""
     pose = measured.pose
-    if pose is None or not pose.contradicts_header or not pose.is_clear:
+    if pose is None or not pose.contradicts_header:
         return None
     sentence = f"By the picture slices are laid down {pose.pose.name}, by the header {pose.header_pose.name}."
     return Flag("header_pose", "review", sentence, value=round(pose.over_header, 4), threshold=CLEAR_RATIO)

@@ -338,19 +338,15 @@ def test_phases_out_of_order_fail_where_no_clock_orders_them() -> None:
     assert check_phase_order(replace(_measured(left=few, right=few), times_ms=None)) is None  # seven tell too little
 
 
-@pytest.mark.parametrize(
-    ("header_tells", "over_header", "flagged"), [(True, 1.5, True), (True, 1.05, False), (False, 1.5, False)]
-)
-def test_a_header_that_tells_another_pose_is_flagged_where_the_picture_is_clear(
-    header_tells: bool, over_header: float, flagged: bool
-) -> None:
+@pytest.mark.parametrize(("header_tells", "flagged"), [(True, True), (False, False)])
+def test_a_header_that_tells_another_pose_is_flagged(header_tells: bool, flagged: bool) -> None:
     measured = Measurements("single_phase", n_phases=1, n_slices=3, spacing_mm=(1.0, 1.0, 1.0), volumes_ml={})
     assert check_header_pose(measured) is None
-    found = PoseFinding(Pose(False, True, True), AS_STORED, header_tells, over_header, over_next=over_header)
+    found = PoseFinding(Pose(False, True, True), AS_STORED, header_tells, over_header=1.5, over_next=1.5)
     flag = check_header_pose(replace(measured, pose=found))
     assert (flag is not None) == flagged
     if flag is not None:
-        assert (flag.rule, flag.severity, flag.value, flag.threshold) == ("header_pose", "review", 1.5, 1.1)
+        assert (flag.rule, flag.severity, flag.value, flag.threshold) == ("header_pose", "review", 1.5, 1.2)
         assert "turned by 180 degrees" in flag.message
     agreed = PoseFinding(AS_STORED, AS_STORED, True, 1.0, 1.4)
     assert check_header_pose(replace(measured, pose=agreed)) is None
