@@ -1,8 +1,9 @@
-"""Commands on labelled data: pack, plan, train, cross-validate, evaluate, compare, pseudo-label."""
+"""Commands on labelled data: check, pack, plan, train, cross-validate, evaluate, compare, pseudo-label."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,29 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", help="ID=VALUE: ch
 NetworkOption = Annotated[
     str | None, typer.Option(help="a name that `cmr networks` lists, or your own as module:Class [the bundle's own]")
 ]
+SchemeOption = Annotated[
+    str | None,
+    typer.Option(help="label values: cmr, acdc, mnms, lv_cavity, or as 1=LV,2=MYO,3=RV,4=ignore [the data set's own]"),
+]
 LossOption = Annotated[str | None, typer.Option(help="a name that `cmr losses` lists [the bundle's own]")]
+
+
+@training_app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
+    scheme: SchemeOption = None,
+    layout: Annotated[str, typer.Option(help="of the data set, where several fit")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Read a data set from end to end: each case, every fault and how to mend it; exit code 1 if there is any."""
+    from pipeline.app import check as checking
+    from pipeline.read.datalists.cases import parse_scheme
+
+    log_to_stderr(quiet=True)
+    checked = checking.check_data(data, scheme=None if scheme is None else parse_scheme(scheme), layout=layout)
+    typer.echo(json.dumps(checking.as_json(checked), indent=1) if as_json else checking.as_text(checked))
+    if checked.n_bad:
+        raise typer.Exit(1)
 
 
 @training_app.command()
@@ -35,6 +58,7 @@ def train(
     network: NetworkOption = None,
     loss: LossOption = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where a killed run stopped")] = False,
 ) -> None:
@@ -45,9 +69,10 @@ def train(
     from pipeline.train.plan import read_plan
 
     source = _training_source(data, pack)
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
     chosen = named_parts(network, loss)
     check_training(find_bundle(bundle), overrides, chosen)
+    _pass_gate(source, overrides)
     root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
 
@@ -62,6 +87,7 @@ def crossvalidate(
     loss: LossOption = None,
     folds: Annotated[int, typer.Option(min=2, help="how many")] = 5,
     minutes: Annotated[float | None, typer.Option(help="for all folds together; schedules end with the time")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
 ) -> None:
     """Train a network for each fold and score every patient by the one that never saw them; goes on if repeated."""
@@ -72,7 +98,8 @@ def crossvalidate(
 
     log_to_stderr(quiet=False)
     code = named_parts(network, loss)
-    training = Training(find_bundle(bundle), _training_source(data, pack), _parse_settings(settings), code)
+    training = Training(find_bundle(bundle), _training_source(data, pack), _with_scheme(settings, scheme), code)
+    _pass_gate(training.data, training.settings)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
         typer.echo(json.dumps(row))
@@ -84,6 +111,7 @@ def pack(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, as acdc.pack")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan`; --set goes before them")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
     bits: Annotated[int, typer.Option(min=1, max=16, help="of an intensity: 8 a byte, 16 all but lossless")] = 8,
 ) -> None:
@@ -93,7 +121,7 @@ def pack(
     from pipeline.train.plan import read_plan
 
     log_to_stderr(quiet=False)
-    overrides = (read_plan(plan) if plan else {}) | _parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
     measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
     typer.echo(
         f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
@@ -127,16 +155,17 @@ def plan(
         bool,
         typer.Option("--subtract-mean", help="normalise as in 2017, by the mean of a default split's training side"),
     ] = False,
+    scheme: SchemeOption = None,
 ) -> None:
     """Plan a U-Net's pixel size, window, depth and batch for a data set, to be read, changed and trained with."""
     from pipeline.prepare.intensity import training_mean
     from pipeline.read.cine import read_cine
-    from pipeline.read.datasets import load_datalist
+    from pipeline.read.datasets import checked_datalist
     from pipeline.train.fingerprint import take_fingerprint
     from pipeline.train.plan import make_plan, write_plan
     from pipeline.train.splits import split_patients
 
-    datalist = load_datalist(data)
+    datalist = checked_datalist(data, scheme=scheme)
     fingerprint = take_fingerprint(datalist)
     mean = None
     if subtract_mean:
@@ -166,13 +195,15 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="data set with labels")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="folder of the results [the bundle's eval]")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
     from pipeline.app.bundles import find_bundle, run_workflow
 
     root = find_bundle(bundle)
-    overrides: dict[str, Any] = {"dataset_dir": str(data), **_parse_settings(settings)}
+    overrides: dict[str, Any] = {"dataset_dir": str(data), **_with_scheme(settings, scheme)}
+    _pass_gate(data, overrides)
     if out is not None:
         overrides["output_dir"] = str(out)
     run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
@@ -201,6 +232,20 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[key] = text
     return parsed
+
+
+def _with_scheme(settings: list[str] | None, scheme: str | None) -> dict[str, Any]:
+    """`_parse_settings` with the label scheme, where one is given, as one more."""
+    return _parse_settings(settings) | ({} if scheme is None else {"scheme": scheme})
+
+
+def _pass_gate(source: Path, overrides: Mapping[str, Any]) -> None:
+    """Refuse unsound data before anything is written; a bundle's workflow, by whatever command it runs, does so too."""
+    from pipeline.read.datasets import checked_datalist
+
+    checked_datalist(source, scheme=overrides.get("scheme"))
+    if overrides.get("extra_data"):
+        checked_datalist(overrides["extra_data"])
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from ignite.metrics import Metric
 
-from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.core.labels import PARTIAL, STRUCTURES, UNLABELLED, members
 from pipeline.evaluate.overlap import confusion_matrix, overlap_table, volume_overlap
 
 __all__ = ["PixelOverlap", "VolumeOverlap", "overlap_metrics", "pixel_metrics"]
+
+
+_LABELS = {0, *(s.value for s in STRUCTURES)}
 
 
 class VolumeOverlap(Metric):
@@ -81,7 +84,9 @@ class PixelOverlap(Metric):
         self._table = np.full(256, len(self.classes), dtype=np.uint8)
         for index, values in enumerate(self.classes.values()):
             self._table[list(values)] = index
-        self._table[UNLABELLED] = UNLABELLED
+        for value in range(PARTIAL + 1, UNLABELLED + 1):  # a partial one counts if its class is sure all the same
+            classes_of = {int(self._table[member]) for member in members(value) if member in _LABELS}
+            self._table[value] = classes_of.pop() if len(classes_of) == 1 else UNLABELLED
         self._matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         super().__init__(output_transform=_prediction_and_truth)
 

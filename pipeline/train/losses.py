@@ -1,5 +1,9 @@
 """Losses over logits (N, C, X, Y) and labels (N, 1, X, Y) in which `UNLABELLED` pixels count for nothing.
 
+Labels may be partial: a pixel with a partial value counts as one class, which has the probability of all its members
+together, the marginal loss of Shi et al. (Medical Image Analysis 70:101979, 2021) and of Fang and Yan (IEEE TMI 39:3619,
+2020); see `partial`. Terms over regions leave a class out in images in which it was not drawn.
+
 Volumes (N, C, X, Y, Z) work as well. Regions (overlaps, unions) are summed over the whole batch, so that slices without
 a structure do not dominate. MONAI's losses of these kinds have no label to ignore, and it has no Lovasz-Softmax.
 """
@@ -16,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.core.labels import UNLABELLED
+from pipeline.train.partial import Truth, merge_partial
 
 __all__ = [
     "CrossEntropy",
@@ -36,23 +41,22 @@ class LabelledLoss(nn.Module, ABC):
 
         Args:
             logits: (N, C, X, Y) float, C >= 2.
-            labels: (N, 1, X, Y) integers 0 to C - 1, or `UNLABELLED`. A batch without a labelled pixel gives 0.
+            labels: (N, 1, X, Y) integers 0 to C - 1, partial, or `UNLABELLED`. A batch without a labelled pixel gives 0.
         """
-        target = labels[:, 0].long()
-        return self.compute(logits, target, target != UNLABELLED)
+        return self.compute(*merge_partial(logits, labels[:, 0]))
 
     @abstractmethod
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
-        """Return the scalar loss of (N, C, X, Y) logits and (N, X, Y) classes where (N, X, Y) `labelled` is true."""
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
+        """Return the scalar loss of (N, C, X, Y) logits."""
 
 
 class CrossEntropy(LabelledLoss):
     """Cross-entropy, the mean over labelled pixels."""
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        total = functional.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="sum")
-        return total / labelled.sum().clamp(min=1)  # not asked whether there are any: a GPU would have to wait
+        total = functional.cross_entropy(logits, truth.target, ignore_index=UNLABELLED, reduction="sum")
+        return total / truth.labelled.sum().clamp(min=1)  # not asked whether there are any: a GPU would have to wait
 
 
 class DiceCrossEntropy(CrossEntropy):
@@ -73,11 +77,12 @@ class DiceCrossEntropy(CrossEntropy):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        overlap, guess, truth = (_chosen(each, self.classes) for each in _region_sums(logits, target, labelled))
-        dice = (2.0 * overlap + self.smooth) / (guess + truth + self.smooth)
-        return super().compute(logits, target, labelled) + self.dice_weight * (1.0 - dice).mean()
+        overlap, guess, size = (_chosen(each, self.classes) for each in _region_sums(logits, truth))
+        dice = (2.0 * overlap + self.smooth) / (guess + size + self.smooth)
+        loss = _mean_where(1.0 - dice, _chosen(truth.drawn.any(0), self.classes))
+        return super().compute(logits, truth) + self.dice_weight * loss
 
 
 class Jaccard(LabelledLoss):
@@ -96,10 +101,10 @@ class Jaccard(LabelledLoss):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        ratios = _jaccard(_region_sums(logits, target, labelled), self.smooth)
-        return (1.0 - _chosen(ratios, self.classes)).mean()
+        ratios = _jaccard(_region_sums(logits, truth), self.smooth)
+        return _mean_where(*(_chosen(each, self.classes) for each in (1.0 - ratios, truth.drawn.any(0))))
 
 
 class CrossEntropyLogJaccard(CrossEntropy):
@@ -120,12 +125,12 @@ class CrossEntropyLogJaccard(CrossEntropy):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        sums = _region_sums(logits, target, labelled)
+        sums = _region_sums(logits, truth)
         logarithms = _chosen(_jaccard(sums, self.smooth).log(), self.classes)
         present = _chosen(sums[2] > 0, self.classes)
-        return super().compute(logits, target, labelled) - self.weight * _mean_where(logarithms, present)
+        return super().compute(logits, truth) - self.weight * _mean_where(logarithms, present)
 
 
 class LovaszSoftmax(LabelledLoss):
@@ -141,14 +146,15 @@ class LovaszSoftmax(LabelledLoss):
         super().__init__()
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`; 0 where no class that counts is present."""
         classes = range(logits.shape[1]) if self.classes is None else self.classes
-        guess = logits.softmax(1).movedim(1, -1)[labelled]
-        truth = functional.one_hot(target[labelled], logits.shape[1])
-        errors, order = (truth - guess).abs().sort(dim=0, descending=True)
-        losses = (errors * _lovasz_gradient(truth.gather(0, order))).sum(0)
-        return _mean_where(_chosen(losses, classes), _chosen(truth.sum(0) > 0, classes))
+        counted = truth.counted.movedim(1, -1)[truth.labelled]
+        guess = logits.softmax(1).movedim(1, -1)[truth.labelled] * counted
+        is_class = functional.one_hot(truth.target[truth.labelled], logits.shape[1]) * counted
+        errors, order = (is_class - guess).abs().sort(dim=0, descending=True)
+        losses = (errors * _lovasz_gradient(is_class.gather(0, order))).sum(0)
+        return _mean_where(_chosen(losses, classes), _chosen(is_class.sum(0) > 0, classes))
 
 
 class VarianceConstrainedCrossEntropy(CrossEntropy):
@@ -168,11 +174,11 @@ class VarianceConstrainedCrossEntropy(CrossEntropy):
         self.weight = weight
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        loss = super().compute(logits, target, labelled)
+        loss = super().compute(logits, truth)
         classes = range(1, logits.shape[1]) if self.classes is None else self.classes
-        instances = _instances(target, classes)
+        instances = _instances(truth.target, classes)
         inside = instances > 0
         if not inside.any():
             return loss
@@ -184,15 +190,13 @@ class VarianceConstrainedCrossEntropy(CrossEntropy):
         return loss + self.weight * variances.mean()
 
 
-def _region_sums(
-    logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Overlap, sum of the probabilities and number of pixels of each class, (C,) each, over labelled pixels."""
-    mask = labelled.unsqueeze(1)
-    truth = functional.one_hot(target.where(labelled, 0), logits.shape[1]).movedim(-1, 1) * mask
+def _region_sums(logits: torch.Tensor, truth: Truth) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Overlap, sum of the probabilities and number of pixels of each class, (C,) each, over pixels where it counts."""
+    mask = truth.counted
+    is_class = functional.one_hot(truth.target.where(truth.labelled, 0), logits.shape[1]).movedim(-1, 1) * mask
     guess = logits.softmax(1) * mask
     axes = [0, *range(2, logits.ndim)]
-    return (guess * truth).sum(axes), guess.sum(axes), truth.sum(axes)
+    return (guess * is_class).sum(axes), guess.sum(axes), is_class.sum(axes)
 
 
 def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: float) -> torch.Tensor:
