@@ -12,7 +12,8 @@ from typing import Any
 from pipeline.core.labels import STRUCTURES
 from pipeline.read.datalists.cases import Scheme
 from pipeline.read.datasets import load_datalist
-from pipeline.read.gate import CheckedCase, check_cases, faults_of
+from pipeline.read.findings import CheckedCase, faults_of
+from pipeline.read.gate import check_cases
 from pipeline.train.splits import find_twins
 
 __all__ = ["CheckedData", "as_json", "as_text", "check_data"]
@@ -103,7 +104,10 @@ def _notes(checked: CheckedData) -> list[str]:
     told = [
         f"{said[0][0]}{f' and {len(said) - 1} more' if len(said) > 1 else ''}: {said[0][1]}" for said in alike.values()
     ]
-    return [*told, *(f"{' and '.join(sorted(group))} share an image: a split keeps them together" for group in checked.twins)]
+    return [
+        *told,
+        *(f"{' and '.join(sorted(group))} share an image: a split keeps them together" for group in checked.twins),
+    ]
 
 
 def _verdict(checked: CheckedData) -> str:

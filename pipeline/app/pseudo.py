@@ -32,7 +32,8 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
 
     Raises:
         InputError: a study shares its folder with another one.
-        DatasetError: studies cannot be read, all of them named; no volume in which any structure was found, or `out` holds a data set of other images.
+        DatasetError: studies cannot be read, all of them named; no volume in which any structure was found, or `out`
+            holds a data set of other images.
     """
     cases, found = [], find_cases(studies)
     _refuse_shared_folders(found)

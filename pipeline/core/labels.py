@@ -104,12 +104,12 @@ def members(value: int) -> tuple[int, ...]:
 
 def is_partial(labels: np.ndarray) -> np.ndarray:
     """Where a label map of ours has partial values."""
-    return (labels > PARTIAL) & (labels < UNLABELLED)
+    return np.asarray((labels > PARTIAL) & (labels < UNLABELLED))
 
 
 def is_structure(labels: np.ndarray) -> np.ndarray:
     """Where a structure is drawn in a label map of ours."""
-    return (labels > BACKGROUND) & (labels < PARTIAL)
+    return np.asarray((labels > BACKGROUND) & (labels < PARTIAL))
 
 
 def undrawn_values(labels: np.ndarray) -> frozenset[int]:

@@ -1,7 +1,7 @@
 """How well a segmentation agrees with its truth: a row a structure and volume, ventricular function a patient.
 
 A volume is one phase of one patient. Volumes in ml and distances count what the truth has labelled alone: where it is
-`UNLABELLED`, the prediction is passed over too. A structure that the truth leaves open, for nobody drew it, has no score.
+`UNLABELLED`, the prediction is passed over too. A structure that nobody drew has no score.
 """
 
 from __future__ import annotations
@@ -238,9 +238,8 @@ def _function(ml: Mapping[tuple[str, str, str], float | None], patient: str) -> 
     values: dict[str, float | None] = {}
     for side, structure in (("lv", LV), ("rv", RV)):
         ed_ml, es_ml = ml[patient, "ED", structure.name], ml[patient, "ES", structure.name]
-        is_known = ed_ml is not None and es_ml is not None
-        found = ventricular_function([ed_ml, es_ml], ed=0, es=1) if is_known else None
-        values |= {f"{side}_edv": ed_ml, f"{side}_esv": es_ml, f"{side}_ef": found.ef_percent if found else None}
+        ef = None if ed_ml is None or es_ml is None else ventricular_function([ed_ml, es_ml], ed=0, es=1).ef_percent
+        values |= {f"{side}_edv": ed_ml, f"{side}_esv": es_ml, f"{side}_ef": ef}
     values["lv_mass"] = None if mass_ml is None else mass_ml * MYOCARDIAL_DENSITY_G_PER_ML
     return values
 

@@ -41,8 +41,8 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray, grid: Grid) -> 
         grid: where the voxels lie; only its spacing matters.
 
     Returns:
-        Structure's name -> distances; `None` where it is in neither, or was not drawn. A structure in one alone is a miss: all three are
-        the diagonal of the volume, farther than anything in it can be.
+        Structure's name -> distances; `None` where it is in neither, or was not drawn. A structure in one alone is a
+        miss: all three are the diagonal of the volume, farther than anything in it can be.
 
     Raises:
         GridError: shapes differ.

@@ -1,7 +1,7 @@
 """A label map onto its image's grid: by what both headers say, or voxel by voxel where the label's has lost it.
 
-A label's affine is *lost* where it has no position or no spacing: the identity and its mirror images, which programs write
-who were given an array alone, and anything along the axes with its origin at exactly 0.
+A label's affine is *lost* where it has no position or no spacing: the identity and its mirror images, which programs
+write that were given an array alone, and anything along the axes with its origin at exactly 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["lay_on_grid", "lay_on_phases"]
 _SAME = 0.5
 """Of a voxel: grids whose corner voxels lie closer than this along each axis are one grid, rounded otherwise."""
 _OUTSIDE = 0.01
-"""Fraction of what is drawn that may lie outside the image, for a label may well be cut with less care than its image."""
+"""Fraction of what is drawn that may lie outside the image: a label may be cut with less care than its image."""
 
 
 def lay_on_phases(labels: np.ndarray, n_phases: int, drawn_phases: list[int] | None) -> np.ndarray:
@@ -68,13 +68,17 @@ def lay_on_grid(labels: np.ndarray, grid: Grid | None, image: Grid) -> tuple[np.
     """
     same_shape = labels.shape[1:] == image.shape
     if grid is None:
-        _require(same_shape, f"a label whose header contradicts itself must have its image's shape {image.shape}", labels)
+        _require(
+            same_shape, f"a label whose header contradicts itself must have its image's shape {image.shape}", labels
+        )
         return labels, ()
     to_label = np.linalg.inv(grid.affine) @ image.affine
     if same_shape and _corners_apart(to_label, image.shape) <= _SAME:
         return labels, ()
     if _is_turned(to_label, grid.shape, image.shape):
-        return _sampled(labels, to_label, image.shape), ("stored along other axes than its image; turned onto its grid",)
+        return _sampled(labels, to_label, image.shape), (
+            "stored along other axes than its image; turned onto its grid",
+        )
     if same_shape and _is_lost(grid):
         return labels, ("its affine is lost; the image's is taken, for their shapes agree",)
     if same_shape and _is_lost(image):
@@ -96,9 +100,7 @@ def _by_index_beside_lost_image(labels: np.ndarray, grid: Grid, image: Grid) -> 
     )
 
 
-def _moved(
-    labels: np.ndarray, to_label: np.ndarray, grid: Grid, image: Grid
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _moved(labels: np.ndarray, to_label: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """By position; refused where more than a little of what is drawn would fall off the image."""
     outside = _share_outside(labels, np.linalg.inv(to_label), image.shape)
     if outside > _OUTSIDE:

@@ -1,4 +1,4 @@
-"""Which structure of a label map lies within which: the wall lies around the left cavity, whatever the values are called."""
+"""Which structure of a label map lies within which: the left cavity within its wall, whatever their values."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -17,9 +18,10 @@ def is_doubtful(path: Path) -> bool:
     that gzip states at its end.
     """
     try:
-        header = nib.load(path).header
-        needed = int(header["vox_offset"]) + int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
-        is_whole = header.get_data_dtype().kind in "iu"
+        image: Any = nib.load(path)
+        kind = image.get_data_dtype()
+        needed = image.dataobj.offset + int(np.prod(image.shape)) * kind.itemsize
+        is_whole = kind.kind in "iu"
         with path.open("rb") as file:
             if path.suffix.lower() == ".gz":
                 file.seek(-4, 2)

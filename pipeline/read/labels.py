@@ -1,8 +1,8 @@
-"""Label maps as a training takes them: on their image's grid, in our values, and saying no more than somebody has drawn."""
+"""Label maps as a training takes them: on their image's grid, in our values, saying no more than was drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.core.labels import STRUCTURES, as_drawn, map_labels
 from pipeline.read.alignment import lay_on_grid, lay_on_phases
 from pipeline.read.nifti import read_nifti
 
-__all__ = ["StoredLabel", "drawn_values", "lay_on_image", "read_case_label", "read_stored_label"]
+__all__ = ["StoredLabel", "drawn_values", "lay_on_image", "read_case_label", "read_stored_label", "short_names"]
 
 Case = Mapping[str, Any]
 
@@ -82,9 +82,9 @@ def read_stored_label(path: str | Path) -> StoredLabel:
         array = _pixels_alone(Path(path))
         if array is None:
             raise
-        reason = str(error).partition(" [")[0]
+        reason = str(error).removesuffix(f" [{error.path}]")
         return StoredLabel(array, None, (f"its header is not believed ({reason}); the image's affine is taken",))
-    header = nib.load(path).header
+    header: Any = nib.load(path).header
     if not int(header["sform_code"]) and not int(header["qform_code"]):
         return StoredLabel(found.array, Grid(found.grid.shape, np.diag([*found.grid.spacing_mm, 1.0])), ())
     return StoredLabel(found.array, found.grid, tuple(note for note in found.notes if "times of" not in note))
@@ -109,10 +109,20 @@ def drawn_values(case: Case) -> tuple[int, ...] | None:
     return tuple(_BY_NAME[name.lower()] for name in names)
 
 
+def short_names(values: Iterable[int]) -> str:
+    """Structures by their short names.
+
+    >>> short_names({3, 1})
+    'LV and RV'
+    """
+    return " and ".join(s.short for s in STRUCTURES if s.value in set(values))
+
+
 def _pixels_alone(path: Path) -> np.ndarray | None:
     """(T, X, Y, Z) without any geometry; `None` where the file is not 3D or 4D, or cannot be decoded either."""
     try:
-        array = np.asanyarray(nib.load(path).dataobj)
+        image: Any = nib.load(path)
+        array = np.asanyarray(image.dataobj)
     except Exception:  # whatever nibabel raises of a broken file; the reader has said it better
         return None
     if array.ndim not in (3, 4) or array.dtype.kind not in "iuf":

@@ -1,4 +1,4 @@
-"""MONAI wrappers: images of either format as `MetaTensor`, label maps on their image's grid, and label values as ours."""
+"""MONAI wrappers: images of either format and label maps on their grids as `MetaTensor`, and label values as ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monai.config import KeysCollection
 from monai.data import ImageReader
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import LoadImaged, MapTransform
-from monai.utils import convert_to_dst_type
+from monai.utils import ImageMetaKey, convert_to_dst_type
 from monai.utils.enums import MetaKeys, SpaceKeys
 
 from pipeline.core.errors import ConfigError
@@ -136,16 +136,19 @@ class LoadLabeld(MapTransform):
             ConfigError: the image has not been loaded.
         """
         loaded = dict(data)
+        keys = list(self.key_iterator(loaded))
         image = loaded.get(self.image_key)
+        if not keys:
+            return loaded
         if not isinstance(image, MetaTensor) or MetaKeys.ORIGINAL_AFFINE not in image.meta:
             raise ConfigError(f"a label is laid on its image: load `{self.image_key}` by CineLoadImaged before it")
         x, y, z = (int(n) for n in image.meta[MetaKeys.SPATIAL_SHAPE])
         grid = Grid((x, y, z), np.asarray(image.meta[MetaKeys.ORIGINAL_AFFINE]))
-        for key in self.key_iterator(loaded):
+        for key in keys:
             case = {"scheme": "cmr"} | {name: loaded[name] for name in _ABOUT_LABELS if loaded.get(name)}
             cine = read_case_label({**case, "label": loaded[key]}, grid=grid, n_phases=image.shape[0])
             tensor = _as_tensor(cine)
-            tensor.meta[MetaKeys.FILENAME.value] = str(loaded[key])
+            tensor.meta[ImageMetaKey.FILENAME_OR_OBJ] = str(loaded[key])
             loaded[key] = tensor
         return loaded
 

@@ -101,7 +101,7 @@ def _measure(case: Mapping[str, Any]) -> _Image:
     heart = is_structure(labels).any(axis=(0, 3))
     counts = np.bincount(labels.ravel(), minlength=256)[: len(nothing)]
     counts[0] = drawn.sum() - counts[1:].sum()
-    widths = (_width(heart.any(axis=1 - axis)) * grid.spacing_mm[axis] for axis in (0, 1))
+    widths = (_width(np.any(heart, axis=1 - axis)) * grid.spacing_mm[axis] for axis in (0, 1))
     n_slices = int(drawn.any(axis=(1, 2)).sum())
     return _Image(shape, grid.spacing_mm, max(widths) if heart.any() else None, n_slices, counts)
 

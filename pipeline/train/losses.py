@@ -1,8 +1,8 @@
 """Losses over logits (N, C, X, Y) and labels (N, 1, X, Y) in which `UNLABELLED` pixels count for nothing.
 
 Labels may be partial: a pixel with a partial value counts as one class, which has the probability of all its members
-together, the marginal loss of Shi et al. (Medical Image Analysis 70:101979, 2021) and of Fang and Yan (IEEE TMI 39:3619,
-2020); see `partial`. Terms over regions leave a class out in images in which it was not drawn.
+together, the marginal loss of Fang and Yan (IEEE TMI 39:3619, 2020) and Shi et al. (Medical Image Analysis 70:101979,
+2021); see `partial`. Terms over regions leave a class out in images in which it was not drawn.
 
 Volumes (N, C, X, Y, Z) work as well. Regions (overlaps, unions) are summed over the whole batch, so that slices without
 a structure do not dominate. MONAI's losses of these kinds have no label to ignore, and it has no Lovasz-Softmax.
@@ -41,7 +41,7 @@ class LabelledLoss(nn.Module, ABC):
 
         Args:
             logits: (N, C, X, Y) float, C >= 2.
-            labels: (N, 1, X, Y) integers 0 to C - 1, partial, or `UNLABELLED`. A batch without a labelled pixel gives 0.
+            labels: (N, 1, X, Y) integers 0 to C - 1, partial, or `UNLABELLED`. A batch without a label gives 0.
         """
         return self.compute(*merge_partial(logits, labels[:, 0]))
 

@@ -45,8 +45,7 @@ def merge_partial(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Ten
 
     Returns:
         The logits, classes merged where the label is partial and untouched elsewhere; and the truth to compare with.
-        All is done for the batch at once, and nothing where a CPU sees that no label is partial; a GPU is not asked, for
-        it would have to wait for the answer.
+        Nothing is computed where a CPU sees that no label is partial; a GPU is not asked, for it would have to wait.
     """
     target = labels.long()
     labelled = target != UNLABELLED

@@ -138,10 +138,19 @@ def test_components_are_no_settings(setting: str, words: str, here: Path) -> Non
     assert list(here.iterdir()) == []
 
 
-def test_a_loss_may_be_chosen_by_its_name(here: Path) -> None:
+def test_a_loss_may_be_chosen_by_its_name(patients: Path, here: Path) -> None:
     target = "loss_function#loss#_target_=pipeline.parts.Jaccard"
-    with pytest.raises(RuntimeError) as raised:
-        _cmr("train", "--data", "no_such_data", "-o", "run", "--set", target)
-    assert isinstance(own_error(raised.value), DatasetError)
+    small = [
+        part
+        for setting in (*SMALL, "network_def#channels=[4,8]", "network_def#strides=[2]")
+        for part in ("--set", setting)
+    ]
+    _cmr("train", "--data", str(patients), "-o", "run", "--set", target, *small)
     parser = ConfigParser(ConfigParser.load_config_file(str(here / "run" / "configs" / "train.json")))
     assert isinstance(parser.get_parsed_content("loss_function").loss, Jaccard)
+
+
+def test_a_training_on_nothing_is_refused_before_anything_is_written(here: Path) -> None:
+    with pytest.raises(DatasetError, match="but there is none"):
+        _cmr("train", "--data", "no_such_data", "-o", "run")
+    assert list(here.iterdir()) == []

@@ -4,7 +4,7 @@ A case is a dict with `image` and `label` (paths as str), `patient`, `phase` ("E
 unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels.SCHEMES`, or a mapping from the data
 set's label values to ours), and whatever else the data set tells. `drawn_phases` (0-based) says in which phases of a 4D
 label somebody has drawn: all others are unlabelled then, whatever their values; a label of as many phases holds those
-alone. `drawn_structures` (["LV", "MYO"]) says which structures were drawn: what is background may be any other one then.
+alone. `drawn_structures` (["LV", "MYO"]) says which structures were drawn: background may be any other one.
 `note` is a sentence for whoever checks the data.
 """
 

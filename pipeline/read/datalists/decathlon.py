@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, Case, Scheme, is_hidden, patient_and_phase, read_json, scheme_from_names
+from pipeline.read.datalists.cases import (
+    Adapter,
+    Case,
+    Scheme,
+    is_hidden,
+    patient_and_phase,
+    read_json,
+    scheme_from_names,
+)
 
 __all__ = ["ADAPTERS", "looks_like_msd", "looks_like_nnunet", "msd_cases", "nnunet_cases"]
 

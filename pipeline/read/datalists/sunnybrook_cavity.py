@@ -1,7 +1,7 @@
 """Sunnybrook patients as single volumes of the contoured slices: `<patient>_<ED|ES>.nii.gz` with `..._gt.nii.gz`.
 
-The left cavity is drawn in every slice, its wall where `cases.csv` counts slices with an epicardium, the right ventricle
-nowhere: zero is not background (`drawn_structures`). Data: Radau et al., The MIDAS Journal, 2009.
+The left cavity is drawn in every slice, its wall where `cases.csv` counts slices with an epicardium, the right
+ventricle nowhere: zero is not background (`drawn_structures`). Data: Radau et al., The MIDAS Journal, 2009.
 """
 
 from __future__ import annotations
