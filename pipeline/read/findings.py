@@ -34,6 +34,7 @@ class CheckedCase:
         shape: (X, Y, Z, T) of the image; `None` where it cannot be read.
         spacing_mm: of the image.
         drawn_phases: 0-based phases in which something is drawn.
+        n_drawn_slices: slices in which something is drawn, in any phase.
         structures: values of the structures found.
         findings: faults and notes.
     """
@@ -42,6 +43,7 @@ class CheckedCase:
     shape: tuple[int, int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     drawn_phases: tuple[int, ...] = ()
+    n_drawn_slices: int = 0
     structures: frozenset[int] = frozenset()
     findings: tuple[Finding, ...] = ()
 

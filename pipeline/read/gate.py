@@ -27,6 +27,9 @@ from pipeline.read.pairs import about_intensities, check_case
 
 __all__ = ["admit", "check_cases", "require_images"]
 
+_WHOLE_HEART = 3
+"""Drawn slices from which on a structure that is in none of them was not drawn, rather than not there: a single slice
+may well lie beyond the right ventricle, a stack through the left one does not."""
 _NAMED = 10
 """Faults that the one sentence of an error spells out."""
 
@@ -54,8 +57,8 @@ def admit(cases: Sequence[Case], *, source: str | Path) -> list[Case]:
         source: the data set, for the message.
 
     Returns:
-        The cases, with `spacing` of their images (x, y, z in mm), and `drawn_structures` where the data set or the
-        case's scheme leaves any out.
+        The cases, with `spacing` of their images (x, y, z in mm), and `drawn_structures` where the data set, the
+        case's scheme, or a whole stack leaves any out.
 
     Raises:
         DatasetError: a case has a fault; all are named.
@@ -107,7 +110,7 @@ def _paired_once(checked: list[CheckedCase]) -> list[CheckedCase]:
 
 
 def _told_what_is_drawn(checked: list[CheckedCase]) -> list[CheckedCase]:
-    """Add `drawn_structures` where a data set or a scheme leaves any out: what nobody draws is not background."""
+    """Add `drawn_structures` where data set, scheme or stack leave any out: what nobody draws is not background."""
     usual = frozenset().union(*(one.structures for one in checked if _leaves_open(one)))
     return [one if PACK_INDEX in one.case else _with_drawn(one, usual) for one in checked]
 
@@ -121,13 +124,19 @@ def _with_drawn(one: CheckedCase, usual: frozenset[int]) -> CheckedCase:
     if not one.structures:  # nothing could be read of its label, which is a fault already
         return one
     every = frozenset(s.value for s in STRUCTURES)
-    drawn = usual & scheme_values(one.case["scheme"]) if _leaves_open(one) else frozenset(drawn_values(one.case) or ())
-    notes = []
+    drawn, found = _drawn(one, usual), list(one.findings)
     if drawn - one.structures:
         shorts = short_names(drawn - one.structures)
-        notes.append(note("label", f"{shorts} not here though in other cases: taken for absent, not for undrawn"))
+        found.append(note("label", f"{shorts} nowhere in it: taken for absent, not for undrawn"))
     if every - drawn:
-        notes.append(note("label", f"{short_names(every - drawn)} not drawn: left out, not background"))
+        found.append(note("label", f"{short_names(every - drawn)} not drawn: left out, not background"))
     shorts_drawn = [s.short for s in STRUCTURES if s.value in drawn]
     case: dict[str, Any] = one.case if drawn == every else {**one.case, "drawn_structures": shorts_drawn}
-    return replace(one, case=case, findings=(*one.findings, *notes))
+    return replace(one, case=case, findings=tuple(found))
+
+
+def _drawn(one: CheckedCase, usual: frozenset[int]) -> frozenset[int]:
+    """Values of the structures that were drawn, though one may be absent: as stated, or else as one must think."""
+    if not _leaves_open(one):
+        return frozenset(drawn_values(one.case) or ())
+    return one.structures if one.n_drawn_slices >= _WHOLE_HEART else usual & scheme_values(one.case["scheme"])

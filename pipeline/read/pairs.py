@@ -72,6 +72,7 @@ def _described(case: Case, image: tuple[Grid, int] | None, labels: np.ndarray | 
     return replace(
         known,
         drawn_phases=tuple(phase for phase, count in enumerate(counts) if count.any()),
+        n_drawn_slices=int(is_structure(labels).any(axis=(0, 1, 2)).sum()),
         structures=frozenset(present.tolist()),
     )
 

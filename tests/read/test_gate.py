@@ -260,10 +260,21 @@ def test_a_structure_that_a_data_set_never_draws_is_left_open(pairs: Pairs) -> N
     assert sorted(np.unique(found)) == [1, 2, 137]
 
 
-def test_a_structure_that_one_case_lacks_is_told_and_taken_for_absent(pairs: Pairs) -> None:
+def test_a_structure_that_a_whole_stack_lacks_was_not_drawn_in_it(pairs: Pairs) -> None:
     label = np.where(heart() == 3, 0, heart()).astype(np.uint8)
     pairs.add("a", picture(), label).add("b", picture(), heart())
-    assert "RV not here though in other cases" in notes(pairs)
+    assert "RV not drawn: left out" in notes(pairs)
+    assert sorted(np.unique(laid(pairs))) == [1, 2, 137]
+    pairs.rows[0]["drawn_structures"] = "LV MYO RV"
+    assert "RV nowhere in it: taken for absent" in notes(pairs)
+    assert sorted(np.unique(laid(pairs))) == [0, 1, 2]
+
+
+def test_a_structure_that_a_slice_or_two_lack_may_be_absent(pairs: Pairs) -> None:
+    label = np.where(heart() == 3, 0, heart()).astype(np.uint8)
+    label[..., 2:] = 0
+    pairs.add("a", picture(), label).add("b", picture(), heart())
+    assert "RV nowhere in it: taken for absent" in notes(pairs)
     assert sorted(np.unique(laid(pairs))) == [0, 1, 2]
     pairs.rows[0]["drawn_structures"] = "LV MYO"
     assert sorted(np.unique(laid(pairs))) == [1, 2, 137]
