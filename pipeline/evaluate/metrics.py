@@ -84,9 +84,11 @@ class PixelOverlap(Metric):
         self._table = np.full(256, len(self.classes), dtype=np.uint8)
         for index, values in enumerate(self.classes.values()):
             self._table[list(values)] = index
-        for value in range(PARTIAL + 1, UNLABELLED + 1):  # a partial one counts if its class is sure all the same
-            classes_of = {int(self._table[member]) for member in members(value) if member in _LABELS}
-            self._table[value] = classes_of.pop() if len(classes_of) == 1 else UNLABELLED
+        self._table[UNLABELLED] = UNLABELLED
+        for value in range(PARTIAL + 1, UNLABELLED):  # a partial one counts if its class is sure all the same
+            if set(members(value)) <= _LABELS:
+                of_classes = {int(self._table[member]) for member in members(value)}
+                self._table[value] = of_classes.pop() if len(of_classes) == 1 else UNLABELLED
         self._matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         super().__init__(output_transform=_prediction_and_truth)
 

@@ -53,6 +53,9 @@ def _laid(
     except PipelineError as error:
         found.append(fault("pair", error))
         return None
+    empty = [phase for phase in case.get("drawn_phases") or () if not is_structure(laid.array[phase]).any()]
+    if empty:
+        found.append(note("label", f"nothing is drawn in phases {empty}, which are stated as drawn"))
     said = {finding.text for finding in found}
     found += [note("label", text) for text in laid.notes if text not in said]
     return laid.array

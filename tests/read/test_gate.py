@@ -215,6 +215,17 @@ def test_phases_of_a_cine_in_which_nothing_is_drawn_are_unlabelled(pairs: Pairs)
     assert [np.unique(phase).tolist() for phase in laid(pairs)] == [[0, 1, 2, 3], [255], [0, 1, 2, 3], [255]]
 
 
+def test_stated_phases_in_which_nothing_is_drawn_are_told_and_teach_nothing(pairs: Pairs) -> None:
+    label = np.stack([heart(), np.zeros_like(heart()), heart()], axis=-1)
+    pairs.add("a", picture((*SHAPE, 3)), label, drawn_phases="0 1")
+    assert "nothing is drawn in phases [1]" in notes(pairs)
+    assert [np.unique(phase).tolist() for phase in laid(pairs)] == [[0, 1, 2, 3], [143], [255]]
+
+
+def test_a_phase_that_is_stated_and_not_there_is_refused(pairs: Pairs) -> None:
+    assert "from 0 to 0, got [7]" in the_fault(pairs.add("a", picture(), heart(), drawn_phases="7"))
+
+
 def test_a_structure_that_a_phase_lacks_is_not_background_there(pairs: Pairs) -> None:
     label = np.stack([heart(), np.where(heart() == 3, 0, heart())], axis=-1)
     pairs.add("a", picture((*SHAPE, 2)), label)
