@@ -203,7 +203,6 @@ def evaluate(
 
     root = find_bundle(bundle)
     overrides: dict[str, Any] = {"dataset_dir": str(data), **_with_scheme(settings, scheme)}
-    _pass_gate(data, overrides)
     if out is not None:
         overrides["output_dir"] = str(out)
     run_workflow(root, config="evaluate", run_id="evaluating", overrides=overrides)
@@ -240,7 +239,7 @@ def _with_scheme(settings: list[str] | None, scheme: str | None) -> dict[str, An
 
 
 def _pass_gate(source: Path, overrides: Mapping[str, Any]) -> None:
-    """Refuse unsound data before anything is written; a bundle's workflow, by whatever command it runs, does so too."""
+    """Refuse unsound data before a run's folder is made; a bundle's own workflow, once it is there, does so too."""
     from pipeline.read.datasets import checked_datalist
 
     checked_datalist(source, scheme=overrides.get("scheme"))
