@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -111,3 +112,28 @@ def test_what_was_not_drawn_is_open_in_a_pack_and_trains(data: Path, tmp_path: P
     validation = json.loads((tmp_path / "run" / "eval" / "validation.json").read_text())
     text = json.dumps(validation)
     assert "dice_left_ventricle" in text
+
+
+def _lost(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    return nib.Nifti1Image(np.asarray(image.dataobj), np.eye(4))
+
+
+def _reversed(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    affine = image.affine @ np.diag([-1, 1, -1, 1])
+    affine[:3, 3] = (image.affine @ [image.shape[0] - 1, 0, image.shape[2] - 1, 1])[:3]
+    return nib.Nifti1Image(np.asarray(image.dataobj)[::-1, :, ::-1], affine)
+
+
+@pytest.mark.parametrize("store", [_lost, _reversed])
+def test_labels_stored_otherwise_are_prepared_as_those_stored_well(
+    store: Callable[[nib.Nifti1Image], nib.Nifti1Image], data: Path, pack: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    for path in (tmp_path / "data" / "labels").iterdir():
+        nib.save(store(nib.load(path)), path)
+    run("pack", tmp_path / "data", tmp_path / "a.pack", "--bits", 16, *options(SETTINGS))
+    n_stacks = len(load_datalist(pack))
+    pairs = zip(*(read_packed_stacks(file, range(n_stacks)) for file in (pack, tmp_path / "a.pack")), strict=True)
+    for well, otherwise in pairs:
+        np.testing.assert_array_equal(well.label, otherwise.label)
+        np.testing.assert_array_equal(well.stored, otherwise.stored)
