@@ -15,9 +15,10 @@ from torch import nn
 from pipeline.app.bundles import change_configs
 from pipeline.app.rules import RULES, check_kind, check_rule
 from pipeline.core.errors import ConfigError
+from pipeline.read.datasets import checked_datalist
 from pipeline.train.finetune import ProgressiveUnfreezing
 
-__all__ = ["check_network", "check_training"]
+__all__ = ["check_network", "check_training", "require_sound_data"]
 
 _PREPARED_AS_USUAL = "pipeline.parts.PrepareAugmentedBatch"
 """With it a network in training takes images alone."""
@@ -48,6 +49,21 @@ def check_training(bundle: Path, settings: Mapping[str, Any], code: Mapping[str,
     if isinstance(n_folds, int) and isinstance(fold, int) and 0 < n_folds <= fold:
         raise ConfigError(f"`fold` must be below `n_folds`, got {fold} of {n_folds}")
     check_network(changed["train"])
+
+
+def require_sound_data(data: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse data to train on before a run's folder is made; the run's own workflow, once it is there, does so too.
+
+    Args:
+        data: data set or pack.
+        settings: id -> value, a user's; `scheme` and `extra_data` are minded.
+
+    Raises:
+        ConfigError, DatasetError: see `read.datasets.checked_datalist`.
+    """
+    checked_datalist(data, scheme=settings.get("scheme"))
+    if settings.get("extra_data"):
+        checked_datalist(settings["extra_data"])
 
 
 def check_network(config: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from pipeline.app.bundles import copy_bundle, open_workflow
-from pipeline.app.checks import check_training
+from pipeline.app.checks import check_training, require_sound_data
 from pipeline.core.geometry import Grid
 from pipeline.evaluate.evaluation import write_evaluation
 from pipeline.evaluate.scores import VolumeScore, score_volume
@@ -63,8 +63,10 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
 
     Raises:
         ConfigError: the training cannot be as it is set.
+        DatasetError: the data do not pass `read.gate`.
     """
     check_training(training.bundle, {**training.settings, "n_folds": n_folds}, training.code)
+    require_sound_data(training.data, training.settings)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
     scores: list[VolumeScore] = []
     for fold in range(n_folds):

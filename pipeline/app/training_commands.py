@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +63,7 @@ def train(
 ) -> None:
     """Train a bundle on your own patients; OUT is then a bundle itself."""
     from pipeline.app.bundles import copy_bundle, find_bundle, run_workflow
-    from pipeline.app.checks import check_training
+    from pipeline.app.checks import check_training, require_sound_data
     from pipeline.app.named import named_parts
     from pipeline.train.plan import read_plan
 
@@ -72,7 +71,7 @@ def train(
     overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
     chosen = named_parts(network, loss)
     check_training(find_bundle(bundle), overrides, chosen)
-    _pass_gate(source, overrides)
+    require_sound_data(source, overrides)
     root = copy_bundle(find_bundle(bundle), out, overrides, code=chosen)
     run_workflow(root, config="train", run_id="training", overrides={"dataset_dir": str(source), "resume": resume})
 
@@ -99,7 +98,6 @@ def crossvalidate(
     log_to_stderr(quiet=False)
     code = named_parts(network, loss)
     training = Training(find_bundle(bundle), _training_source(data, pack), _with_scheme(settings, scheme), code)
-    _pass_gate(training.data, training.settings)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
         typer.echo(json.dumps(row))
@@ -236,15 +234,6 @@ def _parse_settings(settings: list[str] | None) -> dict[str, Any]:
 def _with_scheme(settings: list[str] | None, scheme: str | None) -> dict[str, Any]:
     """`_parse_settings` with the label scheme, where one is given, as one more."""
     return _parse_settings(settings) | ({} if scheme is None else {"scheme": scheme})
-
-
-def _pass_gate(source: Path, overrides: Mapping[str, Any]) -> None:
-    """Refuse unsound data before a run's folder is made; a bundle's own workflow, once it is there, does so too."""
-    from pipeline.read.datasets import checked_datalist
-
-    checked_datalist(source, scheme=overrides.get("scheme"))
-    if overrides.get("extra_data"):
-        checked_datalist(overrides["extra_data"])
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:

@@ -15,7 +15,7 @@ import torch
 from monai.bundle import ConfigParser
 from typer.testing import CliRunner
 
-from pipeline.app import bundles, cli, training_commands
+from pipeline.app import bundles, checks, cli
 from pipeline.phantom.dataset import write_dataset
 
 _FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -55,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr("subprocess.run", take)
     monkeypatch.setattr(bundles, "run_workflow", lambda *_, **__: None)
-    monkeypatch.setattr(training_commands, "_pass_gate", lambda *_: None)  # there are no data
+    monkeypatch.setattr(checks, "require_sound_data", lambda *_: None)  # there are no data
     return commands
 
 
