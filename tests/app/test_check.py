@@ -109,6 +109,7 @@ def test_every_command_passes_the_gate_before_it_writes_anything(
         ["evaluate", "--data", data, "--bundle", untrained_bundle, "-o", out],
         ["plan", data, "-o", out],
         ["pack", data, out],
+        ["baseline", data, out],
     ):
         with pytest.raises((DatasetError, RuntimeError)) as raised:  # MONAI wraps what its workflows raise
             cmr(*command)

@@ -10,8 +10,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from pipeline.core.errors import DatasetError
+from pipeline.read import gate
 from pipeline.read.datasets import checked_datalist, load_datalist
 from pipeline.read.findings import CheckedCase, faults_of
 from pipeline.read.gate import check_cases, require_images
@@ -378,6 +380,35 @@ def test_nnunet_s_ignore_label_is_unlabelled(tmp_path: Path) -> None:
     image = read_nifti(case["image"])
     found = read_case_label(case, grid=image.grid, n_phases=1).array[0]
     assert ((found[:2] == 255).all(), sorted(np.unique(found[2:]))) == (True, [0, 1, 2, 3])
+
+
+def test_a_label_is_of_any_format_with_one_image_a_file(pairs: Pairs) -> None:
+    pairs.add("a", picture(), heart())
+    pairs.rows[0]["label"] = "a_gt.nrrd"
+    spacing, offset = AFFINE.diagonal()[:3] * [-1, -1, 1], AFFINE[:3, 3] * [-1, -1, 1]  # NRRD's space is LPS here
+    drawn = sitk.GetImageFromArray(heart().T)
+    drawn.SetSpacing(spacing.tolist())
+    drawn.SetOrigin(offset.tolist())
+    sitk.WriteImage(drawn, pairs.folder / "a_gt.nrrd")
+    (pairs.folder / "a_gt.nii.gz").unlink()
+    assert not notes(pairs)
+    np.testing.assert_array_equal(laid(pairs)[0], heart())
+
+
+def test_what_has_passed_is_read_again_only_when_it_has_changed(pairs: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pairs.add("a", picture(), heart()).add("b", picture(), heart()).write()
+    read: list[str] = []
+    look = gate.check_case
+    monkeypatch.setattr(gate, "check_case", lambda case, **how: read.append(case["patient"]) or look(case, **how))
+    first = checked_datalist(source)
+    first[0]["patient"] = "changed by whoever was given it"
+    assert [case["patient"] for case in checked_datalist(source)] == ["a", "b"]
+    assert sorted(read) == ["a", "b"]
+    save(pairs.folder / "b_gt.nii.gz", np.zeros_like(heart()))
+    for _ in range(2):  # what was refused is looked at anew
+        with pytest.raises(DatasetError, match="1 of 2 cases cannot be used"):
+            checked_datalist(source)
+    assert sorted(read) == ["a", "a", "a", "b", "b", "b"]
 
 
 def test_unlabelled_studies_are_refused_together(tmp_path: Path) -> None:
