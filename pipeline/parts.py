@@ -19,9 +19,9 @@ from typing import Any
 
 _BY_MODULE = {
     "pipeline.core.versions": ("require",),
-    "pipeline.read.datasets": ("load_datalist",),
+    "pipeline.read.datasets": ("checked_datalist", "load_datalist"),
     "pipeline.read.discover": ("find_cases",),
-    "pipeline.read.transforms": ("CineLoadImaged", "MapLabelsd"),
+    "pipeline.read.transforms": ("CineLoadImaged", "LoadLabeld", "MapLabelsd"),
     "pipeline.prepare.transforms": ("CentredSpacingd", "CorrectBiasd", "NormaliseIntensityd", "StandardViewd"),
     "pipeline.infer.transforms": (
         "EstimateConfidenced",

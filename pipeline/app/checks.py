@@ -14,7 +14,7 @@ from torch import nn
 
 from pipeline.app.settings import check_settings
 from pipeline.core.errors import ConfigError, DatasetError, first_line
-from pipeline.read.datasets import load_datalist
+from pipeline.read.datasets import checked_datalist
 from pipeline.train.finetune import ProgressiveUnfreezing, start_from
 
 __all__ = ["check_loss", "check_made", "check_network", "check_training"]
@@ -54,7 +54,7 @@ def check_training(
     Raises:
         ConfigError: an unknown id; a value that its entry cannot have; a network, loss, transform or augmentation
             that cannot be made, or a network that cannot take the windows of the training; a device that is not there.
-        DatasetError: data that cannot be listed, or too few patients.
+        DatasetError: data that cannot be listed or do not pass `read.gate`, or too few patients.
         BundleError: weights to start from that cannot be read, or do not fit.
     """
     changed = check_settings(bundle, settings, code)["train"]
@@ -128,13 +128,13 @@ def check_network(config: Mapping[str, Any]) -> None:
 
 
 def _check_data(parser: ConfigParser, data: Path) -> None:
-    """List what is trained on, without reading the images."""
-    patients = {case["patient"] for case in load_datalist(data)}
+    """Let what is trained on pass the gate, see `read.gate`."""
+    patients = {case["patient"] for case in checked_datalist(data, scheme=parser.get("scheme"))}
     needed = max(2, int(parser.get("n_folds") or 0))
     if len(patients) < needed:
         raise DatasetError(f"the training needs at least {needed} patients, got {len(patients)}", data)
     if parser.get("extra_data"):
-        load_datalist(parser.get_parsed_content("extra_data"))
+        checked_datalist(parser.get_parsed_content("extra_data"))
 
 
 def _parser(config: Mapping[str, Any]) -> ConfigParser:

@@ -51,7 +51,7 @@ def cross_validate(training: Training, out: Path, *, n_folds: int, minutes: floa
 
     Raises:
         ConfigError: the training cannot be as it is set, or folds that are there were trained otherwise.
-        DatasetError: the data cannot be listed, or folds that are there were trained on others.
+        DatasetError: the data do not pass `read.gate`, or folds that are there were trained on others.
     """
     _check(training, out, n_folds)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes

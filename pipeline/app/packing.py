@@ -14,7 +14,7 @@ from pipeline.app.bundles import apply_overrides
 from pipeline.app.checks import check_made
 from pipeline.app.settings import check_settings
 from pipeline.prepare.description import describe
-from pipeline.read.datasets import load_datalist
+from pipeline.read.datasets import checked_datalist
 from pipeline.train.prepared import prepare_cases
 from pipeline.train.splits import find_twins
 from pipeline.write.packs import write_pack
@@ -42,13 +42,13 @@ def pack_dataset(
 
     Raises:
         ConfigError: a setting that does not exist, or an invalid number of bits.
-        InputError: the data set cannot be read.
+        InputError: the data set cannot be read, or does not pass `read.gate`.
     """
     check_made(check_settings(root, overrides or {})["train"], ("train#preprocessing",))
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
     apply_overrides(parser, {"bundle_root": str(root), **(overrides or {})})
     transform = parser.get_parsed_content("train#preprocessing")
-    cases = load_datalist(data)
+    cases = checked_datalist(data, scheme=parser.get("scheme"))
     twins = {patient: sorted(group - {patient}) for group in find_twins(cases) for patient in group}
     with tempfile.TemporaryDirectory() as cache:  # so that several processes prepare at once
         prepared = prepare_cases(cases, transform, cache_dir=cache)

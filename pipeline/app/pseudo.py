@@ -11,6 +11,7 @@ from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import DatasetError, InputError
 from pipeline.read.cine import read_cine, require_stack
 from pipeline.read.discover import CaseFiles, find_cases
+from pipeline.read.gate import require_images
 from pipeline.train.pseudo import make_pseudo_case, write_pseudo_labels
 
 __all__ = ["label_studies"]
@@ -30,12 +31,14 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
         The path of the list, for `cmr train --set extra_data=...`.
 
     Raises:
-        InputError: a study cannot be read, or shares its folder with another one.
-        DatasetError: no volume in which any structure was found, or `out` holds a data set of other images.
+        InputError: a study shares its folder with another one.
+        DatasetError: studies cannot be read, all of them named; no volume in which any structure was found, or `out`
+            holds a data set of other images.
     """
     cases, found = [], find_cases(studies)
     _refuse_shared_folders(found)
     _refuse_other_images(out / "datalist.csv", found)
+    require_images({case.name: [str(file) for file in case.files] for case in found}, source=studies)
     for case in found:
         cine = read_cine(case.files)
         if segmenter.measures:

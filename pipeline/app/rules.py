@@ -9,8 +9,9 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.prepare.intensity import METHODS
+from pipeline.read.datalists.cases import parse_scheme
 from pipeline.train.schedules import SHAPES
 
 __all__ = ["RULES", "Rule", "check_kind", "check_rule"]
@@ -116,6 +117,13 @@ def _fits(value: Any, length: int, holds: Callable[[Any], bool]) -> bool:
     return _is_list(value) and len(value) == length and all(map(holds, value))
 
 
+def _is_scheme(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_scheme(value))
+    except DatasetError:
+        return False
+
+
 _TRUTH = Rule("true or false", lambda value: isinstance(value, bool))
 _PATH = Rule("a path", lambda value: isinstance(value, str) and bool(value))
 _FACTOR = _number("from 0 on", lambda value: value >= 0)
@@ -153,6 +161,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "weights": _PATH,
         "cache_dir": _or_null(_PATH),
         "pretrained": _or_null(Rule("a file's path", lambda value: isinstance(value, str))),
+        "scheme": _or_null(Rule("a label scheme's name, or pairs as 1=LV,2=MYO", _is_scheme)),
         "extra_data": _or_null(Rule("a data list's path", lambda value: isinstance(value, str))),
         "rates": Rule(
             "a mapping of names to factors from 0 on",

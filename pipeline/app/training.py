@@ -59,7 +59,7 @@ def begin(training: Training, out: Path) -> ConfigWorkflow:
 
     Raises:
         ConfigError: the folder holds something, or the training cannot be as it is set.
-        DatasetError: the data cannot be listed.
+        DatasetError: the data cannot be listed, or do not pass `read.gate`.
     """
     require_free(out)
     check_training(training.bundle, training.settings, training.code, data=training.data)
@@ -83,7 +83,7 @@ def go_on(training: Training, out: Path) -> ConfigWorkflow:
 
     Raises:
         ConfigError: there is no run, or a setting that would make another run of it.
-        DatasetError: other data.
+        DatasetError: other data, or data that do not pass `read.gate`.
         BundleError: the checkpoint cannot be read.
     """
     require_run(out)

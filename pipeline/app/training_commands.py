@@ -1,10 +1,10 @@
-"""Commands on labelled data: pack, plan, train, baseline, cross-validate, evaluate, compare, pseudo-label."""
+"""Commands on labelled data: check, pack, plan, train, baseline, cross-validate, evaluate, compare, pseudo-label."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,30 @@ NetworkOption = Annotated[
     str | None, typer.Option(help="a name from `cmr networks`, or your own as module:Class (default: the bundle's)")
 ]
 LossOption = Annotated[str | None, typer.Option(help="a name from `cmr losses` (default: the bundle's)")]
+SchemeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="label values: cmr, acdc, mnms, lv_cavity, or as 1=LV,2=MYO,3=RV,4=ignore (default: the data set's own)"
+    ),
+]
+
+
+@training_app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
+    scheme: SchemeOption = None,
+    layout: Annotated[str, typer.Option(help="of the data set, where several fit")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Read a data set from end to end: each case, every fault and how to mend it; exit code 1 if there is any."""
+    from pipeline.app import check as checking
+    from pipeline.read.datalists.cases import parse_scheme
+
+    log_to_stderr(quiet=True)
+    checked = checking.check_data(data, scheme=None if scheme is None else parse_scheme(scheme), layout=layout)
+    typer.echo(json.dumps(checking.as_json(checked), indent=1) if as_json else checking.as_text(checked))
+    if checked.n_bad:
+        raise typer.Exit(1)
 
 
 @training_app.command()
@@ -39,6 +63,7 @@ def train(
     network: NetworkOption = None,
     loss: LossOption = None,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the training in OUT, as it was begun and on its own data")
@@ -47,11 +72,10 @@ def train(
     """Train a bundle on your own patients; OUT, a new folder, is then a bundle itself."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.named import named_parts
-    from pipeline.app.settings import parse_settings
     from pipeline.app.training import Training, begin, go_on, recorded_data, run_training
     from pipeline.train.plan import read_plan
 
-    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
     chosen = named_parts(network, loss)
     source = recorded_data(out) if resume and data is None and pack is None else _training_source(data, pack)
     root = out if resume and bundle is None else find_bundle(bundle or DEFAULT_BUNDLE)
@@ -64,14 +88,14 @@ def baseline(
     data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of the evaluation")],
     trees: Annotated[int, typer.Option(min=1, help="of the forest")] = 100,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
 ) -> None:
     """Train a random forest of pixels on the patients that train would take, and evaluate it on the others."""
     from pipeline.app.baseline import evaluate_baseline
-    from pipeline.app.settings import parse_settings
     from pipeline.app.summary import scores_table
 
-    typer.echo(scores_table(evaluate_baseline(data, out, overrides=parse_settings(settings), n_trees=trees)))
+    typer.echo(scores_table(evaluate_baseline(data, out, overrides=_with_scheme(settings, scheme), n_trees=trees)))
 
 
 @training_app.command()
@@ -84,19 +108,19 @@ def crossvalidate(
     loss: LossOption = None,
     folds: Annotated[int, typer.Option(min=2, help="number of folds")] = 5,
     minutes: Annotated[float | None, typer.Option(help="time limit for all folds together")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
 ) -> None:
     """Train a network per fold and score every patient by the one that never saw them. Repeat to continue."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.crossvalidation import cross_validate
     from pipeline.app.named import named_parts
-    from pipeline.app.settings import parse_settings
     from pipeline.app.training import Training
     from pipeline.evaluate.scores import summarise
 
     log_to_stderr(quiet=False)
     code = named_parts(network, loss)
-    training = Training(find_bundle(bundle), _training_source(data, pack), parse_settings(settings), code)
+    training = Training(find_bundle(bundle), _training_source(data, pack), _with_scheme(settings, scheme), code)
     scores = cross_validate(training, out, n_folds=folds, minutes=minutes)
     for row in summarise(scores):
         typer.echo(json.dumps(row))
@@ -108,17 +132,17 @@ def pack(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, e.g. acdc.pack")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
     bits: Annotated[int, typer.Option(min=1, max=16, help="bits per intensity; 16 is nearly lossless")] = 8,
 ) -> None:
     """Prepare a data set once, as one small file. A training from it needs neither the images nor N4."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.packing import pack_dataset
-    from pipeline.app.settings import parse_settings
     from pipeline.train.plan import read_plan
 
     log_to_stderr(quiet=False)
-    overrides = (read_plan(plan) if plan else {}) | parse_settings(settings)
+    overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
     measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
     typer.echo(
         f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
@@ -152,16 +176,17 @@ def plan(
         bool,
         typer.Option("--subtract-mean", help="normalise as in the 2017 study, by the training images' mean"),
     ] = False,
+    scheme: SchemeOption = None,
 ) -> None:
     """Plan a U-Net's pixel size, window, depth and batch size for a data set, as settings to edit and train with."""
     from pipeline.prepare.intensity import training_mean
     from pipeline.read.cine import read_cine
-    from pipeline.read.datasets import load_datalist
+    from pipeline.read.datasets import checked_datalist
     from pipeline.train.fingerprint import take_fingerprint
     from pipeline.train.plan import make_plan, write_plan
     from pipeline.train.splits import split_patients
 
-    datalist = load_datalist(data)
+    datalist = checked_datalist(data, scheme=scheme)
     fingerprint = take_fingerprint(datalist)
     mean = None
     if subtract_mean:
@@ -191,14 +216,14 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="data set with labels")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="output folder (default: the bundle's eval)")] = None,
+    scheme: SchemeOption = None,
     settings: SetOption = None,
 ) -> None:
     """Measure a bundle on labelled data: overlap, distances, volumes and function, as tables and evaluation.html."""
     from pipeline.app.bundles import find_bundle
-    from pipeline.app.settings import parse_settings
     from pipeline.app.training import evaluate_bundle
 
-    overrides = parse_settings(settings) | ({} if out is None else {"output_dir": str(out)})
+    overrides = _with_scheme(settings, scheme) | ({} if out is None else {"output_dir": str(out)})
     evaluate_bundle(find_bundle(bundle), data, overrides)
 
 
@@ -211,6 +236,13 @@ def compare(
     from pipeline.evaluate.compare import compare_evaluations
 
     typer.echo(compare_evaluations(first, second))
+
+
+def _with_scheme(settings: list[str] | None, scheme: str | None) -> dict[str, Any]:
+    """Settings, with the label scheme as one more if one is given."""
+    from pipeline.app.settings import parse_settings
+
+    return parse_settings(settings) | ({} if scheme is None else {"scheme": scheme})
 
 
 def _training_source(data: Path | None, pack: Path | None) -> Path:

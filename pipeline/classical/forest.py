@@ -9,7 +9,7 @@ from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
 from pipeline.core.errors import ConfigError, GridError, InputError, LabelError
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.labels import UNLABELLED, is_partial
 
 __all__ = ["PixelForest", "balanced_pixels", "texture_features"]
 
@@ -143,7 +143,7 @@ def balanced_pixels(labels: np.ndarray, *, n_pixels: int, random: np.random.Gene
     """Draw up to `n_pixels` of each class without replacement.
 
     Args:
-        labels: uint8 of any shape. `UNLABELLED` pixels are never drawn.
+        labels: uint8 of any shape. `UNLABELLED` and partial pixels are never drawn.
         n_pixels: of each class.
         random: source of the draws.
 
@@ -155,7 +155,7 @@ def balanced_pixels(labels: np.ndarray, *, n_pixels: int, random: np.random.Gene
     """
     flat = labels.ravel()
     drawn: list[np.ndarray] = [np.zeros(0, dtype=np.intp)]
-    for value in np.setdiff1d(flat, [UNLABELLED]):
+    for value in np.unique(flat[(flat != UNLABELLED) & ~is_partial(flat)]):
         members = np.flatnonzero(flat == value)
         drawn.append(random.choice(members, min(n_pixels, len(members)), replace=False))
     return np.concatenate(drawn)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.labels import UNLABELLED, is_structure, members
 from pipeline.read.cine import read_cine
 from pipeline.write.pages.overlay import comparison_picture
 
@@ -45,10 +45,12 @@ def take_example(image: str, phase: int, truth: np.ndarray, prediction: np.ndarr
     1
     """
     labelled = truth != UNLABELLED
-    wrong = ((truth != prediction) & labelled).sum(axis=(0, 1))
-    shown = ((truth > 0) & labelled).sum(axis=(0, 1))
-    place = int(np.lexsort((shown, wrong))[-1])
-    plane = np.where(labelled, truth, 0)[..., place]
+    shown = is_structure(truth)
+    wrong = np.zeros(truth.shape, dtype=bool)
+    for value in np.unique(truth[labelled]).tolist():  # a partial one is right with any of its members
+        wrong |= (truth == value) & ~np.isin(prediction, members(value))
+    place = int(np.lexsort((shown.sum(axis=(0, 1)), wrong.sum(axis=(0, 1))))[-1])
+    plane = np.where(shown, truth, 0)[..., place]
     return Example(image, phase, place, plane.astype(np.uint8), prediction[..., place].astype(np.uint8))
 
 

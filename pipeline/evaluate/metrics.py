@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from ignite.metrics import Metric
 
-from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.core.labels import PARTIAL, STRUCTURES, UNLABELLED, members
 from pipeline.evaluate.overlap import confusion_matrix, known_mean, overlap_table, volume_overlap
 
 __all__ = ["PixelOverlap", "VolumeOverlap", "overlap_metrics", "pixel_metrics"]
+
+
+_LABELS = {0, *(s.value for s in STRUCTURES)}
 
 
 class VolumeOverlap(Metric):
@@ -82,6 +85,10 @@ class PixelOverlap(Metric):
         for index, values in enumerate(self.classes.values()):
             self._table[list(values)] = index
         self._table[UNLABELLED] = UNLABELLED
+        for value in range(PARTIAL + 1, UNLABELLED):  # a partial one counts if its class is sure all the same
+            if set(members(value)) <= _LABELS:
+                of_classes = {int(self._table[member]) for member in members(value)}
+                self._table[value] = of_classes.pop() if len(of_classes) == 1 else UNLABELLED
         self._matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         super().__init__(output_transform=_prediction_and_truth)
 

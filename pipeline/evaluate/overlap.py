@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pipeline.core.errors import GridError, LabelError
-from pipeline.core.labels import STRUCTURES, UNLABELLED, Structure
+from pipeline.core.labels import BACKGROUND, STRUCTURES, UNLABELLED, Structure, is_partial, undrawn_values
 
 __all__ = [
     "confusion_matrix",
@@ -143,19 +143,24 @@ def volume_overlap(
     """Dice and IoU of each structure over one volume.
 
     Args:
-        truth: (X, Y, Z) label map. `UNLABELLED` pixels are ignored.
+        truth: (X, Y, Z) label map. `UNLABELLED` pixels are ignored. A partial pixel is none of the structures that were
+            annotated, and says nothing about the others.
         prediction: (X, Y, Z) label map.
         structures: which to score.
 
     Returns:
-        Structure's name -> `{"dice": ..., "iou": ...}`, NaN if it is in neither and 0 if it is in only one.
+        Structure's name -> `{"dice": ..., "iou": ...}`, NaN if it is in neither or was not annotated, and 0 if it is in
+        only one.
 
     Raises:
         GridError: shapes differ.
         LabelError: a value that is not a label.
     """
-    matrix = confusion_matrix(truth, prediction, n_classes=len(STRUCTURES) + 1)
+    drawn = np.where(is_partial(truth), BACKGROUND, truth)
+    matrix = confusion_matrix(drawn, prediction, n_classes=len(STRUCTURES) + 1)
     dice, iou = dice_per_class(matrix), iou_per_class(matrix)
+    undrawn = list(undrawn_values(truth))
+    dice[undrawn], iou[undrawn] = np.nan, np.nan
     return {s.name: {"dice": float(dice[s.value]), "iou": float(iou[s.value])} for s in structures}
 
 

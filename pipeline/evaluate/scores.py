@@ -1,20 +1,20 @@
 """Agreement of a segmentation with its truth: one row per structure and volume, ventricular function per patient.
 
 A volume is one phase of one patient. Volumes in ml and distances count only what is labelled in the truth: where it is
-`UNLABELLED`, the prediction is ignored too.
+`UNLABELLED`, the prediction is ignored too. A structure that nobody annotated has no score.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.geometry import Grid
-from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED
+from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED, undrawn_values
 from pipeline.evaluate.agreement import Agreement, Interval, agreement, bootstrap_interval
 from pipeline.evaluate.overlap import known_mean, volume_overlap
 from pipeline.evaluate.surface import surface_distances
@@ -53,13 +53,14 @@ class VolumeScore:
         patient: the patient's name in the data set.
         volume: which of the patient's volumes, such as "ED".
         structure: name of a structure, see `core.labels.STRUCTURES`.
-        dice: 0 to 1. 0 if the structure is only in truth or only in prediction, `None` if it is in neither.
+        dice: 0 to 1. 0 if the structure is only in truth or only in prediction, `None` if it is in neither or was not
+            annotated.
         iou: 0 to 1, under the same rules.
         hausdorff_mm: largest distance between the surfaces, or the volume's diagonal if one lacks the structure.
         hd95_mm: 95th percentile of the distances, under the same rule.
         assd_mm: average symmetric surface distance, under the same rule.
-        true_ml: volume in the truth.
-        found_ml: volume in the prediction.
+        true_ml: volume in the truth, `None` if it was not annotated.
+        found_ml: volume in the prediction, under the same rule.
     """
 
     patient: str
@@ -70,8 +71,8 @@ class VolumeScore:
     hausdorff_mm: float | None
     hd95_mm: float | None
     assd_mm: float | None
-    true_ml: float
-    found_ml: float
+    true_ml: float | None
+    found_ml: float | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def score_volume(
     """
     overlap = volume_overlap(truth, prediction)
     distances = surface_distances(truth, prediction, grid)
-    counted = truth != UNLABELLED
+    counted, undrawn = truth != UNLABELLED, undrawn_values(truth)
     rows = []
     for s in STRUCTURES:
         far = distances[s.name]
@@ -119,8 +120,8 @@ def score_volume(
                 hausdorff_mm=far.hausdorff_mm if far else None,
                 hd95_mm=far.hd95_mm if far else None,
                 assd_mm=far.assd_mm if far else None,
-                true_ml=float((truth == s.value).sum() * grid.voxel_volume_ml),
-                found_ml=float(((prediction == s.value) & counted).sum() * grid.voxel_volume_ml),
+                true_ml=None if s.value in undrawn else _ml(truth == s.value, grid),
+                found_ml=None if s.value in undrawn else _ml((prediction == s.value) & counted, grid),
             )
         )
     return rows
@@ -134,7 +135,7 @@ def phase_roles(scores: Iterable[VolumeScore]) -> dict[tuple[str, str], str]:
     """
     cavities: dict[str, dict[str, float]] = defaultdict(dict)
     for score in scores:
-        if score.structure == LV.name:
+        if score.structure == LV.name and score.true_ml is not None:
             cavities[score.patient][score.volume] = score.true_ml
     roles: dict[tuple[str, str], str] = {}
     for patient, volumes in cavities.items():
@@ -150,9 +151,9 @@ def patient_functions(scores: Sequence[VolumeScore]) -> list[FunctionPair]:
     Truth and prediction are measured at the truth's phases, so the figures reflect only the segmentation.
 
     Returns:
-        Pairs in the order of `FUNCTION_UNITS`. An EF without a cavity at ED is `None`.
+        Pairs in the order of `FUNCTION_UNITS`. `None` for an EF without a cavity at ED, and for what was not annotated.
     """
-    ml: dict[tuple[str, str, str], tuple[float, float]] = {}
+    ml: dict[tuple[str, str, str], tuple[float | None, float | None]] = {}
     roles = phase_roles(scores)
     for score in scores:
         role = roles.get((score.patient, score.volume))
@@ -233,20 +234,20 @@ def _row(structure: str, phase: str, dice: dict[str, list[float]], scores: Seque
     }
 
 
-def _function(ml: dict[tuple[str, str, str], float], patient: str) -> dict[str, float | None]:
+def _function(ml: Mapping[tuple[str, str, str], float | None], patient: str) -> dict[str, float | None]:
     """The quantities of `FUNCTION_UNITS` from the volumes of one side, truth or prediction."""
-    left, right = (
-        ventricular_function([ml[patient, "ED", s.name], ml[patient, "ES", s.name]], ed=0, es=1) for s in (LV, RV)
-    )
-    return {
-        "lv_edv": left.edv_ml,
-        "lv_esv": left.esv_ml,
-        "lv_ef": left.ef_percent,
-        "lv_mass": ml[patient, "ED", MYO.name] * MYOCARDIAL_DENSITY_G_PER_ML,
-        "rv_edv": right.edv_ml,
-        "rv_esv": right.esv_ml,
-        "rv_ef": right.ef_percent,
-    }
+    mass_ml = ml[patient, "ED", MYO.name]
+    values: dict[str, float | None] = {}
+    for side, structure in (("lv", LV), ("rv", RV)):
+        ed_ml, es_ml = ml[patient, "ED", structure.name], ml[patient, "ES", structure.name]
+        ef = None if ed_ml is None or es_ml is None else ventricular_function([ed_ml, es_ml], ed=0, es=1).ef_percent
+        values |= {f"{side}_edv": ed_ml, f"{side}_esv": es_ml, f"{side}_ef": ef}
+    values["lv_mass"] = None if mass_ml is None else mass_ml * MYOCARDIAL_DENSITY_G_PER_ML
+    return values
+
+
+def _ml(mask: np.ndarray, grid: Grid) -> float:
+    return float(mask.sum() * grid.voxel_volume_ml)
 
 
 def _number(value: float) -> float | None:

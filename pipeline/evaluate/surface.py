@@ -9,7 +9,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid, bounding_box
-from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.core.labels import STRUCTURES, UNLABELLED, undrawn_values
 
 __all__ = ["SurfaceDistances", "surface_distances"]
 
@@ -41,8 +41,8 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray, grid: Grid) -> 
         grid: where the voxels lie (only its spacing matters).
 
     Returns:
-        Structure's name -> distances, or `None` if it is in neither. A structure in only one is a miss: all three are
-        the diagonal of the volume, larger than any distance in it.
+        Structure's name -> distances, or `None` if it is in neither or was not annotated. A structure in only one is a
+        miss: all three are the diagonal of the volume, larger than any distance in it.
 
     Raises:
         GridError: shapes differ.
@@ -53,11 +53,13 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray, grid: Grid) -> 
         )
     spacing = tuple(float(mm) for mm in grid.spacing_mm)
     diagonal = float(np.linalg.norm(np.multiply(truth.shape, spacing)))
-    labelled = truth != UNLABELLED
+    labelled, undrawn = truth != UNLABELLED, undrawn_values(truth)
     found: dict[str, SurfaceDistances | None] = {}
     for s in STRUCTURES:
         true, guess = truth == s.value, (prediction == s.value) & labelled
-        if true.any() and guess.any():
+        if s.value in undrawn:
+            found[s.name] = None
+        elif true.any() and guess.any():
             box = bounding_box(true | guess)
             found[s.name] = _between(true[box], guess[box], spacing)
         else:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.read import datalists
-from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, finish_cases
+from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, finish_cases, parse_scheme
+from pipeline.read.gate import admit
 from pipeline.read.packs import is_pack, pack_cases
 
-__all__ = ["LAYOUTS", "load_datalist"]
+__all__ = ["LAYOUTS", "checked_datalist", "load_datalist"]
 
 
 def _adapters() -> dict[str, Adapter]:
@@ -43,18 +44,17 @@ def load_datalist(
     Args:
         source: the data set's folder, a list (.csv, .json), or a pack (.pack).
         layout: one of `LAYOUTS`, or "auto" to recognise it by what is there.
-        scheme: label scheme of a table's rows that state none, and instead of the names in a `dataset.json`; ACDC and
-            Sunnybrook have their own.
+        scheme: label scheme of a table's rows that state none, and instead of a layout's own, as of the names in a
+            `dataset.json`; Sunnybrook's contours have none.
         label_dir: where label maps made from contours (Sunnybrook) are kept; `None` uses the user's cache folder.
 
     Returns:
-        Cases sorted by patient and phase: dicts with `image`, `label`, `patient`, `phase`, `spacing` (mm), `scheme`,
-        and what else the data set tells. The list does not depend on the order of files on disk.
+        Cases sorted by patient and phase: dicts with `image`, `label`, `patient`, `phase`, `scheme`, and what else the
+        data set tells. The list does not depend on the order of files on disk, none of which is opened.
 
     Raises:
         ConfigError: no such layout.
-        DatasetError: nothing there, no layout or more than one recognised, files that do not exist (named), or a
-            list that is not in the form declared.
+        DatasetError: nothing there, no layout or more than one recognised, or a list that is not in the form declared.
     """
     source = Path(source)
     if layout != "auto" and layout not in LAYOUTS:
@@ -66,6 +66,23 @@ def load_datalist(
         return sorted(pack_cases(source), key=lambda case: (case["patient"], case["phase"]))
     kept = None if label_dir is None else Path(label_dir)
     return finish_cases(_ADAPTERS[chosen].list_cases(source, scheme=scheme, label_dir=kept), source=source)
+
+
+def checked_datalist(source: str | Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
+    """List the labelled cases of a data set that passes the gate: what trainings and evaluations begin with.
+
+    Args:
+        source: see `load_datalist`.
+        scheme: likewise; a text as `datalists.cases.parse_scheme` takes it does as well.
+
+    Returns:
+        The cases, with what `gate.admit` adds.
+
+    Raises:
+        ConfigError, DatasetError: see `load_datalist` and `gate.admit`.
+    """
+    named = parse_scheme(scheme) if isinstance(scheme, str) else scheme
+    return admit(load_datalist(source, scheme=named), source=source)
 
 
 def _recognise(source: Path) -> str:

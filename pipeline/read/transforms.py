@@ -1,4 +1,4 @@
-"""MONAI wrappers: images of either format as `MetaTensor`, and label values as ours."""
+"""MONAI wrappers: images of either format and label maps on their grids as `MetaTensor`, and label values as ours."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from monai.config import KeysCollection
 from monai.data import ImageReader
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import LoadImaged, MapTransform
-from monai.utils import convert_to_dst_type
+from monai.utils import ImageMetaKey, convert_to_dst_type
 from monai.utils.enums import MetaKeys, SpaceKeys
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.labels import keep_drawn, map_labels
 from pipeline.read.cine import SeriesOptions, Source, read_cine
+from pipeline.read.labels import read_case_label
 
-__all__ = ["CineLoadImaged", "CineReader", "MapLabelsd"]
+__all__ = ["CineLoadImaged", "CineReader", "LoadLabeld", "MapLabelsd"]
+
+_ABOUT_LABELS = ("scheme", "drawn_phases", "drawn_structures")
+"""What an item says of its label, beside where it is."""
 
 
 class CineReader(ImageReader):
@@ -108,6 +113,46 @@ class CineLoadImaged(LoadImaged):
 def _as_tensor(cine: Cine) -> MetaTensor:
     array, meta = CineReader().get_data(cine)
     return cast(MetaTensor, MetaTensor.ensure_torch_and_prune_meta(array.astype(np.float32), meta))
+
+
+class LoadLabeld(MapTransform):
+    """Load label maps as a training takes them: on their image's grid, in our values, see `labels.read_case_label`.
+
+    The image must have been loaded; where it lay in its file is taken from its metadata, so that it may have been
+    resampled since. An item's `scheme`, `drawn_phases` and `drawn_structures` are minded.
+
+    Args:
+        keys: of the label maps' paths.
+        image_key: of the image they were drawn on.
+        allow_missing_keys: whether a label may be absent.
+    """
+
+    def __init__(self, keys: KeysCollection, *, image_key: str = "image", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_key = image_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace each path by a `MetaTensor` (T, X, Y, Z) float32 whose affine is that of the image's file.
+
+        Raises:
+            ConfigError: the image has not been loaded.
+        """
+        loaded = dict(data)
+        keys = list(self.key_iterator(loaded))
+        image = loaded.get(self.image_key)
+        if not keys:
+            return loaded
+        if not isinstance(image, MetaTensor) or MetaKeys.ORIGINAL_AFFINE not in image.meta:
+            raise ConfigError(f"a label is laid on its image: load `{self.image_key}` by CineLoadImaged before it")
+        x, y, z = (int(n) for n in image.meta[MetaKeys.SPATIAL_SHAPE])
+        grid = Grid((x, y, z), np.asarray(image.meta[MetaKeys.ORIGINAL_AFFINE]))
+        for key in keys:
+            case = {"scheme": "cmr"} | {name: loaded[name] for name in _ABOUT_LABELS if loaded.get(name)}
+            cine = read_case_label({**case, "label": loaded[key]}, grid=grid, n_phases=image.shape[0])
+            tensor = _as_tensor(cine)
+            tensor.meta[ImageMetaKey.FILENAME_OR_OBJ] = str(loaded[key])
+            loaded[key] = tensor
+        return loaded
 
 
 class MapLabelsd(MapTransform):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from monai.engines import PrepareBatch
 
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.labels import PARTIAL, UNLABELLED, members, one_of
 
 __all__ = ["PrepareAugmentedBatch", "PrepareFurther"]
 
@@ -31,9 +31,7 @@ class PrepareAugmentedBatch(PrepareBatch):
         classes: Sequence[int] | None = None,
     ) -> None:
         self.augment = augment
-        self._table = None if classes is None else torch.full((256,), UNLABELLED, dtype=torch.uint8)
-        if self._table is not None and classes is not None:
-            self._table[: len(classes)] = torch.tensor(classes, dtype=torch.uint8)
+        self._table = None if classes is None else _class_table(classes)
 
     def __call__(
         self,
@@ -75,3 +73,13 @@ class PrepareFurther(PrepareBatch):
     @abstractmethod
     def further(self, image: torch.Tensor, label: torch.Tensor) -> tuple[Any, ...]:
         """The tuple for MONAI's trainer: input and target, or these and extra arguments of the network."""
+
+
+def _class_table(classes: Sequence[int]) -> torch.Tensor:
+    """Class of each label value, (256,). A partial value becomes that of its members' classes."""
+    table = torch.full((256,), UNLABELLED, dtype=torch.uint8)
+    table[: len(classes)] = torch.tensor(classes, dtype=torch.uint8)
+    for value in range(PARTIAL + 1, UNLABELLED):
+        if max(members(value)) < len(classes):
+            table[value] = one_of(classes[member] for member in members(value))
+    return table

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import DatasetError
-from pipeline.core.labels import STRUCTURES, UNLABELLED
-from pipeline.read.cine import read_cine, read_label
+from pipeline.core.labels import STRUCTURES, UNLABELLED, is_structure
+from pipeline.read.cine import read_cine
+from pipeline.read.labels import read_case_label
 
 __all__ = ["Fingerprint", "take_fingerprint"]
 
@@ -90,15 +91,17 @@ def take_fingerprint(datalist: Sequence[Mapping[str, Any]]) -> Fingerprint:
 
 
 def _measure(case: Mapping[str, Any]) -> _Image:
-    grid = read_cine(case["image"]).grid
+    image = read_cine(case["image"])
+    grid = image.grid
     shape, nothing = (grid.shape[0], grid.shape[1]), np.zeros(len(STRUCTURES) + 1, dtype=np.int64)
     if not case.get("label"):
         return _Image(shape, grid.spacing_mm, None, 0, nothing)
-    labels = read_label(case["label"], scheme=case["scheme"], drawn_phases=case.get("drawn_phases")).array
+    labels = read_case_label(case, grid=grid, n_phases=image.n_phases).array
     drawn = labels != UNLABELLED
-    heart = (drawn & (labels > 0)).any(axis=(0, 3))
-    counts = np.bincount(labels[drawn].astype(np.int64), minlength=len(nothing))
-    widths = (_width(heart.any(axis=1 - axis)) * grid.spacing_mm[axis] for axis in (0, 1))
+    heart = is_structure(labels).any(axis=(0, 3))
+    counts = np.bincount(labels.ravel(), minlength=256)[: len(nothing)]
+    counts[0] = drawn.sum() - counts[1:].sum()
+    widths = (_width(np.any(heart, axis=1 - axis)) * grid.spacing_mm[axis] for axis in (0, 1))
     n_slices = int(drawn.any(axis=(1, 2)).sum())
     return _Image(shape, grid.spacing_mm, max(widths) if heart.any() else None, n_slices, counts)
 

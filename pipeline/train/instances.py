@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.labels import PARTIAL, UNLABELLED
 from pipeline.train.batches import PrepareFurther
 
 __all__ = ["PrepareWithLabels", "SumOfTerms"]
@@ -28,7 +29,13 @@ class PrepareWithLabels(PrepareFurther):
     """
 
     def further(self, image: torch.Tensor, label: torch.Tensor) -> Prepared:
-        """Return image, label, and for the network's call the label once more."""
+        """Return image, label, and for the network's call the label once more.
+
+        Raises:
+            ConfigError: partial labels, for a detector would learn that what was not drawn is not there.
+        """
+        if bool(((label > PARTIAL) & (label != UNLABELLED)).any()):
+            raise ConfigError("a network that draws boxes needs labels of all structures, got some that leave any out")
         return image, label, (label,), {}
 
 

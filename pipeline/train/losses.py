@@ -1,5 +1,9 @@
 """Losses over logits (N, C, X, Y) and labels (N, 1, X, Y) that ignore `UNLABELLED` pixels.
 
+Labels may be partial: a pixel with a partial value counts as one class, which has the probability of all its members
+together, the marginal loss of Fang and Yan (IEEE TMI 39:3619, 2020) and Shi et al. (Medical Image Analysis 70:101979,
+2021); see `partial`. Terms over regions leave a class out in images in which it was not drawn.
+
 Volumes (N, C, X, Y, Z) work as well. Regions (overlaps, unions) are summed over the whole batch, so that slices without
 a structure do not dominate. MONAI's losses of these kinds cannot ignore a label, and it has no Lovasz-Softmax.
 """
@@ -17,6 +21,7 @@ from torch.nn import functional
 
 from pipeline.core.labels import UNLABELLED
 from pipeline.networks.layers.sampling import masked_mean
+from pipeline.train.partial import Truth, merge_partial
 
 __all__ = [
     "CrossEntropy",
@@ -37,23 +42,22 @@ class LabelledLoss(nn.Module, ABC):
 
         Args:
             logits: (N, C, X, Y) float, C >= 2.
-            labels: (N, 1, X, Y) integers 0 to C - 1, or `UNLABELLED`. A batch without a labelled pixel gives 0.
+            labels: (N, 1, X, Y) integers 0 to C - 1, partial, or `UNLABELLED`. A batch without a label gives 0.
         """
-        target = labels[:, 0].long()
-        return self.compute(logits, target, target != UNLABELLED)
+        return self.compute(*merge_partial(logits, labels[:, 0]))
 
     @abstractmethod
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
-        """Return the scalar loss of (N, C, X, Y) logits and (N, X, Y) classes where (N, X, Y) `labelled` is true."""
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
+        """Return the scalar loss of (N, C, X, Y) logits."""
 
 
 class CrossEntropy(LabelledLoss):
     """Cross-entropy, the mean over labelled pixels."""
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        total = functional.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="sum")
-        return total / labelled.sum().clamp(min=1)  # not asked whether there are any: a GPU would have to wait
+        total = functional.cross_entropy(logits, truth.target, ignore_index=UNLABELLED, reduction="sum")
+        return total / truth.labelled.sum().clamp(min=1)  # not asked whether there are any: a GPU would have to wait
 
 
 class DiceCrossEntropy(CrossEntropy):
@@ -74,11 +78,12 @@ class DiceCrossEntropy(CrossEntropy):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        overlap, guess, truth = (_choose(each, self.classes) for each in _region_sums(logits, target, labelled))
-        dice = (2.0 * overlap + self.smooth) / (guess + truth + self.smooth)
-        return super().compute(logits, target, labelled) + self.dice_weight * (1.0 - dice).mean()
+        overlap, guess, size = (_choose(each, self.classes) for each in _region_sums(logits, truth))
+        dice = (2.0 * overlap + self.smooth) / (guess + size + self.smooth)
+        loss = masked_mean(1.0 - dice, _choose(truth.drawn.any(0), self.classes))
+        return super().compute(logits, truth) + self.dice_weight * loss
 
 
 class Jaccard(LabelledLoss):
@@ -97,10 +102,10 @@ class Jaccard(LabelledLoss):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        ratios = _jaccard(_region_sums(logits, target, labelled), self.smooth)
-        return (1.0 - _choose(ratios, self.classes)).mean()
+        ratios = _jaccard(_region_sums(logits, truth), self.smooth)
+        return masked_mean(*(_choose(each, self.classes) for each in (1.0 - ratios, truth.drawn.any(0))))
 
 
 class CrossEntropyLogJaccard(CrossEntropy):
@@ -121,12 +126,12 @@ class CrossEntropyLogJaccard(CrossEntropy):
         self.smooth = smooth
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        sums = _region_sums(logits, target, labelled)
+        sums = _region_sums(logits, truth)
         logarithms = _choose(_jaccard(sums, self.smooth).log(), self.classes)
         present = _choose(sums[2] > 0, self.classes)
-        return super().compute(logits, target, labelled) - self.weight * masked_mean(logarithms, present)
+        return super().compute(logits, truth) - self.weight * masked_mean(logarithms, present)
 
 
 class LovaszSoftmax(LabelledLoss):
@@ -142,14 +147,15 @@ class LovaszSoftmax(LabelledLoss):
         super().__init__()
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`, or 0 if no class that counts is present."""
         classes = range(logits.shape[1]) if self.classes is None else self.classes
-        guess = logits.softmax(1).movedim(1, -1)[labelled]
-        truth = functional.one_hot(target[labelled], logits.shape[1])
-        errors, order = (truth - guess).abs().sort(dim=0, descending=True)
-        losses = (errors * _lovasz_gradient(truth.gather(0, order))).sum(0)
-        return masked_mean(_choose(losses, classes), _choose(truth.sum(0) > 0, classes))
+        counted = truth.counted.movedim(1, -1)[truth.labelled]
+        guess = logits.softmax(1).movedim(1, -1)[truth.labelled] * counted
+        is_class = functional.one_hot(truth.target[truth.labelled], logits.shape[1]) * counted
+        errors, order = (is_class - guess).abs().sort(dim=0, descending=True)
+        losses = (errors * _lovasz_gradient(is_class.gather(0, order))).sum(0)
+        return masked_mean(_choose(losses, classes), _choose(is_class.sum(0) > 0, classes))
 
 
 class VarianceConstrainedCrossEntropy(CrossEntropy):
@@ -169,11 +175,11 @@ class VarianceConstrainedCrossEntropy(CrossEntropy):
         self.weight = weight
         self.classes = classes
 
-    def compute(self, logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def compute(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
         """Return the scalar loss, see `LabelledLoss.compute`."""
-        loss = super().compute(logits, target, labelled)
+        loss = super().compute(logits, truth)
         classes = range(1, logits.shape[1]) if self.classes is None else self.classes
-        instances = _instances(target, classes)
+        instances = _instances(truth.target, classes)
         inside = instances > 0
         if not inside.any():
             return loss
@@ -185,15 +191,13 @@ class VarianceConstrainedCrossEntropy(CrossEntropy):
         return loss + self.weight * variances.mean()
 
 
-def _region_sums(
-    logits: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Overlap, sum of the probabilities and number of pixels of each class, (C,) each, over labelled pixels."""
-    mask = labelled.unsqueeze(1)
-    truth = functional.one_hot(target.where(labelled, 0), logits.shape[1]).movedim(-1, 1) * mask
+def _region_sums(logits: torch.Tensor, truth: Truth) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Overlap, sum of the probabilities and number of pixels of each class, (C,) each, over pixels where it counts."""
+    mask = truth.counted
+    is_class = functional.one_hot(truth.target.where(truth.labelled, 0), logits.shape[1]).movedim(-1, 1) * mask
     guess = logits.softmax(1) * mask
     axes = [0, *range(2, logits.ndim)]
-    return (guess * truth).sum(axes), guess.sum(axes), truth.sum(axes)
+    return (guess * is_class).sum(axes), guess.sum(axes), is_class.sum(axes)
 
 
 def _jaccard(sums: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smooth: float) -> torch.Tensor:

@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from monai.transforms import BorderPad, MapTransform, SpatialCrop
 from monai.utils import convert_to_tensor
 
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.labels import BACKGROUND, PARTIAL, UNLABELLED
 
 __all__ = ["CentreOnHeartd", "heart_centre"]
 
@@ -20,7 +20,7 @@ def heart_centre(label: torch.Tensor) -> tuple[int, int]:
 
     The centre of the image if nothing is labelled.
     """
-    heart = ((label > 0) & (label != UNLABELLED)).any(dim=3).any(dim=0)
+    heart = ((label > BACKGROUND) & (label < PARTIAL)).any(dim=3).any(dim=0)
     if not heart.any():
         return label.shape[1] // 2, label.shape[2] // 2
     x, y = (heart.any(dim=1 - axis).nonzero() for axis in (0, 1))
@@ -29,6 +29,8 @@ def heart_centre(label: torch.Tensor) -> tuple[int, int]:
 
 class CentreOnHeartd(MapTransform):
     """Crop slices of one size centred on the heart. Anything outside the image is padded.
+
+    A slice of a label map in which nothing is labelled stays so, padding included.
 
     Args:
         keys: of images and labels (T, X, Y, Z) on one grid.
@@ -50,10 +52,12 @@ class CentreOnHeartd(MapTransform):
         The result is a copy: a view would carry the padded image, ten times its size, into the cache on disk.
         """
         cut = dict(data)
-        centre = heart_centre(convert_to_tensor(cut[self.label_key], track_meta=False))
+        label = convert_to_tensor(cut[self.label_key], track_meta=False)
+        centre, nowhere = heart_centre(label), (label == UNLABELLED).all(dim=2, keepdim=True).all(dim=1, keepdim=True)
         for key, pad in zip(self.key_iterator(cut), self.pads, strict=True):
             n_slices = cut[key].shape[3]
             low = [place + size - size // 2 for place, size in zip(centre, self.size, strict=True)]
             high = [start + size for start, size in zip(low, self.size, strict=True)]
             cut[key] = SpatialCrop(roi_start=[*low, 0], roi_end=[*high, n_slices])(pad(cut[key])).clone()
+        cut[self.label_key] = cut[self.label_key].masked_fill_(nowhere, UNLABELLED)
         return cut

@@ -170,7 +170,7 @@ def test_help_is_there_by_both_names_and_keeps_its_brackets(arguments: list[str]
     short, long = (runner.invoke(cli.app, [*arguments, option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.stdout) == (0, long.stdout)
     if arguments == ["train"]:
-        assert "[the bundle's own]" in " ".join(short.stdout.split())
+        assert f"[{cli.DEFAULT_BUNDLE}]" in " ".join(short.stdout.split())
 
 
 def test_the_version_and_the_shells_completion_are_options() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline.app import cli
 from pipeline.app.bundles import run_workflow
-from pipeline.core.errors import ConfigError, own_error
+from pipeline.core.errors import ConfigError, DatasetError, own_error
 from pipeline.phantom.dataset import write_dataset
 from pipeline.train.losses import Jaccard
 
@@ -144,3 +144,9 @@ def test_a_loss_may_be_chosen_by_its_name(patients: Path, here: Path) -> None:
     _cmr("train", "--data", str(patients), "-o", "run", *options, "--set", target)
     parser = ConfigParser(ConfigParser.load_config_file(str(here / "run" / "configs" / "train.json")))
     assert isinstance(parser.get_parsed_content("loss_function").loss, Jaccard)
+
+
+def test_a_training_on_nothing_is_refused_before_anything_is_written(here: Path) -> None:
+    with pytest.raises(DatasetError, match="but there is none"):
+        _cmr("train", "--data", "no_such_data", "-o", "run")
+    assert list(here.iterdir()) == []

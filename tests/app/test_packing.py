@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -12,8 +17,10 @@ from pipeline.app.bundles import find_bundle
 from pipeline.app.cli import app
 from pipeline.app.packing import pack_dataset
 from pipeline.core.errors import ConfigError, DatasetError, own_error
+from pipeline.core.labels import LV, MYO, RV, one_of
 from pipeline.phantom.dataset import write_dataset
 from pipeline.read.datasets import load_datalist
+from pipeline.read.packs import read_packed_stacks
 from pipeline.train.splits import split_patients
 
 SETTINGS = {"spacing_mm": [8.0, 8.0, -1], "window": [32, 32]}
@@ -82,3 +89,51 @@ def test_another_preparation_is_refused(pack: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught:
         run("train", "--pack", pack, "--out", tmp_path / "run", *options(SETTINGS | TRAINING | {"n4": "false"}))
     assert "as the training asks" in str(own_error(caught.value))
+
+
+def test_what_was_not_drawn_is_open_in_a_pack_and_trains(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "partial"
+    shutil.copytree(data, folder)
+    for path in (folder / "labels").iterdir():
+        stored = nib.load(path)
+        left = np.where(np.asarray(stored.dataobj) == RV.value, 0, np.asarray(stored.dataobj)).astype(np.uint8)
+        nib.save(nib.Nifti1Image(left, stored.affine), path)
+    run("pack", folder, folder / "p.pack", *options(SETTINGS))
+    stacks = read_packed_stacks(folder / "p.pack", range(len(load_datalist(folder / "p.pack"))))
+    # what lies beyond the image is padded as background
+    assert {value for stack in stacks for value in np.unique(stack.label)} <= {
+        0,
+        LV.value,
+        MYO.value,
+        one_of((0, RV.value)),
+    }
+    assert all((stack.label == one_of((0, RV.value))).sum() > 100 for stack in stacks)
+    run("train", "--pack", folder / "p.pack", "--out", tmp_path / "run", *options(SETTINGS | TRAINING))
+    validation = json.loads((tmp_path / "run" / "eval" / "validation.json").read_text())
+    text = json.dumps(validation)
+    assert "dice_left_ventricle" in text
+
+
+def _lost(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    return nib.Nifti1Image(np.asarray(image.dataobj), np.eye(4))
+
+
+def _reversed(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    affine = image.affine @ np.diag([-1, 1, -1, 1])
+    affine[:3, 3] = (image.affine @ [image.shape[0] - 1, 0, image.shape[2] - 1, 1])[:3]
+    return nib.Nifti1Image(np.asarray(image.dataobj)[::-1, :, ::-1], affine)
+
+
+@pytest.mark.parametrize("store", [_lost, _reversed])
+def test_labels_stored_otherwise_are_prepared_as_those_stored_well(
+    store: Callable[[nib.Nifti1Image], nib.Nifti1Image], data: Path, pack: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    for path in (tmp_path / "data" / "labels").iterdir():
+        nib.save(store(nib.load(path)), path)
+    run("pack", tmp_path / "data", tmp_path / "a.pack", "--bits", 16, *options(SETTINGS))
+    n_stacks = len(load_datalist(pack))
+    pairs = zip(*(read_packed_stacks(file, range(n_stacks)) for file in (pack, tmp_path / "a.pack")), strict=True)
+    for well, otherwise in pairs:
+        np.testing.assert_array_equal(well.label, otherwise.label)
+        np.testing.assert_array_equal(well.stored, otherwise.stored)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -15,9 +18,10 @@ from typer.testing import CliRunner
 from pipeline.app import cli
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.resume import MAY_CHANGE
-from pipeline.core.errors import BundleError, ConfigError, DatasetError
+from pipeline.core.errors import BundleError, ConfigError, DatasetError, own_error
 from pipeline.infer.digests import check_digest
 from pipeline.phantom.dataset import write_dataset
+from pipeline.read import gate
 
 SCAN: dict[str, Any] = {"n_phases": 1, "n_slices": 4, "size": 32, "pixel_mm": 8.0, "step_mm": 20.0}
 SETTINGS: dict[str, Any] = {
@@ -89,6 +93,33 @@ def test_the_same_command_again_goes_on_and_a_finished_run_stays_as_it_is(run: P
     assert "nothing was left to train after epoch 2" in train(run, "--resume")
     assert "nothing was left" in train(run, "--resume", "--data", str(data), "--bundle", DEFAULT_BUNDLE, **SETTINGS)
     assert contents(run) == before
+
+
+def test_a_run_begins_and_goes_on_on_data_that_pass_the_gate_and_reads_them_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    look = gate.check_case
+    monkeypatch.setattr(gate, "check_case", lambda case, **how: read.append(case["patient"]) or look(case, **how))
+    own, run = shutil.copytree(data, tmp_path / "own"), tmp_path / "run"
+    train(run, "--data", str(own), **SETTINGS)
+    assert sorted(read) == [f"phantom000{n}" for n in range(4)]
+    label, before = own / "labels" / "phantom0002.nii.gz", contents(run)
+    nib.save(nib.Nifti1Image(np.zeros(nib.load(label).shape, np.uint8), nib.load(label).affine), label)
+    with pytest.raises(RuntimeError) as raised:  # MONAI wraps what its configurations raise
+        train(run, "--resume", epochs=3)
+    assert re.search(r"1 of 4 cases cannot be used[\s\S]*phantom0002", str(own_error(raised.value)))
+    assert contents(run) == before
+
+
+def test_a_scheme_is_the_run_s(data: Path, tmp_path: Path) -> None:
+    own, run = shutil.copytree(data, tmp_path / "own"), tmp_path / "run"
+    table = own / "datalist.csv"
+    table.write_text(table.read_text().replace("scheme", "remark"))
+    train(run, "--data", str(own), "--scheme", "1=LV,2=MYO,3=RV", **SETTINGS)
+    assert "trained to epoch 3" in train(run, "--resume", epochs=3)
+    with pytest.raises(ConfigError, match="`scheme` is '1=LV,2=MYO,3=RV', not 'acdc'"):
+        train(run, "--resume", "--scheme", "acdc", epochs=4)
 
 
 def test_more_epochs_go_on_under_the_settings_of_the_run(run: Path, data: Path) -> None:

@@ -10,7 +10,7 @@ from ignite.engine import Engine
 from ignite.metrics import Metric
 
 from pipeline.core.errors import LabelError
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.labels import UNLABELLED, one_of
 from pipeline.evaluate.metrics import overlap_metrics, pixel_metrics
 
 RING = {"ring": [2], "rest": [0, 1, 3]}
@@ -72,3 +72,9 @@ def test_pixels_of_all_volumes_are_counted_together() -> None:
 def test_a_value_of_no_class_is_refused() -> None:
     with pytest.raises(LabelError):
         _evaluate([[{"label": _volume([1]), "pred": _volume([2])}]], pixel_metrics({"ring": [2], "rest": [0]}))
+
+
+def test_a_pixel_that_may_be_one_of_several_counts_if_they_are_of_one_class() -> None:
+    case = {"label": _volume([one_of((0, 3)), one_of((0, 2)), 2]), "pred": _volume([2, 0, 2])}
+    metrics = _evaluate([[case]], pixel_metrics(RING))
+    assert (metrics["iou_ring"], metrics["pixel_accuracy"]) == (0.5, 0.5)

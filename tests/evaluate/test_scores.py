@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid
-from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED
+from pipeline.core.labels import LV, MYO, RV, STRUCTURES, UNLABELLED, one_of
 from pipeline.evaluate.scores import (
     FUNCTION_UNITS,
     VolumeScore,
@@ -244,3 +244,27 @@ def test_agreement_is_of_each_quantity_s_own_pairs() -> None:
     assert set(found) == set(FUNCTION_UNITS)
     assert (found["lv_edv"].n, found["lv_edv"].bias) == (2, pytest.approx(0.4))
     assert (found["rv_edv"].n, found["rv_edv"].bias) == (2, pytest.approx(-0.4))
+
+
+def test_a_structure_that_nobody_drew_has_no_score() -> None:
+    drawn, found = _heart(4), _heart(5, right=2)
+    partial = np.where((drawn == RV.value) | (drawn == 0), one_of((0, RV.value)), drawn).astype(np.uint8)
+    full = {row.structure: row for row in score_volume(drawn, found, GRID, patient="a", volume="ED")}
+    rows = {row.structure: row for row in score_volume(partial, found, GRID, patient="a", volume="ED")}
+    assert (rows[LV.name], rows[MYO.name]) == (full[LV.name], full[MYO.name])
+    right = rows[RV.name]
+    assert (right.dice, right.iou, right.hd95_mm, right.true_ml, right.found_ml) == (None,) * 5
+
+
+def test_function_of_what_nobody_drew_is_unknown() -> None:
+    scores = [
+        _row("a", name, s.name, true_ml=None if s is RV else ml, found_ml=None if s is RV else ml)
+        for name, ml in (("ED", 90.0), ("ES", 30.0))
+        for s in STRUCTURES
+    ]
+    found = {pair.quantity: (pair.true, pair.found) for pair in patient_functions(scores)}
+    assert found["lv_edv"] == (90.0, 90.0)
+    assert found["rv_edv"] == found["rv_esv"] == found["rv_ef"] == (None, None)
+    assert function_agreement(patient_functions(scores))["rv_edv"].n == 0
+    no_left = [_row("a", name, LV.name, true_ml=None, found_ml=None) for name in ("ED", "ES")]
+    assert phase_roles(no_left) == {}

@@ -13,8 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.errors import DatasetError
-from pipeline.core.labels import SCHEMES
-from pipeline.read.datalists.cases import finish_cases, patient_and_phase, read_json, scheme_from_names
+from pipeline.core.labels import SCHEMES, UNLABELLED
+from pipeline.read.datalists.cases import (
+    finish_cases,
+    parse_scheme,
+    patient_and_phase,
+    read_json,
+    scheme_from_names,
+    scheme_values,
+)
 
 
 @pytest.mark.parametrize(
@@ -111,22 +118,44 @@ def test_cases_are_sorted_by_patient_phase_and_label(tmp_path: Path) -> None:
     assert finish_cases(cases[::-1], source=tmp_path) == finished
 
 
-def test_the_label_s_spacing_is_added_and_what_else_is_known_stays(tmp_path: Path) -> None:
+def test_what_else_is_known_of_a_case_stays(tmp_path: Path) -> None:
     (case,) = finish_cases([_case(tmp_path, "c", scheme={"0": 0, "5": "3"}, centre=4)], source=tmp_path)
-    assert (case["spacing"], case["scheme"], case["centre"]) == ((1.5, 1.25, 8.0), {0: 0, 5: 3}, 4)
+    assert (case["scheme"], case["centre"]) == ({0: 0, 5: 3}, 4)
 
 
-def test_of_many_missing_files_five_are_named(tmp_path: Path) -> None:
-    cases = [_case(tmp_path, f"c{n}") for n in range(6)]
-    for case in cases[:5]:
-        Path(case["image"]).unlink()
-    with pytest.raises(
-        DatasetError, match=r"5 files of the data set do not exist: [^ ]*c0_image\.nii\.gz, .*c4_image\.nii\.gz \["
-    ):
-        finish_cases(cases, source=tmp_path)
-    Path(cases[5]["label"]).unlink()
-    with pytest.raises(DatasetError, match=r"6 files .*c4_image\.nii\.gz, \.\.\. \["):
-        finish_cases(cases, source=tmp_path)
+@pytest.mark.parametrize("stated", ["0 7", "7, 0", [7, 0], ["0", 7]])
+def test_drawn_phases_may_be_spelled_as_a_table_spells_them(tmp_path: Path, stated: Any) -> None:
+    (case,) = finish_cases([_case(tmp_path, "c", drawn_phases=stated)], source=tmp_path)
+    assert case["drawn_phases"] == [0, 7]
+    (none,) = finish_cases([_case(tmp_path, "c", drawn_phases="")], source=tmp_path)
+    assert "drawn_phases" not in none
+    with pytest.raises(DatasetError, match="`drawn_phases` must be whole numbers"):
+        finish_cases([_case(tmp_path, "c", drawn_phases="ED")], source=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [
+        ("acdc", "acdc"),
+        ("1=LV,2=MYO,3=RV", {0: 0, 1: 1, 2: 2, 3: 3}),
+        ("0 = background, 500=LV, 600=lv myo, 820=drop", {0: 0, 500: 1, 600: 2, 820: 0}),
+        ("1=LV,4=ignore", {0: 0, 1: 1, 4: UNLABELLED}),
+    ],
+)
+def test_a_scheme_is_spelled_on_a_command_line(text: str, scheme: Any) -> None:
+    assert parse_scheme(text) == scheme
+
+
+@pytest.mark.parametrize("text", ["other", "", "1=atrium", "x=LV", "1=LV,2"])
+def test_what_is_no_scheme_is_refused(text: str) -> None:
+    with pytest.raises(DatasetError):
+        parse_scheme(text)
+
+
+def test_a_scheme_has_the_structures_that_it_maps_to() -> None:
+    assert scheme_values("acdc") == {1, 2, 3}
+    assert scheme_values("lv_cavity") == {1}
+    assert scheme_values({0: 0, 4: 2, 5: 2, 6: 255}) == {2}
 
 
 def test_no_case_is_no_data_set(tmp_path: Path) -> None:
@@ -149,6 +178,7 @@ def test_a_scheme_s_name_is_kept(tmp_path: Path, name: str) -> None:
         (["cmr"], "`scheme` must be one of"),
         ({"a": 1}, "must map whole numbers to whole numbers"),
         ({"0": None}, "must map whole numbers to whole numbers"),
+        ({"0": 0, "1": 7}, "must map to our values"),
     ],
 )
 def test_unknown_schemes_are_refused(tmp_path: Path, scheme: Any, need: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.errors import DatasetError, GridError
 from pipeline.read.cine import read_label
 from pipeline.read.datalists.mnms import looks_like_mnms, mnms_cases
-from pipeline.read.datasets import load_datalist
+from pipeline.read.datasets import checked_datalist, load_datalist
 from pipeline.read.transforms import MapLabelsd
 from pipeline.train.prepared import prepare_stacks
 
@@ -59,7 +59,7 @@ def test_patients_with_labels_are_listed_with_their_phases_and_facts(data: Path)
         "mnms",
     )
     assert Path(first["image"]).name == "A0S9V9_sa.nii.gz"
-    assert first["spacing"] == pytest.approx((1.5, 1.5, 9.0))
+    assert checked_datalist(data)[0]["spacing"] == pytest.approx((1.5, 1.5, 9.0))
 
 
 def test_phases_that_nobody_drew_are_unlabelled_not_background(data: Path) -> None:

@@ -12,7 +12,7 @@ from monai.data import DataLoader, Dataset, MetaTensor, PersistentDataset, decol
 from monai.transforms import Compose, EnsureChannelFirstd, Flipd, Invertd, LoadImaged, Orientationd, Spacingd
 
 from pipeline.core.errors import ConfigError, HeaderError
-from pipeline.read.transforms import CineLoadImaged, MapLabelsd
+from pipeline.read.transforms import CineLoadImaged, LoadLabeld, MapLabelsd
 
 AFFINE = np.array([[0.0, -1.4, 0.0, 60.0], [1.4, 0.0, 0.0, -50.0], [0.0, 0.0, 8.0, 3.0], [0, 0, 0, 1]])
 
@@ -155,3 +155,27 @@ def test_dicom_folder(cmr_data: Path) -> None:
     assert image.meta["n_axes"] == 4
     assert 70 < image.meta["heart_rate_bpm"] < 90
     np.testing.assert_allclose(np.linalg.norm(image.affine[:3, :3], axis=0), (1.3672, 1.3672, 10.0), atol=1e-3)
+
+
+def test_labels_are_laid_on_their_image_wherever_it_has_gone_since(tmp_path: Path) -> None:
+    label = np.arange(24).reshape(4, 3, 2) % 3
+    affine = np.diag([1.5, 1.5, 8.0, 1.0])
+    affine[:3, 3] = 5, 6, 7
+    reversed_ = affine @ np.diag([-1, 1, 1, 1])
+    reversed_[:3, 3] = (affine @ [3, 0, 0, 1])[:3]
+    nib.save(nib.Nifti1Image(np.ones((4, 3, 2), np.int16), affine), tmp_path / "i.nii")
+    nib.save(nib.Nifti1Image(label[::-1].astype(np.uint8), reversed_), tmp_path / "l.nii")
+    chain = Compose([CineLoadImaged("image"), Spacingd("image", pixdim=(0.5, 0.5, -1)), LoadLabeld("label")])
+    item = {"image": str(tmp_path / "i.nii"), "label": str(tmp_path / "l.nii"), "drawn_structures": ["LV", "MYO"]}
+    found = chain(item)["label"]
+    np.testing.assert_array_equal(found[0], np.where(label == 0, 137, label))
+    np.testing.assert_allclose(found.affine, affine)
+    assert found.meta["filename_or_obj"].endswith("l.nii")
+    acdc = chain(item | {"scheme": {0: 0, 1: 3, 2: 2}, "drawn_structures": None})["label"]
+    assert acdc.unique().tolist() == [0, 2, 3]
+
+
+def test_a_label_without_its_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="load `image`"):
+        LoadLabeld("label")({"image": "i.nii", "label": "l.nii"})
+    assert "label" not in LoadLabeld("label", allow_missing_keys=True)({"image": MetaTensor(torch.ones(1, 2, 2, 2))})

@@ -60,3 +60,21 @@ def test_the_padded_image_is_not_kept() -> None:
     for key in ("image", "label"):
         assert found[key].untyped_storage().nbytes() == 8 * 6 * 2 * found[key].element_size()
         assert [operation["class"] for operation in found[key].applied_operations] == ["BorderPad", "SpatialCrop"]
+
+
+def test_a_slice_that_nobody_labelled_stays_so_beyond_the_image() -> None:
+    label = torch.zeros(2, 20, 30, 3)
+    label[0, 1, 1, 0] = 1
+    label[1], label[0, :, :, 2] = UNLABELLED, UNLABELLED
+    item = {"image": MetaTensor(torch.ones(2, 20, 30, 3)), "label": MetaTensor(label)}
+    centre = CentreOnHeartd(["image", "label"], label_key="label", size=(16, 16), mode=["minimum", "constant"])
+    found = centre(item)["label"]
+    assert (found[1] == UNLABELLED).all()
+    assert (found[0, :, :, 2] == UNLABELLED).all()
+    assert not (found[0, :, :, :2] == UNLABELLED).any()
+
+
+def test_what_may_be_a_structure_is_none_to_centre_on() -> None:
+    label = torch.full((1, 20, 30, 2), 137.0)
+    label[0, 5, 7, 0] = 1
+    assert heart_centre(label) == (5, 7)

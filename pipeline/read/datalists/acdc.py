@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, DatalistEntry
+from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme
 
 __all__ = ["ADAPTERS", "acdc_cases", "looks_like_acdc"]
 
@@ -15,26 +15,27 @@ def looks_like_acdc(folder: Path) -> bool:
     return any(True for _ in _patient_files(folder))
 
 
-def acdc_cases(folder: Path) -> list[DatalistEntry]:
+def acdc_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the ED and ES frames of every patient below a folder.
 
     Args:
         folder: holds `patientNNN/` (or `training/patientNNN/`), or is one such folder.
+        scheme: of the labels; `None`: "acdc".
 
     Returns:
-        Two cases a patient, scheme "acdc", with `group` (the diagnosis), `height_cm` and `weight_kg` where stated.
+        Two cases a patient, with `group` (the diagnosis), `height_cm` and `weight_kg` where stated.
 
     Raises:
         DatasetError: an `Info.cfg` without the numbers of the ED and ES frames, or a height or weight that is none.
     """
-    return [case for info in sorted(_patient_files(folder)) for case in _patient_cases(info)]
+    return [case for info in sorted(_patient_files(folder)) for case in _patient_cases(info, scheme or "acdc")]
 
 
 def _patient_files(folder: Path) -> list[Path]:
     return [path for pattern in ("Info.cfg", "*/Info.cfg", "*/*/Info.cfg") for path in folder.glob(pattern)]
 
 
-def _patient_cases(info: Path) -> list[DatalistEntry]:
+def _patient_cases(info: Path, scheme: Scheme) -> list[DatalistEntry]:
     folder, facts = info.parent, _read_info(info)
     try:
         extra: DatalistEntry = {
@@ -54,7 +55,7 @@ def _patient_cases(info: Path) -> list[DatalistEntry]:
             raise DatasetError(f"Info.cfg must state the frame number of {phase}, got {facts.get(phase)!r}", info)
         stem = folder / f"{folder.name}_frame{int(facts[phase]):02d}"
         image, label = _nifti(f"{stem}"), _nifti(f"{stem}_gt")
-        cases.append(extra | {"image": image, "label": label, "patient": folder.name, "phase": phase, "scheme": "acdc"})
+        cases.append(extra | {"image": image, "label": label, "patient": folder.name, "phase": phase, "scheme": scheme})
     return cases
 
 
@@ -75,6 +76,6 @@ ADAPTERS = (
         "acdc",
         "patientNNN/ folders with Info.cfg",
         lambda source: source.is_dir() and looks_like_acdc(source),
-        lambda source, **_: acdc_cases(source),
+        lambda source, *, scheme, **_: acdc_cases(source, scheme=scheme),
     ),
 )

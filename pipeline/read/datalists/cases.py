@@ -3,7 +3,9 @@
 A case is a dict with `image` and `label` (paths as str), `patient`, `phase` ("ED", "ES" or "" for a whole cine or an
 unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels.SCHEMES`, or a mapping from the data
 set's label values to ours), and whatever else the data set tells. `drawn_phases` (0-based) says in which phases of a 4D
-label somebody has drawn: all others are unlabelled then, whatever their values.
+label somebody has drawn: all others are unlabelled then, whatever their values; a label of as many phases holds those
+alone. `drawn_structures` (["LV", "MYO"]) says which structures were drawn: background may be any other one.
+`note` is a sentence for whoever checks the data.
 """
 
 from __future__ import annotations
@@ -16,10 +18,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.core.errors import DatasetError
-from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES
-from pipeline.read.nifti import read_nifti_grid
+from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES, STRUCTURES, UNLABELLED
 
-__all__ = ["Adapter", "DatalistEntry", "Scheme", "finish_cases", "patient_and_phase", "read_json", "scheme_from_names"]
+__all__ = [
+    "Adapter",
+    "DatalistEntry",
+    "Scheme",
+    "finish_cases",
+    "is_hidden",
+    "parse_scheme",
+    "patient_and_phase",
+    "read_json",
+    "scheme_from_names",
+    "scheme_values",
+]
 
 DatalistEntry = dict[str, Any]
 """A case of a data set, as told above."""
@@ -27,7 +39,7 @@ Scheme = str | Mapping[int, int]
 
 
 class ListCases(Protocol):
-    """Lists the cases of a data set, each without `spacing`."""
+    """Lists the cases of a data set; what is in their files is looked at later, by `read.gate`."""
 
     def __call__(self, source: Path, *, scheme: Scheme | None, label_dir: Path | None) -> list[DatalistEntry]:
         """List them.
@@ -57,7 +69,8 @@ class Adapter:
 
 
 _NAMES = {
-    BACKGROUND: ("background", "bg"),
+    BACKGROUND: ("background", "bg", "drop"),
+    UNLABELLED: ("ignore", "unlabelled"),
     LV.value: ("lv", "lvc", "lvbp", "lv cavity", "lv blood pool", "left ventricle", "left ventricular cavity"),
     MYO.value: ("myo", "mlv", "lvm", "lv myo", "myocardium", "lv myocardium", "left ventricular myocardium"),
     RV.value: ("rv", "rvc", "rvbp", "rv cavity", "rv blood pool", "right ventricle", "right ventricular cavity"),
@@ -81,7 +94,7 @@ def patient_and_phase(name: str) -> tuple[str, str]:
     return (match["patient"], (match["phase"] or "").upper()) if match else (name, "")
 
 
-def scheme_from_names(labels: Mapping[str, Any], *, path: Path) -> dict[int, int]:
+def scheme_from_names(labels: Mapping[str, Any], *, path: Path | None) -> dict[int, int]:
     """Turn a `labels` table, value to name (MSD) or name to value (nnU-Net), into a scheme.
 
     Raises:
@@ -102,27 +115,61 @@ def scheme_from_names(labels: Mapping[str, Any], *, path: Path) -> dict[int, int
     return scheme
 
 
-def finish_cases(cases: Iterable[DatalistEntry], *, source: Path) -> list[DatalistEntry]:
-    """Check that every file is there, check the schemes, add the spacing, and sort by patient, phase and label.
+def parse_scheme(text: str) -> Scheme:
+    """Read a scheme as a command line spells it: a name, or each value with what it is.
 
-    The spacing is the label's, whose header is quick to read and which shares its image's grid.
+    `background` (or `drop`) drops a value; `ignore` makes its pixels unlabelled.
+
+    >>> parse_scheme("acdc"), parse_scheme("0=background,1=LV,2=LV myo,4=ignore")
+    ('acdc', {0: 0, 1: 1, 2: 2, 4: 255})
 
     Raises:
-        DatasetError: no case at all, files that do not exist (named), or an unknown scheme.
-        HeaderError, UnreadableError: a label that is not a readable NIfTI file.
+        DatasetError: neither.
+    """
+    if "=" not in text:
+        return _check_scheme(text, None)
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    return {BACKGROUND: BACKGROUND} | scheme_from_names({key.strip(): name for key, _, name in pairs}, path=None)
+
+
+def scheme_values(scheme: Scheme) -> frozenset[int]:
+    """Values of the structures that a scheme has, ours.
+
+    >>> sorted(scheme_values("lv_cavity")), sorted(scheme_values({0: 0, 7: 2, 8: 2, 9: 255}))
+    ([1], [2])
+    """
+    table = SCHEMES[scheme] if isinstance(scheme, str) else scheme
+    return frozenset(table.values()) & {structure.value for structure in STRUCTURES}
+
+
+def is_hidden(path: str | Path) -> bool:
+    """Whether a file is none of the data set's: file managers leave `._name` beside files they copy."""
+    return Path(path).name.startswith(".")
+
+
+def finish_cases(cases: Iterable[DatalistEntry], *, source: Path) -> list[DatalistEntry]:
+    """Check what a list itself says, and sort by patient, phase and label; no image or label is opened.
+
+    Raises:
+        DatasetError: no case at all, an unknown scheme, or drawn phases that are none.
     """
     found = sorted(cases, key=lambda case: (case["patient"], case["phase"], case["label"]))
     if not found:
         raise DatasetError("a data set needs at least one labelled case, got none", source)
-    missing = [path for case in found for path in (case["image"], case["label"]) if not Path(path).exists()]
-    if missing:
-        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise DatasetError(f"{len(missing)} files of the data set do not exist: {named}", source)
-    finished = []
-    for case in found:
-        scheme = _check_scheme(case["scheme"], source)
-        finished.append({**case, "spacing": read_nifti_grid(case["label"]).spacing_mm, "scheme": scheme})
-    return finished
+    return [_finish(case, source) for case in found]
+
+
+def _finish(case: DatalistEntry, source: Path) -> DatalistEntry:
+    finished = {**case, "scheme": _check_scheme(case["scheme"], source)}
+    if finished.get("drawn_phases") in (None, ""):
+        finished.pop("drawn_phases", None)
+        return finished
+    stated = finished["drawn_phases"]
+    try:
+        words = stated.replace(",", " ").split() if isinstance(stated, str) else list(stated)
+        return finished | {"drawn_phases": sorted({int(word) for word in words})}
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"`drawn_phases` must be whole numbers from 0 on, got {stated!r}", source) from error
 
 
 def read_json(path: Path) -> Any:
@@ -137,13 +184,19 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"a data list must be valid JSON ({error})", path) from error
 
 
-def _check_scheme(scheme: Any, source: Path) -> Scheme:
+def _check_scheme(scheme: Any, source: Path | None) -> Scheme:
     """Give a known name, or a mapping with whole numbers as keys (JSON can only spell them as strings)."""
     if isinstance(scheme, str) and scheme in SCHEMES:
         return scheme
+    if isinstance(scheme, str) and "=" in scheme:
+        return parse_scheme(scheme)
     if isinstance(scheme, Mapping):
         try:
-            return {int(key): int(value) for key, value in scheme.items()}
+            table = {int(key): int(value) for key, value in scheme.items()}
         except (TypeError, ValueError) as error:
             raise DatasetError(f"a scheme must map whole numbers to whole numbers, got {scheme!r}", source) from error
-    raise DatasetError(f"`scheme` must be one of {sorted(SCHEMES)} or a mapping, got {scheme!r}", source)
+        if set(table.values()) <= set(_NAMES):
+            return table
+        raise DatasetError(f"a scheme must map to our values {sorted(_NAMES)}, got {scheme!r}", source)
+    named = "or pairs as 1=LV,2=MYO,3=RV"
+    raise DatasetError(f"`scheme` must be one of {sorted(SCHEMES)}, a mapping, {named}, got {scheme!r}", source)

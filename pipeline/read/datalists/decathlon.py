@@ -10,6 +10,7 @@ from pipeline.read.datalists.cases import (
     Adapter,
     DatalistEntry,
     Scheme,
+    is_hidden,
     patient_and_phase,
     read_json,
     scheme_from_names,
@@ -47,11 +48,11 @@ def nnunet_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Datalist
     """
     declared = _read_declaration(folder)
     ending = str(declared.get("file_ending", ".nii.gz"))
-    if list((folder / "imagesTr").glob(f"*_0001{ending}")):
+    if not all(map(is_hidden, (folder / "imagesTr").glob(f"*_0001{ending}"))):
         raise DatasetError("cine MRI must have one channel a case, got files with suffix _0001", folder / "imagesTr")
     scheme = scheme if scheme is not None else _scheme(declared, folder)
     cases = []
-    for label in sorted((folder / "labelsTr").glob(f"*{ending}")):
+    for label in sorted(path for path in (folder / "labelsTr").glob(f"*{ending}") if not is_hidden(path)):
         name = label.name[: -len(ending)]
         image = folder / "imagesTr" / f"{name}{_FIRST_CHANNEL}{ending}"
         cases.append(_case(name, image, label, scheme))
@@ -70,7 +71,7 @@ def msd_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEnt
         raise DatasetError("`training` must be a list of objects with `image` and `label`", folder / _LIST)
     scheme = scheme if scheme is not None else _scheme(declared, folder)
     cases = []
-    for entry in entries:
+    for entry in (entry for entry in entries if not is_hidden(entry["label"])):
         label = folder / entry["label"]
         cases.append(_case(label.name.split(".nii")[0], folder / entry["image"], label, scheme))
     return cases

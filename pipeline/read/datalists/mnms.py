@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
-from pipeline.read.datalists.cases import Adapter, DatalistEntry
+from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, is_hidden
 
 __all__ = ["ADAPTERS", "looks_like_mnms", "mnms_cases"]
 
@@ -26,14 +26,15 @@ def looks_like_mnms(folder: Path) -> bool:
     return next(_labels(folder), None) is not None and _table(folder) is not None
 
 
-def mnms_cases(folder: Path) -> list[DatalistEntry]:
+def mnms_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
     """List the labelled cines.
 
     Args:
         folder: the data set's, or one within it that holds the CSV and the patients' folders.
+        scheme: of the labels; `None`: "mnms".
 
     Returns:
-        One case a patient, scheme "mnms", `drawn_phases` from the CSV (ED, ES), with `vendor`, `centre`, `group` and
+        One case a patient, `drawn_phases` from the CSV (ED, ES), with `vendor`, `centre`, `group` and
         `sex` where stated.
 
     Raises:
@@ -43,7 +44,7 @@ def mnms_cases(folder: Path) -> list[DatalistEntry]:
     if table is None:
         raise DatasetError(f"M&Ms needs its CSV with the columns {_CODE}, {_ED} and {_ES}, got none", folder)
     rows = {row[_CODE].strip(): row for row in _rows(table)}
-    return [_case(label, rows, table) for label in sorted(_labels(folder))]
+    return [_case(label, rows, table) | {"scheme": scheme or "mnms"} for label in sorted(_labels(folder))]
 
 
 def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> DatalistEntry:
@@ -57,7 +58,6 @@ def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> Datalist
         "label": str(label),
         "patient": code,
         "phase": "",
-        "scheme": "mnms",
         "drawn_phases": sorted({int(row[_ED]), int(row[_ES])}),
     }
 
@@ -65,20 +65,21 @@ def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> Datalist
 def _labels(folder: Path) -> Iterator[Path]:
     """Labels of patients, not what a file manager leaves beside them."""
     found = (path for depth in range(_DEPTH + 1) for path in folder.glob("*/" * depth + f"*{_LABEL}"))
-    return (path for path in found if not path.name.startswith("._"))
+    return (path for path in found if not is_hidden(path))
 
 
 def _table(folder: Path) -> Path | None:
     """The CSV with the columns that say when somebody has drawn."""
-    for path in sorted(path for pattern in ("*.csv", "*/*.csv") for path in folder.glob(pattern)):
-        with path.open(newline="", encoding="utf-8-sig") as file:
+    found = (path for pattern in ("*.csv", "*/*.csv") for path in folder.glob(pattern) if not is_hidden(path))
+    for path in sorted(found):
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             if {_CODE, _ED, _ES} <= set(next(csv.reader(file), [])):
                 return path
     return None
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return list(csv.DictReader(file))
 
 
@@ -87,6 +88,6 @@ ADAPTERS = (
         "mnms",
         "<code>/<code>_sa_gt.nii.gz and a CSV with External code, ED and ES",
         lambda source: source.is_dir() and looks_like_mnms(source),
-        lambda source, **_: mnms_cases(source),
+        lambda source, *, scheme, **_: mnms_cases(source, scheme=scheme),
     ),
 )

@@ -23,7 +23,7 @@ import pydicom
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.images import Cine
-from pipeline.core.labels import LV, MYO, UNLABELLED
+from pipeline.core.labels import BACKGROUND, LV, MYO, UNLABELLED, one_of
 from pipeline.read.contours import rasterise, read_contour
 from pipeline.read.datalists.cases import Adapter, DatalistEntry
 from pipeline.read.dicom.series import read_dicom_cine
@@ -83,7 +83,7 @@ def draw_labels(
 
     Returns:
         (T, X, Y, Z) uint8: LV inside the endocardium, MYO between it and the epicardium, 0 elsewhere in such a frame;
-        `UNLABELLED` in frames without an endocardium. Where no epicardium is drawn the myocardium is 0 as well.
+        `UNLABELLED` in frames without an endocardium. Where no epicardium is drawn, what is not LV may be MYO: partial.
 
     >>> square = np.array([[0.5, 0.5], [2.5, 0.5], [2.5, 2.5], [0.5, 2.5]])
     >>> labels = draw_labels((1, 4, 4, 2), endo={(0, 0): square}, epi={(0, 0): (square - 1.5) * 2 + 1.5})
@@ -93,7 +93,8 @@ def draw_labels(
     labels = np.full(shape, UNLABELLED, dtype=np.uint8)
     plane = (shape[1], shape[2])
     for (phase, z), points in endo.items():
-        frame = np.zeros(plane, dtype=np.uint8)
+        around = BACKGROUND if (phase, z) in epi else one_of((BACKGROUND, MYO.value))
+        frame = np.full(plane, around, dtype=np.uint8)
         if (phase, z) in epi:
             frame[rasterise(epi[phase, z], shape=plane)] = MYO.value
         frame[rasterise(points, shape=plane)] = LV.value
