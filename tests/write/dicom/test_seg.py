@@ -16,9 +16,10 @@ from pipeline.core.geometry import Grid, flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.dicom import LAYOUTS
+from pipeline.phantom.dicom import LAYOUTS, write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
+from pipeline.read.dicom.segmentation import read_segmentation
 from pipeline.write.dicom import seg as dicom_seg
 from pipeline.write.dicom.headers import source_headers
 from pipeline.write.dicom.seg import Algorithm, write_segmentation, write_segmentations
@@ -57,6 +58,44 @@ def test_the_checker_finds_no_error(
 ) -> None:
     labels = study.label.array[: cines[layout].n_phases]
     path = write_segmentation(tmp_path / "seg.dcm", cines[layout], labels, phase=0, algorithm=ALGORITHM)
+    assert checker_errors(path, "Segmentation") == []
+
+
+def _replan(folder: Path, level: int, *, degrees: float, shift_mm: float) -> None:
+    """Tilt one slice of a study about its rows, through its middle, and move it along the stack."""
+    files = {path: pydicom.dcmread(path) for path in folder.iterdir()}
+    normal = np.cross(*np.reshape(next(iter(files.values())).ImageOrientationPatient, (2, 3)))
+    where = {path: float(normal @ np.array(file.ImagePositionPatient, dtype=float)) for path, file in files.items()}
+    wanted = sorted({round(mm, 3) for mm in where.values()})[level]
+    for path, file in files.items():
+        if abs(where[path] - wanted) < 0.01:
+            rows, columns = np.reshape(np.array(file.ImageOrientationPatient, dtype=float), (2, 3))
+            angle = np.deg2rad(degrees)
+            turned = np.cos(angle) * columns + np.sin(angle) * normal
+            half_mm = float(file.PixelSpacing[0]) * (file.Rows - 1) / 2
+            corner = np.array(file.ImagePositionPatient, dtype=float) + half_mm * (columns - turned) + shift_mm * normal
+            file.ImageOrientationPatient = [f"{value:.8f}" for value in (*rows, *turned)]
+            file.ImagePositionPatient = [f"{value:.6f}" for value in corner]
+            file.save_as(path)
+
+
+def test_slices_planned_anew_keep_their_planes(study: PhantomStudy, tmp_path: Path, checker_errors: Checker) -> None:
+    folder = tmp_path / "study"
+    write_study(study, folder, extras=False)
+    _replan(folder, 3, degrees=2.0, shift_mm=1.5)
+    cine = read_cine(folder)
+    assert cine.grid.spans_mm is not None
+    path = write_segmentation(tmp_path / "seg.dcm", cine, study.label.array, phase=0, algorithm=ALGORITHM)
+    written = pydicom.dcmread(path)
+    sources = {source.sop_instance_uid: source for source in cine.sources[0]}
+    assert "PlaneOrientationSequence" not in written.SharedFunctionalGroupsSequence[0]
+    for group in written.PerFrameFunctionalGroupsSequence:
+        source = sources[group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID]
+        orientation = group.PlaneOrientationSequence[0].ImageOrientationPatient
+        np.testing.assert_allclose(np.array(orientation, dtype=float), source.orientation, atol=1e-6)
+        position = group.PlanePositionSequence[0].ImagePositionPatient
+        np.testing.assert_allclose(np.array(position, dtype=float), source.position, atol=1e-4)
+    np.testing.assert_array_equal(read_segmentation(path, cine, phase=0)[0], study.label.array[0])
     assert checker_errors(path, "Segmentation") == []
 
 
