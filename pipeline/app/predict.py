@@ -111,7 +111,8 @@ class CaseRunner:
 
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
         files, pseudonym = self.under_its_name(files, places)
-        cine = with_heart_rate(read_cine(places, options=self.series), self.choices.heart_rate_bpm)
+        look = self.segmenter.see_heart if self.segmenter.measures else None
+        cine = with_heart_rate(read_cine(places, options=self.series, look=look), self.choices.heart_rate_bpm)
         cine = cine if pseudonym is None else conceal_notes(cine, files.files)
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))

@@ -23,6 +23,8 @@ from pipeline.core.images import Cine
 from pipeline.core.pose import PoseFinding
 from pipeline.core.versions import require
 from pipeline.infer.devices import require_device
+from pipeline.infer.heart import REACH
+from pipeline.infer.pose import heart_seen
 from pipeline.infer.weights import load_weights
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
@@ -91,6 +93,18 @@ class Segmenter:
         item = self.to_labels(self.predict(cine))
         return Segmentation(item["pred"].numpy(), item.get("confidence"), item.get("pose"))
 
+    def see_heart(self, cine: Cine) -> float:
+        """How much of a heart the network sees in a cine's first phase, to tell which of several is the short axis.
+
+        Returns:
+            The geometric mean over the structures of 1 + the sum of the probabilities of their pixels; 1 without a
+            heart.
+        """
+        first = Cine(cine.array[:1], cine.grid, facts=cine.facts)
+        slices = self.predict(first)["pred"].as_tensor().permute(3, 0, 1, 2)
+        seen = heart_seen(slices, reach=REACH * min(slices.shape[2:]))
+        return float(np.exp(np.log1p(seen).mean()))
+
     def make_case(self, cine: Cine, found: Segmentation, *, choice: PhaseChoice | None = None, name: str = "") -> Case:
         """Measure the labels and make the case.
 
@@ -149,10 +163,11 @@ def segment(
         PipelineError: the study or the bundle cannot be used, a file's slices are too few for a short-axis stack, or
             no heart has such a rate; the message says why.
     """
-    cine = with_heart_rate(source if isinstance(source, Cine) else read_cine(source), heart_rate_bpm)
+    segmenter = Segmenter(bundle, device=device)
+    cine = source if isinstance(source, Cine) else read_cine(source, look=segmenter.see_heart)
+    cine = with_heart_rate(cine, heart_rate_bpm)
     if not isinstance(source, Cine):
         require_stack(cine, path=str(source))
-    segmenter = Segmenter(bundle, device=device)
     return segmenter.make_case(cine, segmenter.segment(cine))
 
 

@@ -15,7 +15,7 @@ import torch
 from pipeline.core.pose import CLEAR_RATIO, POSES, Pose, PoseFinding
 from pipeline.infer.heart import REACH, heart_piece
 
-__all__ = ["choose_pose", "find_pose", "middle_slices", "pose_scores"]
+__all__ = ["choose_pose", "find_pose", "heart_seen", "middle_slices", "pose_scores"]
 
 N_SLICES = 4
 """Looked at in each pose: the middle ones, which show both ventricles in every heart."""
@@ -51,9 +51,9 @@ def pose_scores(
     """
     laid = [pose.apply(slices, axes=(-2, -1)) for pose in POSES]
     reach = REACH * min(window)
-    seen = np.array([_seen(run(_middle(picture, window)), reach) for picture in laid])
+    seen = np.array([heart_seen(run(_middle(picture, window)), reach=reach) for picture in laid])
     if not seen.all(axis=1).any() and any(n > w for n, w in zip(slices.shape[2:], window, strict=True)):
-        seen = np.array([_seen(run(picture), reach) for picture in laid])
+        seen = np.array([heart_seen(run(picture), reach=reach) for picture in laid])
     scores: np.ndarray = np.log1p(seen).mean(axis=1)
     return scores
 
@@ -97,8 +97,16 @@ def _middle(slices: torch.Tensor, window: Sequence[int]) -> torch.Tensor:
     return slices[..., starts[0] : starts[0] + window[0], starts[1] : starts[1] + window[1]]
 
 
-def _seen(logits: torch.Tensor, reach: float) -> np.ndarray:
-    """(classes - 1,) sum of the probabilities of the pixels taken for each structure of the heart."""
+def heart_seen(logits: torch.Tensor, *, reach: float) -> np.ndarray:
+    """How much of each structure a network sees: sum of the probabilities of the pixels taken for it.
+
+    Args:
+        logits: (Z, classes, X, Y), class 0 the background.
+        reach: in pixels, see `heart.heart_piece`, in whose piece alone pixels count.
+
+    Returns:
+        (classes - 1,) float64; 0 where nothing is seen.
+    """
     probability, labels = logits.float().softmax(dim=1).max(dim=1)
     found = labels.cpu().numpy()
     if not found.any():

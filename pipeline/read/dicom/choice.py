@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.errors import LatticeError
+from pipeline.core.images import Cine
 from pipeline.read.dicom.evidence import CLOSE, Candidate, weigh
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.repeats import Prefer, order_in_time
@@ -16,8 +17,11 @@ __all__ = ["Choice", "Look", "choose_stack", "rank_stacks"]
 
 _LOGGER = logging.getLogger(__name__)
 
-Look = Callable[[Stack], float]
-"""How much a stack's pictures look like a heart in short axis, the more the higher."""
+Look = Callable[[Cine], float]
+"""How much of a heart in short axis is seen in a cine, above 0; called for stacks that headers do not tell apart."""
+
+_CLEARLY = 1.5
+"""How many times as much of a heart must be seen in a stack as in the next best to take it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def choose_stack(
     *,
     series_uid: str | None = None,
     prefer: Prefer = "later",
-    look: Look | None = None,
+    look: Callable[[Stack], float] | None = None,
 ) -> Choice:
     """Choose the short-axis stack of a study.
 
@@ -58,7 +62,7 @@ def choose_stack(
         frames: all frames of one study.
         series_uid: take the stack that this series belongs to instead.
         prefer: "first" takes the earlier of several acquisitions.
-        look: judges pictures where headers do not tell.
+        look: how much of a heart is seen in a stack, above 0, for where headers do not tell.
 
     Raises:
         LatticeError: there is no frame, no such series, no single best stack, or the stack's pictures differ in size.
@@ -67,7 +71,10 @@ def choose_stack(
     if not candidates:
         raise LatticeError("a study must hold at least one MR image, got none")
     _log(candidates)
-    chosen = _best(candidates, prefer, look) if series_uid is None else _with_series(candidates, frames, series_uid)
+    if series_uid is None:
+        chosen, told = _best(candidates, prefer, look)
+    else:
+        chosen, told = _with_series(candidates, frames, series_uid), ()
     taken = set(map(id, chosen.stack.frames))
     rests = [
         (Stack(rest), candidate)
@@ -81,28 +88,42 @@ def choose_stack(
         for stack, candidate in rests
         if not any(stack is one for one in again)
     )
-    return Choice(chosen.stack, again, notes)
+    return Choice(chosen.stack, again, (*told, *notes))
 
 
-def _best(candidates: Sequence[Candidate], prefer: Prefer, look: Look | None) -> Candidate:
-    best = candidates[0]
+def _best(
+    candidates: Sequence[Candidate], prefer: Prefer, look: Callable[[Stack], float] | None
+) -> tuple[Candidate, tuple[str, ...]]:
+    """The likeliest short axis, of several acquisitions of it the preferred one; and a note where a look decided."""
+    best, notes = candidates[0], tuple[str, ...]()
     if not best.can_be_short_axis:
         raise LatticeError(_tell_none(candidates), best.stack.frames[0].path.parent)
     rivals = [one for one in candidates if one.can_be_short_axis and best.points - one.points < CLOSE]
     others = [one for one in rivals if one is not best and not _shows_the_same(one.stack, best.stack)]
-    if others and look is None:
-        raise LatticeError(
-            f"one stack must be the short axis, got {len(rivals)} that fit alike: "
-            f"{_list([one.stack for one in rivals])}; name the series to read",
-            best.stack.frames[0].path.parent,
+    if others:
+        best = _look_at([best, *others], look)
+        notes = (
+            f"headers do not tell {1 + len(others)} stacks apart: the one in which the network sees most of a heart is "
+            "read",
         )
-    if others and look is not None:
-        best = max(rivals, key=lambda one: look(one.stack))
     same = [one for one in rivals if one is best or _is_again(one.stack, best.stack)]
     pick = max if prefer == "later" else min
     n_phases = max(one.stack.n_phases for one in same)
     complete = [one for one in same if one.stack.n_phases == n_phases]
-    return pick(complete, key=lambda one: (order_in_time(one.stack.frames), -candidates.index(one)))
+    return pick(complete, key=lambda one: (order_in_time(one.stack.frames), -candidates.index(one))), notes
+
+
+def _look_at(rivals: Sequence[Candidate], look: Callable[[Stack], float] | None) -> Candidate:
+    """The one in which clearly most of a heart is seen; refused where nobody looks, or sees as much in two."""
+    seen = [1.0 if look is None else look(one.stack) for one in rivals]
+    first, second = sorted(seen, reverse=True)[:2]
+    if first < _CLEARLY * second:
+        raise LatticeError(
+            f"one stack must be the short axis, got {len(rivals)} that fit alike: "
+            f"{_list([one.stack for one in rivals])}; name the series to read",
+            rivals[0].stack.frames[0].path.parent,
+        )
+    return rivals[seen.index(first)]
 
 
 def _is_again(stack: Stack, other: Stack) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import LatticeError, UnreadableError
+from pipeline.core.errors import LatticeError, PipelineError, UnreadableError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, SourceFrame, StudyFacts
 from pipeline.core.quiet import quiet_dicom
@@ -72,15 +74,24 @@ def read_dicom_cine(
     files = _files(source)
     found = read_frames(files)
     _refuse_none_or_several(found, files)
-    choice = choose_stack(found.frames, series_uid=options.series_uid, prefer=options.prefer, look=look)
+    choice = choose_stack(
+        found.frames,
+        series_uid=options.series_uid,
+        prefer=options.prefer,
+        look=None if look is None else partial(_look_at, look=look),
+    )
     stack, notes = keep_one_value(choice.stack)
     _refuse_needed(found.faults, stack, options)
     lattice = _complete(stack, found, options)
-    array = _pixels(lattice)
     notes = (*notes, *lattice.notes, *_compare_copies(lattice), *_compare_repeats(lattice, options.prefer))
     notes = (*notes, *_compare_again(choice, options.prefer))
     for note in notes:
         _LOGGER.info(note)
+    return _make_cine(lattice, notes=(*notes, *choice.notes, *found.notes))
+
+
+def _make_cine(lattice: Lattice, *, notes: tuple[str, ...] = ()) -> Cine:
+    array = _pixels(lattice)
     return Cine(
         array,
         Grid((array.shape[1], array.shape[2], array.shape[3]), lattice.planes.affine, lattice.planes.spans_mm),
@@ -90,8 +101,18 @@ def read_dicom_cine(
             for row in lattice.frames
         ),
         facts=_facts(lattice),
-        notes=(*notes, *choice.notes, *found.notes),
+        notes=notes,
     )
+
+
+def _look_at(stack: Stack, *, look: Look) -> float:
+    """How much of a heart is seen in the first phase of a stack; hardly any in one that cannot be read."""
+    try:
+        lattice = build_lattice(keep_one_value(stack)[0], drop_incomplete=True)
+        return look(_make_cine(replace(lattice, frames=lattice.frames[:1], times_ms=None)))
+    except PipelineError as error:
+        _LOGGER.info("not looked at: %s", error)
+        return sys.float_info.min
 
 
 def _files(source: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:

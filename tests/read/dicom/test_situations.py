@@ -231,8 +231,11 @@ def test_a_look_decides_where_headers_do_not(study, phase_picture, expected_arra
     study.cine(pixels=_shifted(phase_picture, 7), **aside)
     with pytest.raises(LatticeError, match="2 that fit alike"):
         read_dicom_cine(study.folder)
-    looked = read_dicom_cine(study.folder, look=lambda stack: float(stack.series == ("1.2.3.2",)))
+    with pytest.raises(LatticeError, match="2 that fit alike"):
+        read_dicom_cine(study.folder, look=lambda cine: 10.0 if cine.array[0, 0, 0, 0] == 7 else 8.0)  # not clearly
+    looked = read_dicom_cine(study.folder, look=lambda cine: 10.0 if cine.array[0, 0, 0, 0] == 7 else 5.0)
     np.testing.assert_array_equal(looked.array, expected_array(4, 3) + 7)
+    assert "headers do not tell 2 stacks apart" in looked.notes[0]
 
 
 def test_tilted_and_shifted_slices_keep_their_planes_in_the_sources(situations):
