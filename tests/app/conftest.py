@@ -58,8 +58,8 @@ def tiny_configs(tmp_path: Path) -> Path:
 def untrained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with a small network and random weights: it runs, and is wrong.
 
-    Where random weights see a heart is chance, and so is what bfloat16 makes of a narrow decision: both are left out,
-    so that a machine's arithmetic does not decide a test.
+    Where random weights see a heart, and in which pose, is chance, and so is what bfloat16 makes of a narrow decision:
+    all are left out, so that a machine's arithmetic does not decide a test.
     """
     root = tmp_path_factory.mktemp("bundles") / "untrained"
     settings = {
@@ -69,6 +69,7 @@ def untrained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "spacing_mm": [4.0, 4.0, -1],
         "amp": False,
         "focus": False,
+        "poses": False,
     }
     copy_bundle(find_bundle(DEFAULT_BUNDLE), root, settings)
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json")]))
