@@ -14,6 +14,9 @@ from pipeline.core.geometry import spacing_of
 
 __all__ = ["centred_grid"]
 
+_HALF = 0.499
+"""Rounds to the nearest whole number, and half a step always down: a header's rounding must not decide which."""
+
 
 def centred_grid(
     shape: Sequence[int], affine: np.ndarray, spacing_mm: Sequence[float]
@@ -30,12 +33,12 @@ def centred_grid(
 
     >>> shape, affine = centred_grid((5, 4, 2), np.diag([1.0, 1.0, 8.0, 1.0]), (1.5, 2.0, -1))
     >>> shape, affine[:2, 3].tolist()
-    ((4, 3, 2), [-0.25, -0.5])
+    ((4, 2, 2), [-0.25, 0.5])
     """
     counts = np.array(shape, dtype=float)
     stored = np.array(spacing_of(affine))
     wanted = np.where(np.array(spacing_mm) > 0, spacing_mm, stored)
-    sizes = np.round((counts - 1) * stored / wanted) + 1
+    sizes = np.floor((counts - 1) * stored / wanted + _HALF) + 1
     matrix = np.diag([*(wanted / stored), 1.0])
     matrix[:3, 3] = (counts - 1) / 2 - (sizes - 1) / 2 * wanted / stored
     return tuple(int(size) for size in sizes), np.asarray(affine) @ matrix
