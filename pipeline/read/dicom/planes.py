@@ -17,7 +17,7 @@ from pipeline.core.geometry import affine_from_dicom
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.stacks import MAX_TILT_DEG, POSITION_TOLERANCE_MM, Stack
 
-__all__ = ["MAX_GAP", "MAX_SHIFT_MM", "MIN_GAP", "STEP_TOLERANCE_MM", "Planes", "fit_planes"]
+__all__ = ["MAX_GAP", "MAX_SHEAR_DEG", "MAX_SHIFT_MM", "MIN_GAP", "STEP_TOLERANCE_MM", "Planes", "fit_planes"]
 
 STEP_TOLERANCE_MM = 0.5
 """How far a slice may lie from its place in an evenly spaced stack and still count as there; never more than a tenth of
@@ -25,6 +25,10 @@ the step."""
 
 MAX_SHIFT_MM = 15.0
 """How far a slice may be shifted within its plane: the heart is still in the picture where the network looks for it."""
+
+MAX_SHEAR_DEG = 10.0
+"""How far the way from slice to slice may lean against the normal. Stacks are planned square to their slices; one that
+leans by more has lost a coordinate of its positions, and with it a part of its volume."""
 
 MIN_GAP, MAX_GAP = 0.5, 1.5
 """Distance between neighbouring slices over the usual one. Nearer slices are one acquired twice; further apart, a slice
@@ -79,6 +83,7 @@ def fit_planes(slices: Sequence[Sequence[Frame]], *, allow_gaps: bool = False) -
     step = line * float(slope[0])
     shifts = np.linalg.norm(centres - (place + positions[:, None] * line), axis=1)
     notes = (*_note_tilt(slices, stack), *_note_shift(shifts, slices))
+    _refuse_shear(line, first)
     is_even = _off_even(positions) <= min(STEP_TOLERANCE_MM, 0.1 * float(np.median(gaps)))
     notes += _note_stated(first, float(np.linalg.norm(step))) if is_even else (_tell_gaps(gaps),)
     affine = _affine(stack, place + float(start[0]) * line, step)
@@ -166,6 +171,17 @@ def _refuse_gaps(positions: np.ndarray, first: Frame) -> None:
         f"{gaps.min():.2f} to {gaps.max():.2f} mm; the one from {before:.1f} to {after:.1f} mm differs most",
         first.path.parent,
     )
+
+
+def _refuse_shear(line: np.ndarray, first: Frame) -> None:
+    """Refuse a stack that leans; `line` is the way in mm that the centres go for each mm along the normal."""
+    lean_deg = float(np.rad2deg(np.arccos(min(1.0, 1.0 / float(np.linalg.norm(line))))))
+    if lean_deg > MAX_SHEAR_DEG:
+        raise LatticeError(
+            f"slices must follow one another along their normal within {MAX_SHEAR_DEG:g} degrees, got {lean_deg:.0f}: "
+            "ImagePositionPatient or ImageOrientationPatient has lost a coordinate",
+            first.path.parent,
+        )
 
 
 def _note_tilt(slices: Sequence[Sequence[Frame]], stack: Stack) -> tuple[str, ...]:

@@ -20,6 +20,20 @@ def _sheared(study, z):
     return [x, y, height + 0.5 * z]
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_positions_that_lost_a_coordinate_are_refused(study, lost):
+    """The normal is (-0.6, 0.8, 0): without x the way leans by acos(0.8) = 37 degrees, without y by 53."""
+
+    def position(z):
+        place = study.position(z)
+        place[lost] = 0.0
+        return place
+
+    study.cine(3, 4, ImagePositionPatient=position)
+    with pytest.raises(LatticeError, match=f"got {(37, 53)[lost]}: ImagePositionPatient"):
+        read_dicom_cine(study.folder)
+
+
 def test_times_are_means_over_slices(study):
     study.cine(3, 3, TriggerTime=lambda t, z: 200.0 * t + 3.0 * z)
     assert read_dicom_cine(study.folder).times_ms == (3.0, 203.0, 403.0)
