@@ -14,13 +14,12 @@ import numpy as np
 
 from pipeline.core.errors import LatticeError, PipelineError, UnreadableError
 from pipeline.core.geometry import Grid
-from pipeline.core.images import Cine, SourceFrame, StudyFacts
-from pipeline.core.quiet import quiet_dicom
+from pipeline.core.images import Cine, SourceFrame
 from pipeline.read.dicom.choice import Choice, Look, choose_stack, describe_stack
 from pipeline.read.dicom.dimensions import keep_one_value
+from pipeline.read.dicom.facts import read_facts
 from pipeline.read.dicom.files import Fault, Findings, name_files, read_frames
 from pipeline.read.dicom.frames import Frame
-from pipeline.read.dicom.headers import number, read_header, text
 from pipeline.read.dicom.lattice import Lattice, build_lattice
 from pipeline.read.dicom.pixels import read_pictures
 from pipeline.read.dicom.repeats import Prefer, order_in_time
@@ -92,6 +91,7 @@ def read_dicom_cine(
 
 def _make_cine(lattice: Lattice, *, notes: tuple[str, ...] = ()) -> Cine:
     array = _pixels(lattice)
+    facts, told = read_facts(lattice.frames)
     return Cine(
         array,
         Grid((array.shape[1], array.shape[2], array.shape[3]), lattice.planes.affine, lattice.planes.spans_mm),
@@ -100,8 +100,8 @@ def _make_cine(lattice: Lattice, *, notes: tuple[str, ...] = ()) -> Cine:
             tuple(SourceFrame(str(f.path), f.sop_instance_uid, f.frame_number, f.position, f.orientation) for f in row)
             for row in lattice.frames
         ),
-        facts=_facts(lattice),
-        notes=notes,
+        facts=facts,
+        notes=(*told, *notes),
     )
 
 
@@ -248,24 +248,3 @@ def _refuse_unordered(read: Sequence[Frame], other: Sequence[Frame]) -> None:
             f"{read[0].series_uid} and {other[0].series_uid}; name the series to read",
             other[0].path.parent,
         )
-
-
-def _facts(lattice: Lattice) -> StudyFacts:
-    first = lattice.frames[0][0]
-    rates = [frame.heart_rate_bpm for row in lattice.frames for frame in row if frame.heart_rate_bpm]
-    with quiet_dicom():
-        header = read_header(first.path, tags=("Manufacturer", "PatientSize", "PatientWeight"))
-        if header is None:
-            raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)
-        return StudyFacts(
-            study_uid=first.study_uid or None,
-            series_uid=first.series_uid or None,
-            manufacturer=text(header.elements, "Manufacturer"),
-            heart_rate_bpm=float(np.mean(rates)) if rates else None,
-            height_m=_positive(number(header.elements, "PatientSize")),
-            weight_kg=_positive(number(header.elements, "PatientWeight")),
-        )
-
-
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None

@@ -1,0 +1,34 @@
+"""What the header says of the body: taken where a body can be so, else noted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.read.dicom.series import read_dicom_cine
+
+
+@pytest.mark.parametrize(
+    ("elements", "fact", "value", "note"),
+    [
+        ({"PatientSize": "1.72"}, "height_m", 1.72, ""),
+        ({"PatientSize": "172"}, "height_m", 1.72, "got 172: taken for cm"),
+        ({"PatientSize": "0"}, "height_m", None, ""),
+        ({"PatientSize": "17.2"}, "height_m", None, "17.2 m, which no body has"),
+        ({"PatientSize": "1720"}, "height_m", None, "1720 m, which no body has"),
+        ({"PatientWeight": "71"}, "weight_kg", 71.0, ""),
+        ({"PatientWeight": "0"}, "weight_kg", None, ""),
+        ({"PatientWeight": "71000"}, "weight_kg", None, "71000 kg, which no body has"),
+        ({"PatientWeight": "-3"}, "weight_kg", None, "-3 kg, which no body has"),
+        ({"HeartRate": "61"}, "heart_rate_bpm", 61.0, ""),
+        ({"HeartRate": "100000"}, "heart_rate_bpm", None, "100000 a minute is none that a heart has"),
+        ({"NominalInterval": "0.8"}, "heart_rate_bpm", None, "75000 a minute is none that a heart has"),
+    ],
+)
+def test_a_fact_is_taken_or_noted(study, elements: dict[str, Any], fact: str, value: float | None, note: str) -> None:
+    study.cine(**elements)
+    cine = read_dicom_cine(study.folder)
+    assert getattr(cine.facts, fact) == pytest.approx(value)
+    assert [told for told in cine.notes if note in told] == list(cine.notes)
+    assert len(cine.notes) == (note != "")
