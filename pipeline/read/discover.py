@@ -7,14 +7,16 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import UnreadableError
 from pipeline.read.archives import archive_of, name_of_archive, opened
+from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
+from pipeline.read.label_maps import is_label_map
 from pipeline.read.sameness import identity_of_content
 from pipeline.read.search import files_under
 from pipeline.read.studies import find_studies, is_dicomdir
@@ -54,7 +56,8 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     """Find what can be processed at a path: an image file, DICOM files, archives of either, or a folder searched below.
 
     Reads DICOM headers, image files whole for their digest, and unpacks archives for as long as it looks into them.
-    Files of other kinds are passed over; a DICOMDIR alone stands for its folder. A DICOM file that does not parse stays
+    Files of other kinds are passed over, and so are label maps in a folder, see `read.label_maps`; one that is named
+    itself is taken. A DICOMDIR alone stands for its folder. A DICOM file that does not parse stays
     with the studies of its folder (or makes a case of its own), and an archive that does not unpack is a case, so that
     reading that case says what is wrong and the others go on. Images of two patients are two cases, though they state
     one study.
@@ -72,7 +75,7 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     if len(roots) == 1 and is_dicomdir(roots[0]):
         roots = [roots[0].parent]
     inside = [root for root in roots if not root.exists() and archive_of(root) is not None]
-    search = _Search()
+    search = _Search(asked={root.resolve() for root in roots if root.is_file()})
     on_disk = {file.resolve(): file for root in roots if root not in inside for file in files_under(root)}
     found = _without_copies(search.among(on_disk.values()))
     with opened(inside) as places:
@@ -95,8 +98,9 @@ class _Found:
 class _Search:
     """Looks through files, and through archives among them, one archive at a time; counts what it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, asked: Collection[Path] = ()) -> None:
         self.n_files = 0
+        self.asked = asked
 
     def among(self, files: Iterable[Path], *, allowance: Allowance | None = None, depth: int = 0) -> list[_Found]:
         """What some files are, archives among them looked into; `allowance` is of the archive that the files are in."""
@@ -106,7 +110,11 @@ class _Search:
         of_images = {file for image in kinds for file in image}
         archives = [file for file in files if file not in of_images and is_archive(file)]
         rest = [file for file in files if file not in of_images.union(archives)]
-        found = [_Found(kind, image, identity_of_content(image)) for image, kind in kinds.items()]
+        masks = [image[0] for image in kinds if image[0].resolve() not in self.asked and is_label_map(image[0])]
+        if masks:
+            _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), name_files(masks))
+        images = {image: kind for image, kind in kinds.items() if image[0] not in masks}
+        found = [_Found(kind, image, identity_of_content(image)) for image, kind in images.items()]
         found += [_Found("dicom", study.files, study.identity) for study in find_studies(rest)]
         for archive in archives:
             found += self._within(archive, allowance or Allowance.for_archive(archive), depth)

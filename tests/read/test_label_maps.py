@@ -1,0 +1,74 @@
+"""Label maps in a folder are passed over; images beside them, and a map that is named itself, are not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from pipeline.core.errors import UnreadableError
+from pipeline.read.discover import find_cases
+from pipeline.read.label_maps import is_label_map
+
+
+def _write(path: Path, array: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.diag([1.5, 1.5, 8.0, 1.0])), path)
+    return path
+
+
+IMAGE = np.random.default_rng(0).integers(0, 900, (12, 10, 4)).astype(np.int16)
+LABELS = (np.indices((12, 10, 4)).sum(axis=0) % 4).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("patient001_frame01_gt.nii.gz", True),
+        ("A0S9V9_sa_gt.nii.gz", True),
+        ("segmentation.nii.gz", True),
+        ("case-seg.nii", True),
+        ("LABEL_3.nii.gz", True),
+        ("study_mask.nrrd", True),
+        ("patient001_frame01.nii.gz", False),
+        ("segmental_strain.nii.gz", False),
+        ("gtx_17.nii.gz", False),
+        ("damask.nii", False),
+    ],
+)
+def test_names(tmp_path: Path, name: str, expected: bool) -> None:
+    assert is_label_map(tmp_path / name) is expected  # nothing is there to be read
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (LABELS, True),
+        (LABELS.astype(np.float32), True),
+        (LABELS.astype(np.int16) * 200, True),
+        (IMAGE, False),
+        (IMAGE.astype(np.float32) / 7, False),
+        (np.where(LABELS == 1, 5000, 0).astype(np.int16), False),
+        (LABELS.astype(np.int16) - 1, False),
+        (np.zeros((12, 10, 4), np.int16), False),  # nothing is drawn, and nothing is shown
+    ],
+)
+def test_values(tmp_path: Path, array: np.ndarray, expected: bool) -> None:
+    assert is_label_map(_write(tmp_path / "case.nii.gz", array)) is expected
+
+
+def test_of_a_data_set_the_images_alone_are_cases(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    image = _write(tmp_path / "imagesTr" / "heart_1.nii.gz", IMAGE)
+    label = _write(tmp_path / "labelsTr" / "heart_1.nii.gz", LABELS)
+    mask = _write(tmp_path / "out" / "heart_1" / "segmentation.nii.gz", LABELS)
+    with caplog.at_level(logging.WARNING):
+        assert [case.path for case in find_cases(tmp_path)] == [image]
+    assert "passed over 2 label map(s)" in caplog.text
+    assert [case.path for case in find_cases(label)] == [label]  # named itself
+    mask.unlink()
+    image.unlink()
+    with pytest.raises(UnreadableError, match="an image must be found"):
+        find_cases(tmp_path)
