@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from pipeline.read.dicom.frames import Frame, Technique
@@ -158,12 +159,11 @@ def acquisition_time(header: Dataset) -> str:
 
 def ge_component(header: Dataset) -> int | None:
     """Value of `GE_COMPONENT`, stored as a short, or as two unknown bytes; `None` where absent."""
-    element = header.get(GE_COMPONENT)
-    if element is None:
-        return None
-    value: object = element.value
-    if isinstance(value, bytes):
-        return int.from_bytes(value[:2], "little") if len(value) == 2 else None
+    element = header.get_item(GE_COMPONENT)  # as it lies in the file: conversion costs as much as ten other elements
+    value: object = None if element is None else element.value
+    if isinstance(value, bytes) and len(value) == 2:
+        little = not isinstance(element, RawDataElement) or element.is_little_endian
+        return int.from_bytes(value, "little" if little else "big")
     return value if isinstance(value, int) else None
 
 

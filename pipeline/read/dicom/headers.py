@@ -72,7 +72,7 @@ ORIENTATION_SLACK = 0.01
 
 _FIRST_GROUPS = (b"\x08\x00", b"\x02\x00")
 _SUFFIXES = (".dcm", ".ima", ".dicom")
-_TEXT_VRS = frozenset({"CS", "DS", "IS", "LO", "SH", "UI"})
+_TEXT_VRS = frozenset({"CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM", "UI"})
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # little and big endian
 _UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
 
