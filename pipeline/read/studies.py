@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.dicom.headers import CLASSIC_MR, ENHANCED_MR, read_header, sop_class, text, words
+from pipeline.read.dicom.files import examine_file
+from pipeline.read.dicom.headers import read_header, sop_class
 from pipeline.read.sameness import identity_of_content, identity_of_study
 
 __all__ = ["Study", "find_studies", "is_dicomdir"]
 
 _LOGGER = logging.getLogger(__name__)
-_STUDY_TAGS = ("SOPClassUID", "StudyInstanceUID", "PatientID")
 _DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
 
 
@@ -31,7 +31,6 @@ class Study:
 @dataclass(frozen=True)
 class _StudyFile:
     path: Path
-    uid: str
     patient: str
     is_image: bool
 
@@ -43,16 +42,18 @@ def find_studies(files: Iterable[Path]) -> list[Study]:
     """
     studies: dict[str, list[_StudyFile]] = defaultdict(list)
     damaged: list[Path] = []
-    with quiet_dicom():
-        for path in files:
-            try:
-                file = _study_file(path)
-            except UnreadableError as error:
-                _LOGGER.warning("%s", error)
-                damaged.append(path)
-                continue
-            if file is not None:
-                studies[file.uid].append(file)
+    for path in files:
+        facts = examine_file(path)
+        if facts is None:
+            continue
+        if facts.study_uid is not None:
+            studies[facts.study_uid].append(_StudyFile(path, facts.patient, facts.is_image))
+        elif facts.fault is not None or facts.is_image:
+            reason = (
+                facts.fault.reason if facts.fault else "an MR image must state its study, got none: is it cut short?"
+            )
+            _LOGGER.warning("%s [%s]", reason, path)
+            damaged.append(path)
     groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
     alone = _placed(damaged, list(groups.values()))
     found = [Study(tuple(sorted(group)), identity) for identity, group in groups.items()]
@@ -71,19 +72,6 @@ def is_dicomdir(path: Path) -> bool:
         return header is not None and sop_class(header.elements) == _DICOMDIR
     except UnreadableError:
         return False
-
-
-def _study_file(path: Path) -> _StudyFile | None:
-    """What a file says of study and patient; `None` for what belongs to no study."""
-    header = read_header(path, tags=_STUDY_TAGS)
-    if header is None:
-        return None
-    kind = sop_class(header.elements)
-    is_image = kind in CLASSIC_MR | ENHANCED_MR
-    uid = text(header.elements, "StudyInstanceUID")
-    if not kind or (is_image and uid is None):
-        raise UnreadableError("a DICOM file must state its SOP class and study, got neither: is it cut short?", path)
-    return None if uid is None else _StudyFile(path, uid, "\\".join(words(header.elements, "PatientID")), is_image)
 
 
 def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[Path]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -85,6 +86,17 @@ def test_damaged_file_alone_is_a_case_that_fails_when_read(tmp_path, new_study):
     with pytest.raises(UnreadableError) as caught:
         read_dicom_cine(case.files)
     assert caught.value.path == damaged
+
+
+def test_an_image_without_its_class_is_a_case_that_fails_when_read(study):
+    study.image(0, 0, SOPClassUID=None)
+    path = study.written[0]
+    made = pydicom.dcmread(path)
+    del made.file_meta.MediaStorageSOPClassUID
+    made.save_as(path)
+    (case,) = find_cases(study.folder)
+    with pytest.raises(UnreadableError, match="must state its SOPClassUID"):
+        read_cine(case.files)
 
 
 def test_patients_of_one_study_uid_are_cases_of_their_own(tmp_path, study):

@@ -6,6 +6,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from pydicom.uid import UID
@@ -24,16 +25,19 @@ from pipeline.read.dicom.headers import (
     read_header,
     sop_class,
     text,
+    words,
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "Fault", "Findings", "name_files", "read_frames"]
+__all__ = ["HEADER_TAGS", "Fault", "FileFacts", "Findings", "examine_file", "name_files", "read_frames"]
 
-HEADER_TAGS = (*CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
+HEADER_TAGS = ("PatientID", *CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
 
 _LOGGER = logging.getLogger(__name__)
 _NAMED = 3
+_KEPT = 4096
+"""Files whose headers are kept between finding and reading a study: a few kB each, and more than any cine has."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,27 @@ class Fault:
     path: Path
     reason: str
     series_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the header of one DICOM file says.
+
+    Attributes:
+        study_uid: StudyInstanceUID; `None` where absent.
+        patient: PatientID, all its values; empty where absent. Never stored or shown.
+        is_image: whether it is an MR image, as far as it says what it is.
+        frames: of a greyscale MR image.
+        fault: what is wrong with it; `None` where nothing is.
+        other: name of an object that is no greyscale MR image.
+    """
+
+    study_uid: str | None = None
+    patient: str = ""
+    is_image: bool = False
+    frames: tuple[Frame, ...] = ()
+    fault: Fault | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,26 +123,49 @@ def read_frames(files: Iterable[Path]) -> Findings:
     One bad file never stops the others: what cannot be used is told in the findings, and whether it is missed is for
     the reader of a stack to say. Files that are not DICOM are passed over.
     """
-    frames: list[Frame] = []
-    faults: list[Fault] = []
-    others: list[tuple[Path, str]] = []
-    with quiet_dicom():
-        for path in files:
-            series_uid = None
+    examined = [(path, facts) for path in files if (facts := examine_file(path)) is not None]
+    return Findings(
+        frames=tuple(frame for _, facts in examined for frame in facts.frames),
+        faults=tuple(facts.fault for _, facts in examined if facts.fault is not None),
+        others=tuple((path, facts.other) for path, facts in examined if facts.other is not None),
+    )
+
+
+def examine_file(path: Path) -> FileFacts | None:
+    """Read a file's header, once: what was found is kept for the next step until the file changes.
+
+    Returns:
+        The facts, what is wrong with the file among them; `None` for one that is not DICOM.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        return FileFacts(fault=Fault(path, f"a file must be readable, got {error.strerror}"))
+    return _examine(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=_KEPT)
+def _examine(path: Path, _version: tuple[int, int, int]) -> FileFacts | None:
+    facts = FileFacts()
+    try:
+        with quiet_dicom():
+            header = read_header(path, tags=HEADER_TAGS)
+            if header is None:
+                return None
+            elements = header.elements
+            facts = FileFacts(
+                study_uid=text(elements, "StudyInstanceUID"),
+                patient="\\".join(words(elements, "PatientID")),
+                is_image=sop_class(elements) in CLASSIC_MR | ENHANCED_MR | {""},
+            )
+            series_uid = text(elements, "SeriesInstanceUID")
             try:
-                header = read_header(path, tags=HEADER_TAGS)
-                if header is None:
-                    _LOGGER.debug("left out %s: not DICOM", path)
-                    continue
-                series_uid = text(header.elements, "SeriesInstanceUID")
                 other = _other_kind(header)
-                if other is None:
-                    frames.extend(_frames_of(header, path))
-                else:
-                    others.append((path, other))
-            except (UnreadableError, HeaderError, *PARSE_ERRORS) as error:  # values are converted when first looked at
-                faults.append(Fault(path, _reason(error), series_uid))
-    return Findings(tuple(frames), tuple(faults), tuple(others))
+                return replace(facts, other=other, frames=_frames_of(header, path) if other is None else ())
+            except (UnreadableError, HeaderError, *PARSE_ERRORS) as error:  # values are converted when looked at
+                return replace(facts, fault=Fault(path, _reason(error), series_uid))
+    except (UnreadableError, *PARSE_ERRORS) as error:
+        return replace(facts, fault=Fault(path, _reason(error)))
 
 
 def _other_kind(header: Header) -> str | None:

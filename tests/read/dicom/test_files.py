@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.read.dicom.files import read_frames
+from pipeline.read.dicom import files
+from pipeline.read.dicom.files import examine_file, read_frames
 
 
 def test_classic_facts(study):
@@ -91,3 +92,20 @@ def test_frames_of_a_single_frame_class_are_phases_in_the_files_order(study):
     assert [frame.trigger_ms for frame in even] == [0.0, 40.0, 80.0]
     steps = read_frames([study.image(0, 0, pixels=pixels, NumberOfFrames=3, FrameTimeVector=[0.0, 30.0, 50.0])]).frames
     assert [frame.trigger_ms for frame in steps] == [0.0, 30.0, 80.0]
+
+
+def test_a_header_is_read_once_until_the_file_changes(study, monkeypatch):
+    path = study.image(0, 0)
+    first = examine_file(path)
+    monkeypatch.setattr(files, "read_header", lambda *_, **__: pytest.fail("opened again"))
+    assert examine_file(path) is first
+    assert read_frames([path]).frames == first.frames
+    monkeypatch.undo()
+    study.written.clear()
+    changed = study.image(3, 0)  # under the same name
+    assert changed == path
+    assert examine_file(path).frames[0].trigger_ms == 305.0
+
+
+def test_a_file_that_is_gone_is_a_fault(tmp_path):
+    assert "must be readable" in examine_file(tmp_path / "gone.dcm").fault.reason
