@@ -71,9 +71,9 @@ def as_text(checked: CheckedData) -> str:
     """The table, then faults one by one, then notes, those that say the same together."""
     faults, notes = faults_of(checked.cases), _notes(checked)
     blocks = [
-        _aligned([_HEADINGS, *(_row(one) for one in checked.cases)]),
-        *([_listed("faults", faults)] if faults else []),
-        *([_listed("notes", notes)] if notes else []),
+        _align([_HEADINGS, *(_row(one) for one in checked.cases)]),
+        *([_list("faults", faults)] if faults else []),
+        *([_list("notes", notes)] if notes else []),
         _verdict(checked),
     ]
     return "\n\n".join(blocks)
@@ -88,10 +88,10 @@ def _row(one: CheckedCase) -> tuple[str, ...]:
     structures = " ".join(s.short for s in STRUCTURES if s.value in one.structures)
     if one.shape is None:
         spacing = one.case.get("spacing")
-        return name, "-", "-", _spelled(spacing) if spacing else "-", "-", structures or "-", state
+        return name, "-", "-", _spell(spacing) if spacing else "-", "-", structures or "-", state
     *voxels, n_phases = one.shape
     drawn = "all" if len(one.drawn_phases) == n_phases else " ".join(map(str, one.drawn_phases)) or "none"
-    return name, _spelled(voxels), str(n_phases), _spelled(one.spacing_mm or ()), drawn, structures or "-", state
+    return name, _spell(voxels), str(n_phases), _spell(one.spacing_mm or ()), drawn, structures or "-", state
 
 
 def _notes(checked: CheckedData) -> list[str]:
@@ -136,16 +136,16 @@ def _case_json(one: CheckedCase) -> dict[str, Any]:
     }
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def _align(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _listed(heading: str, lines: Iterable[str]) -> str:
+def _list(heading: str, lines: Iterable[str]) -> str:
     return "\n".join([heading, *(f"  {line}" for line in lines)])
 
 
-def _spelled(numbers: Iterable[float]) -> str:
+def _spell(numbers: Iterable[float]) -> str:
     return " x ".join(f"{number:.4g}" for number in numbers)

@@ -79,7 +79,7 @@ def write_configs(bundle: Path, configs: Mapping[str, Mapping[str, Any]], *, res
         configs: name -> content.
         rest: folder of the other files of `configs`, as `logging.conf`; `None`: the bundle's own.
     """
-    written = _written(bundle)
+    written = _write(bundle)
     shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
     shutil.copytree(rest or bundle / "configs", written)
     for name, content in configs.items():
@@ -89,12 +89,12 @@ def write_configs(bundle: Path, configs: Mapping[str, Mapping[str, Any]], *, res
 
 def finish_replacing(bundle: Path) -> None:
     """Finish what a kill broke off between taking the old configurations away and putting the new ones in place."""
-    new, old = _written(bundle), bundle / "configs"
+    new, old = _write(bundle), bundle / "configs"
     if _aside(old).is_dir() and not old.exists():
         (new if new.is_dir() else _aside(old)).rename(old)
 
 
-def _written(bundle: Path) -> Path:
+def _write(bundle: Path) -> Path:
     return bundle / "configs.partial"
 
 

@@ -18,6 +18,7 @@ from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
 from pipeline.core.case import Source, case_record
 from pipeline.core.errors import ConfigError, PipelineError, own_error
+from pipeline.core.files import require_writable
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
@@ -61,8 +62,8 @@ class CaseRunner:
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
 
     Raises:
-        ConfigError: an empty secret, a pseudonym for patients who are to be named, a rate that no heart has, or phases
-            for a bundle that measures nothing.
+        ConfigError: an output folder that cannot be written to, an empty secret, a pseudonym for patients who are to be
+            named, a rate that no heart has, or phases for a bundle that measures nothing.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class CaseRunner:
     ) -> None:
         self.segmenter, self.output_dir, self.series = segmenter, Path(output_dir), series or SeriesOptions()
         self.choices, self.secret = choices or Choices(), secret
+        require_writable(self.output_dir)
         if secret is not None and not secret.strip():
             raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
         if secret is not None and self.choices.identify:

@@ -84,7 +84,7 @@ def _check_value(key: str, value: Any, parsers: Sequence[ConfigParser]) -> None:
         if _is_expression(one) and one[1:] in RULES:  # another name for a setting that has a rule
             check_rule(one[1:], value, key=key)
         else:
-            check_kind(key, value, _resolved(parser, key) if _is_expression(one) else one)
+            check_kind(key, value, _resolve(parser, key) if _is_expression(one) else one)
 
 
 def _is_judged_elsewhere(key: str) -> bool:
@@ -99,7 +99,7 @@ def _is_expression(entry: Any) -> bool:
     return isinstance(entry, str) and entry.startswith(("$", "@", "%"))
 
 
-def _resolved(parser: ConfigParser, key: str) -> Any:
+def _resolve(parser: ConfigParser, key: str) -> Any:
     """What an entry that is an expression gives, where that is plain and needs no data.
 
     Raises:

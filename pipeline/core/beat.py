@@ -9,7 +9,15 @@ import numpy as np
 
 from pipeline.core.errors import ConfigError
 
-__all__ = ["MAX_BEAT_MS", "MIN_BEAT_MS", "beat_of_rate", "beat_of_times", "is_credible_beat", "spread_over_beat"]
+__all__ = [
+    "MAX_BEAT_MS",
+    "MIN_BEAT_MS",
+    "beat_of_rate",
+    "beat_of_times",
+    "is_credible_beat",
+    "is_credible_clock",
+    "spread_over_beat",
+]
 
 MIN_BEAT_MS = 250.0
 """240 beats a minute. Infants' sinus rhythm stays below 220 a minute (Pediatric Advanced Life Support, Circulation
@@ -20,6 +28,14 @@ MAX_BEAT_MS = 2000.0
 """30 beats a minute, the slowest rhythm that is taken for normal in athletes (Br J Sports Med 51:704, 2017)."""
 
 
+FEW_PHASES = 8
+"""Up to so many phases may be an excerpt, such as end-diastole and a few behind it, rather than a beat. More follow a
+whole one (and only of those are rates of ejection and filling told)."""
+
+MIN_STEP_MS = 10.0
+"""Phases of an excerpt lie no closer: the shortest beat in 25. A gradient echo's repetition time is a third."""
+
+
 def is_credible_beat(beat_ms: float) -> bool:
     """Whether a heart can beat so: from `MIN_BEAT_MS` to `MAX_BEAT_MS`, both included.
 
@@ -27,6 +43,21 @@ def is_credible_beat(beat_ms: float) -> bool:
     (True, False, False)
     """
     return bool(MIN_BEAT_MS <= beat_ms <= MAX_BEAT_MS)
+
+
+def is_credible_clock(times_ms: Sequence[float]) -> bool:
+    """Whether a cine's phases can have been at these times: over a beat, or over a part of one where they are few.
+
+    Args:
+        times_ms: time of each phase in ms, at least two, rising.
+
+    >>> is_credible_clock([0.0, 40.0, 80.0, 120.0]), is_credible_clock([0.0, 3.0, 6.0, 9.0])
+    (True, False)
+    """
+    beat_ms = beat_of_times(times_ms)
+    if len(times_ms) > FEW_PHASES:
+        return is_credible_beat(beat_ms)
+    return beat_ms <= MAX_BEAT_MS and float(np.median(np.diff(times_ms))) >= MIN_STEP_MS
 
 
 def beat_of_times(times_ms: Sequence[float]) -> float:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["replacing", "write_json", "write_text"]
+from pipeline.core.errors import ConfigError
+
+__all__ = ["replacing", "require_writable", "write_json", "write_text"]
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be made or written to, before anything is computed for it.
+
+    Raises:
+        ConfigError: it, or what is there above it, is a file, or is not ours to write to.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"results need a folder, got the file {there}; choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"results need a folder that can be written to, {there} cannot; choose another")
 
 
 @contextmanager

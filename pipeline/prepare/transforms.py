@@ -122,7 +122,7 @@ class CorrectBiasd(MapTransform):
             image: MetaTensor = corrected[key]
             array = image.as_tensor().cpu().numpy()
             result, field = correct_cine(array, settings=self.settings)
-            corrected[key] = _replaced(image, result)
+            corrected[key] = _replace(image, result)
             if self.field_key is not None:
                 corrected[self.field_key] = torch.from_numpy(field)
         return corrected
@@ -155,7 +155,7 @@ class NormaliseIntensityd(MapTransform):
         for key in self.key_iterator(normalised):
             array = normalised[key].as_tensor().cpu().numpy()
             result = METHODS[self.method](array) if self.mean is None else subtract_mean(array, mean=self.mean)
-            normalised[key] = _replaced(normalised[key], result)
+            normalised[key] = _replace(normalised[key], result)
         return normalised
 
 
@@ -169,7 +169,7 @@ def _laid_down(image: MetaTensor, view: View) -> MetaTensor:
     return laid
 
 
-def _replaced(image: MetaTensor, array: np.ndarray) -> MetaTensor:
+def _replace(image: MetaTensor, array: np.ndarray) -> MetaTensor:
     """The image with other values: its metadata and its record of transforms stay."""
     values = torch.from_numpy(np.ascontiguousarray(array)).to(image.device)
     return MetaTensor(values, meta=image.meta, applied_operations=image.applied_operations)

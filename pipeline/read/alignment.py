@@ -76,9 +76,7 @@ def lay_on_grid(labels: np.ndarray, grid: Grid | None, image: Grid) -> tuple[np.
     if same_shape and _corners_apart(to_label, image.shape) <= _SAME:
         return labels, ()
     if _is_turned(to_label, grid.shape, image.shape):
-        return _sampled(labels, to_label, image.shape), (
-            "stored along other axes than its image; turned onto its grid",
-        )
+        return _sample(labels, to_label, image.shape), ("stored along other axes than its image; turned onto its grid",)
     if same_shape and _is_lost(grid):
         return labels, ("its affine is lost; the image's is taken, for their shapes agree",)
     if same_shape and _is_lost(image):
@@ -86,21 +84,21 @@ def lay_on_grid(labels: np.ndarray, grid: Grid | None, image: Grid) -> tuple[np.
     if not same_shape and _is_lost(grid):
         wanted = f"a label without a position of its own must have its image's shape {image.shape} or extent"
         _require(_covers(to_label, grid.shape, image.shape), wanted, labels)
-    return _moved(labels, to_label, grid, image)
+    return _move(labels, to_label, grid, image)
 
 
 def _by_index_beside_lost_image(labels: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """The label's header knows more than the image's: of use where they agree on the spacing, else nothing is sure."""
     if np.allclose(grid.spacing_mm, image.spacing_mm, rtol=1e-2):
         return labels, ("its image has no position; they are taken as one grid, for shapes and spacings agree",)
-    stated, lost = (_spelled(one.spacing_mm) for one in (grid, image))
+    stated, lost = (_spell(one.spacing_mm) for one in (grid, image))
     raise GridError(
         f"image and label must state one spacing, but the image's affine is lost ({lost} mm) and the label's is not "
         f"({stated} mm); correct the image's header"
     )
 
 
-def _moved(labels: np.ndarray, to_label: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
+def _move(labels: np.ndarray, to_label: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """By position; refused where more than a little of what is drawn would fall off the image."""
     outside = _share_outside(labels, np.linalg.inv(to_label), image.shape)
     if outside > _OUTSIDE:
@@ -108,10 +106,10 @@ def _moved(labels: np.ndarray, to_label: np.ndarray, grid: Grid, image: Grid) ->
             f"a label must lie on its image, but {outside:.0%} of what is drawn lies outside by the affines; copy the "
             "image's header to the label if it was drawn on this image"
         )
-    moved = _sampled(labels, to_label, image.shape)
+    moved = _sample(labels, to_label, image.shape)
     if is_structure(labels).any() and not is_structure(moved).any():
         raise GridError("a label must lie on its image, but all that is drawn lies between the image's slices")
-    from_to = " to ".join(f"{_spelled(one.shape)} voxels of {_spelled(one.spacing_mm)} mm" for one in (grid, image))
+    from_to = " to ".join(f"{_spell(one.shape)} voxels of {_spell(one.spacing_mm)} mm" for one in (grid, image))
     reached = float(_nearest(to_label, grid.shape, image.shape)[1].mean())
     rest = f"; it covers {reached:.0%} of its image, the rest is unlabelled" if reached < 1 else ""
     return moved, (f"moved onto its image's grid by the affines, from {from_to}{rest}",)
@@ -128,7 +126,7 @@ def _nearest(
     return found.clip(0, limits - 1).reshape(3, *shape), inside.reshape(shape)
 
 
-def _sampled(labels: np.ndarray, to_label: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _sample(labels: np.ndarray, to_label: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     (i, j, k), inside = _nearest(to_label, labels.shape[1:], shape)
     return np.where(inside, labels[:, i, j, k], np.uint8(UNLABELLED))
 
@@ -187,5 +185,5 @@ def _require(holds: bool, wanted: str, labels: np.ndarray) -> None:
         raise GridError(f"{wanted}, got {labels.shape[1:]}; save the label with the image's affine")
 
 
-def _spelled(numbers: tuple[float, ...]) -> str:
+def _spell(numbers: tuple[float, ...]) -> str:
     return " x ".join(f"{number:.4g}" for number in numbers)

@@ -61,7 +61,7 @@ def opened(paths: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
     except InputError as error:
         if not folders:
             raise
-        raise _named_as_asked(error, folders) from error
+        raise _name_as_asked(error, folders) from error
 
 
 def _there(folder: Path, within: Iterable[Path]) -> list[Path]:
@@ -72,7 +72,7 @@ def _there(folder: Path, within: Iterable[Path]) -> list[Path]:
     return places
 
 
-def _named_as_asked(error: InputError, folders: Mapping[Path, Path]) -> InputError:
+def _name_as_asked(error: InputError, folders: Mapping[Path, Path]) -> InputError:
     """The same error, of files by their names in their archives rather than where they were unpacked."""
     message, path = str(error), str(error.path)
     for folder, archive in folders.items():

@@ -7,20 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.core.beat import MAX_BEAT_MS, MIN_BEAT_MS, beat_of_rate, beat_of_times, is_credible_beat, spread_over_beat
+from pipeline.core.beat import MAX_BEAT_MS, MIN_BEAT_MS, beat_of_rate, is_credible_clock, spread_over_beat
 from pipeline.core.images import Cine
 
 __all__ = ["UNITS_MS", "credible_times", "with_heart_rate"]
 
 UNITS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}
 """Milliseconds of each unit of time."""
-
-FEW_PHASES = 8
-"""Up to so many phases may be an excerpt, such as end-diastole and a few behind it, rather than a beat; more follow a
-whole one (and only of those are rates of ejection and filling told)."""
-
-MIN_STEP_MS = 10.0
-"""Phases of an excerpt lie no closer: the shortest beat in 25. A gradient echo's repetition time is a third."""
 
 _FILLER = 1.0  # what software writes as the step that knows none
 
@@ -52,7 +45,7 @@ def credible_times(times: Sequence[float], *, unit: str | None) -> tuple[tuple[f
         return None, (_unknown("the header states no unit of time"),)
     for name in ([] if unit is None else [unit]) + [name for name in UNITS_MS if name != unit]:
         times_ms = tuple(round(float(time) * UNITS_MS[name], 6) for time in times)
-        if _is_credible(times_ms):
+        if is_credible_clock(times_ms):
             said = f"the header has a time step of {step:g} {unit or 'without a unit'}"
             read = f"it is {step * UNITS_MS[name]:g} ms"
             return times_ms, () if name == unit else (f"{said}; by the beat that it gives, {read}",)
@@ -79,7 +72,7 @@ def with_heart_rate(cine: Cine, heart_rate_bpm: float | None) -> Cine:
         return cine
     beat_ms, given = beat_of_rate(heart_rate_bpm), f"the heart rate given ({heart_rate_bpm:g} a minute)"
     known = cine.facts.heart_rate_bpm
-    if cine.n_phases > 1 and not (cine.times_ms is not None and _is_credible(cine.times_ms)):
+    if cine.n_phases > 1 and not (cine.times_ms is not None and is_credible_clock(cine.times_ms)):
         note = f"times of the phases are spread evenly over a beat of {beat_ms:g} ms, of {given}"
         times_ms: tuple[float, ...] | None = spread_over_beat(cine.n_phases, beat_ms=beat_ms)
     elif known is None:
@@ -90,13 +83,6 @@ def with_heart_rate(cine: Cine, heart_rate_bpm: float | None) -> Cine:
         )
     facts = replace(cine.facts, heart_rate_bpm=float(heart_rate_bpm))
     return replace(cine, times_ms=times_ms, facts=facts, notes=(*cine.notes, note))
-
-
-def _is_credible(times_ms: Sequence[float]) -> bool:
-    beat_ms = beat_of_times(times_ms)
-    if len(times_ms) > FEW_PHASES:
-        return is_credible_beat(beat_ms)
-    return beat_ms <= MAX_BEAT_MS and float(np.median(np.diff(times_ms))) >= MIN_STEP_MS
 
 
 def _unknown(reason: str) -> str:

@@ -57,10 +57,9 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
 
     Reads DICOM headers, image files whole for their digest, and unpacks archives for as long as it looks into them.
     Files of other kinds are passed over, and so are label maps in a folder, see `read.label_maps`; one that is named
-    itself is taken. A DICOMDIR alone stands for its folder. A DICOM file that does not parse stays
-    with the studies of its folder (or makes a case of its own), and an archive that does not unpack is a case, so that
-    reading that case says what is wrong and the others go on. Images of two patients are two cases, though they state
-    one study.
+    itself is taken. A DICOMDIR alone stands for its folder. A DICOM file that does not parse stays with the studies of
+    its folder (or makes a case of its own), and an archive that does not unpack is a case, so that reading that case
+    says what is wrong and the others go on. Images of two patients are two cases, though they state one study.
 
     Args:
         path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
@@ -80,7 +79,7 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     found = _without_copies(search.among(on_disk.values()))
     with opened(inside) as places:
         there = search.among({file for place in places for file in files_under(place)})
-        found += [_moved(one, dict(zip(places, inside, strict=True))) for one in there]
+        found += [_move(one, dict(zip(places, inside, strict=True))) for one in there]
     if not found:
         place = roots[0] if len(roots) == 1 else None
         message = f"an image must be found, got none in {search.n_files} file(s); formats read are {FORMATS}"
@@ -110,11 +109,11 @@ class _Search:
         of_images = {file for image in kinds for file in image}
         archives = [file for file in files if file not in of_images and is_archive(file)]
         rest = [file for file in files if file not in of_images.union(archives)]
-        masks = [image[0] for image in kinds if image[0].resolve() not in self.asked and is_label_map(image[0])]
+        masks = {image for image in kinds if image[0].resolve() not in self.asked and is_label_map(image[0])}
         if masks:
-            _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), name_files(masks))
-        images = {image: kind for image, kind in kinds.items() if image[0] not in masks}
-        found = [_Found(kind, image, identity_of_content(image)) for image, kind in images.items()]
+            named = name_files(sorted(image[0] for image in masks))
+            _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), named)
+        found = [_Found(kind, image, identity_of_content(image)) for image, kind in kinds.items() if image not in masks]
         found += [_Found("dicom", study.files, study.identity) for study in find_studies(rest)]
         for archive in archives:
             found += self._within(archive, allowance or Allowance.for_archive(archive), depth)
@@ -132,7 +131,7 @@ class _Search:
                 _LOGGER.warning("%s", error)
                 return [_Found("archive", (archive,), identity_of_content([archive]))]
             found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
-        return [_moved(one, {folder: archive}) for one in found]
+        return [_move(one, {folder: archive}) for one in found]
 
 
 def _without_copies(found: Sequence[_Found]) -> list[_Found]:
@@ -146,7 +145,7 @@ def _without_copies(found: Sequence[_Found]) -> list[_Found]:
     return [one for one in found if one not in copies]
 
 
-def _moved(found: _Found, places: Mapping[Path, Path]) -> _Found:
+def _move(found: _Found, places: Mapping[Path, Path]) -> _Found:
     """What was found where it was unpacked, by the name that it has in its archive."""
     files = (
         name / file.relative_to(place)

@@ -49,7 +49,7 @@ def check_cases(cases: Sequence[DatalistEntry], *, images: bool = False) -> list
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # unpacking works outside Python's lock
         checked = list(pool.map(partial(check_case, images=images), cases))
-    return _told_what_is_drawn(_paired_once(checked))
+    return _tell_what_is_drawn(_pair_once(checked))
 
 
 def admit(cases: Sequence[DatalistEntry], *, source: str | Path) -> list[DatalistEntry]:
@@ -127,7 +127,7 @@ def _refuse(faults: Sequence[str], counted: str, source: str | Path) -> None:
         raise DatasetError(f"{counted}:{told}{more}\n ", source)
 
 
-def _paired_once(checked: list[CheckedCase]) -> list[CheckedCase]:
+def _pair_once(checked: list[CheckedCase]) -> list[CheckedCase]:
     """A label that stands beside two images is wrong beside one of them."""
     images: dict[str, set[str]] = defaultdict(set)
     for one in checked:
@@ -140,7 +140,7 @@ def _paired_once(checked: list[CheckedCase]) -> list[CheckedCase]:
     ]
 
 
-def _told_what_is_drawn(checked: list[CheckedCase]) -> list[CheckedCase]:
+def _tell_what_is_drawn(checked: list[CheckedCase]) -> list[CheckedCase]:
     """Add `drawn_structures` where data set, scheme or stack leave any out: what nobody draws is not background."""
     usual = frozenset().union(*(one.structures for one in checked if _leaves_open(one)))
     return [one if PACK_INDEX in one.case else _with_drawn(one, usual) for one in checked]

@@ -76,7 +76,7 @@ def resolve_affine(
         note = f"affine rescaled from 1 x 1 x 1 mm to pixdim's {stated} mm (the header contradicts itself)"
         _log.debug("%s [%s]", note, path)
         return affine + 0.0, (note,)
-    affine, notes = _preferred(header, sform, qform, spacing, path)
+    affine, notes = _prefer(header, sform, qform, spacing, path)
     for note in (*faults, *notes):
         _log.warning("%s [%s]", note, path)
     return affine, (*faults, *notes)
@@ -100,7 +100,7 @@ def _usable_forms(
     return good.get("sform"), good.get("qform"), notes
 
 
-def _preferred(
+def _prefer(
     header: nib.Nifti1Header, sform: np.ndarray | None, qform: np.ndarray | None, spacing: np.ndarray, path: str
 ) -> tuple[np.ndarray, list[str]]:
     if sform is None and qform is None:

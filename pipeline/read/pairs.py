@@ -37,15 +37,15 @@ def check_case(case: DatalistEntry, *, images: bool) -> CheckedCase:
     stored = _read_label(case, found)
     if str(case["image"]) == str(case["label"]):
         found.append(fault("pair", "image and label must be two files, got one"))
-    mapped = None if stored is None else _mapped(stored, case, found)
+    mapped = None if stored is None else _map_values(stored, case, found)
     laid = None
     if stored is not None and image is not None:
-        laid = _laid((stored.array != 0).astype(np.uint8) if mapped is None else mapped, stored, case, image, found)
-    described = _described(case, image, mapped if laid is None or mapped is None else laid)
+        laid = _lay((stored.array != 0).astype(np.uint8) if mapped is None else mapped, stored, case, image, found)
+    described = _describe(case, image, mapped if laid is None or mapped is None else laid)
     return replace(described, findings=tuple(dict.fromkeys(found)))
 
 
-def _laid(
+def _lay(
     mapped: np.ndarray, stored: StoredLabel, case: DatalistEntry, image: tuple[Grid, int], found: list[Finding]
 ) -> np.ndarray | None:
     """The label on its image; `None` where they do not fit."""
@@ -62,7 +62,7 @@ def _laid(
     return laid.array
 
 
-def _described(case: DatalistEntry, image: tuple[Grid, int] | None, labels: np.ndarray | None) -> CheckedCase:
+def _describe(case: DatalistEntry, image: tuple[Grid, int] | None, labels: np.ndarray | None) -> CheckedCase:
     if image is None:
         known = CheckedCase(case)
     else:
@@ -110,7 +110,7 @@ def _read_label(case: DatalistEntry, found: list[Finding]) -> StoredLabel | None
         return None
 
 
-def _mapped(stored: StoredLabel, case: DatalistEntry, found: list[Finding]) -> np.ndarray | None:
+def _map_values(stored: StoredLabel, case: DatalistEntry, found: list[Finding]) -> np.ndarray | None:
     """The label in our values; where it cannot be, in none that matter, so that the rest can still be looked at."""
     try:
         mapped = map_labels(stored.array, scheme=case["scheme"])

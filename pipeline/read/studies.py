@@ -55,7 +55,7 @@ def find_studies(files: Iterable[Path]) -> list[Study]:
             _LOGGER.warning("%s [%s]", reason, path)
             damaged.append(path)
     groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
-    alone = _placed(damaged, list(groups.values()))
+    alone = _place(damaged, list(groups.values()))
     found = [Study(tuple(sorted(group)), identity) for identity, group in groups.items()]
     return found + [Study(tuple(sorted(group)), identity_of_content(group)) for group in alone]
 
@@ -90,7 +90,7 @@ def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, li
             yield identity_of_study(uid, patient=patient), [file.path for file in group]
 
 
-def _placed(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:
+def _place(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:
     """Add each damaged file to the studies that have files in its folder; give back those without any, by folder."""
     homes = [{file.parent for file in group} for group in groups]
     alone: dict[Path, list[Path]] = defaultdict(list)

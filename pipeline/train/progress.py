@@ -68,11 +68,11 @@ class ProgressLines:
         score = float(self._metrics[key])
         kind = next((word for word in key.split("_") if word in _KINDS), key)
         parts = {name: value for name, value in self._metrics.items() if kind in name.split("_") and name != key}
-        named = ", ".join(f"{_spoken(name)} {float(value):.3f}" for name, value in parts.items())
+        named = ", ".join(f"{_speak(name)} {float(value):.3f}" for name, value in parts.items())
         best = self.keeper.best
         kept = f"best {best:.3f}" if best is not None and math.isfinite(best) else "nothing scored yet"
-        return f"; validation {_spoken(key)} {score:.3f}{f' ({named})' if named else ''}, {kept}"
+        return f"; validation {_speak(key)} {score:.3f}{f' ({named})' if named else ''}, {kept}"
 
 
-def _spoken(name: str) -> str:
+def _speak(name: str) -> str:
     return name.replace("_", " ")

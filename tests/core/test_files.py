@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.files import replacing, write_json, write_text
+from pipeline.core.errors import ConfigError
+from pipeline.core.files import replacing, require_writable, write_json, write_text
 
 
 def test_the_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -35,3 +36,13 @@ def test_an_error_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
         write_json(file, {"a": object()})
     assert json.loads(file.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_output_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
+    file = tmp_path / "results"
+    file.write_text("x")
+    for place in (file, file / "below"):
+        with pytest.raises(ConfigError, match="results need a folder, got the file"):
+            require_writable(place)

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from pipeline.core.beat import beat_of_times, is_credible_beat
+from pipeline.core.beat import beat_of_times, is_credible_clock
 from pipeline.core.errors import LatticeError
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.matching import drop_incomplete_slices, match_by_fraction
@@ -211,7 +211,7 @@ def _times_ms(columns: Sequence[dict[Key, Frame]], n_phases: int) -> tuple[tuple
     """Mean time of each phase over the slices that have all; none where they are of no beat that a heart can have."""
     whole = [[key[0] for key in column] for column in columns if len(column) == n_phases]
     times = tuple(np.mean(whole, axis=0).tolist())
-    if len(times) == 1 or is_credible_beat(beat_of_times(times)):
+    if len(times) == 1 or is_credible_clock(times):
         return times, ()
     return None, (
         f"the trigger times give a beat of {beat_of_times(times):.0f} ms, which no heart has: they order the phases "

@@ -82,12 +82,12 @@ def read_pictures(path: Path, frames: Sequence[Frame]) -> list[np.ndarray]:
             that cannot be decoded.
     """
     if all(frame.native is not None for frame in frames):
-        return [_rescaled(frame, _read_native(frame, frame.native)) for frame in frames if frame.native is not None]
+        return [_rescale(frame, _read_native(frame, frame.native)) for frame in frames if frame.native is not None]
     pixels = read_pixels(path)
     wanted = max(frame.frame_number for frame in frames), frames[0].rows, frames[0].columns
     if len(pixels) < wanted[0] or pixels.shape[1:] != wanted[1:]:
         raise UnreadableError(f"pixel data must hold {wanted} frames, rows, columns, got {pixels.shape}", path)
-    return [_rescaled(frame, pixels[frame.frame_number - 1]) for frame in frames]
+    return [_rescale(frame, pixels[frame.frame_number - 1]) for frame in frames]
 
 
 def _read_native(frame: Frame, native: NativeForm) -> np.ndarray:
@@ -106,7 +106,7 @@ def _read_native(frame: Frame, native: NativeForm) -> np.ndarray:
     return pixels.reshape(frame.rows, frame.columns)
 
 
-def _rescaled(frame: Frame, picture: np.ndarray) -> np.ndarray:
+def _rescale(frame: Frame, picture: np.ndarray) -> np.ndarray:
     if not frame.is_rescaled:
         return picture
     return picture.astype(np.float32) * np.float32(frame.rescale_slope) + np.float32(frame.rescale_intercept)

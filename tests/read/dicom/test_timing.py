@@ -199,6 +199,11 @@ def test_the_order_of_files_does_not_matter() -> None:
         assert len(notes) == 1
 
 
+def test_a_few_phases_may_be_a_part_of_a_beat_as_in_other_formats(study) -> None:
+    study.cine(4, 3, TriggerTime=lambda t: 40.0 * t)
+    assert read_dicom_cine(study.folder).times_ms == (0.0, 40.0, 80.0, 120.0)
+
+
 def test_a_beat_that_no_heart_has_gives_no_times(study, expected_array) -> None:
     study.cine(8, 3, TriggerTime=lambda t: 3.0 * t)  # the repetition time instead of the phase's
     cine = read_dicom_cine(study.folder)
