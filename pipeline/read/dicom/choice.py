@@ -204,6 +204,7 @@ def _tell_none(candidates: Sequence[Candidate]) -> str:
 
 
 def _log(candidates: Sequence[Candidate]) -> None:
-    for one in candidates:
+    for rank, one in enumerate(candidates):
         told = ", ".join(f"{sign.reason} ({sign.points:+.0f})" for sign in one.evidence)
-        _LOGGER.info("%s: %.0f points: %s", describe_stack(one.stack), one.points, told)
+        level = logging.DEBUG if rank else logging.INFO  # the likeliest; `cmr inspect` shows them all
+        _LOGGER.log(level, "%s: %.0f points: %s", describe_stack(one.stack), one.points, told)
