@@ -17,6 +17,7 @@ import pipeline
 from pipeline.app.card import unevaluated, write_card
 from pipeline.app.configs import apply_code, apply_overrides, change_configs, read_configs, write_configs
 from pipeline.app.own_network import require_own_network
+from pipeline.app.trust import require_trusted
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.infer.devices import require_device
 
@@ -48,11 +49,13 @@ def find_bundle(bundle: str | Path) -> Path:
     """Folder of a bundle, given its path or the name of one in `BUNDLES`.
 
     Raises:
-        BundleError: there is no such bundle, or its network is a user's own that cannot be imported.
+        BundleError: there is no such bundle; it has code of its own and is not trusted, see `app.trust`; or its network
+            is a user's own that cannot be imported.
     """
     for folder in (Path(bundle), BUNDLES / bundle):
         inference = folder / "configs" / "inference.json"
         if inference.is_file():
+            require_trusted(folder)
             require_own_network(folder, json.loads(inference.read_text(encoding="utf-8")))
             return folder
     known = sorted(path.name for path in BUNDLES.glob("*") if (path / "configs").is_dir())

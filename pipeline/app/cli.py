@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -10,7 +11,7 @@ import typer
 
 import pipeline
 from pipeline.app.bundle_commands import BundleOption, bundle_app
-from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.app.defaults import DEFAULT_BUNDLE, TRUST_VARIABLE
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
 from pipeline.app.training_commands import training_app
@@ -53,11 +54,16 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run bundles whose configurations contain code of their own")
     ] = False,
 ) -> None:
     """Segment, measure and train on cardiac MRI. Not for diagnosis."""
+    if trust:
+        os.environ[TRUST_VARIABLE] = "1"
 
 
 @app.command()

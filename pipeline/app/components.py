@@ -11,7 +11,7 @@ import torch
 from pipeline import parts
 from pipeline.core.errors import ConfigError
 
-__all__ = ["component_name"]
+__all__ = ["component_name", "is_component"]
 
 _PREFIX = f"{parts.__name__}."
 _FACTORIES = ("build_network", "make_schedule")
@@ -40,7 +40,7 @@ def component_name(key: str, name: Any) -> str:
     Raises:
         ConfigError: anything else.
     """
-    if isinstance(name, str) and (_is_own(name) or _is_of_others(name)):
+    if isinstance(name, str) and ((_is_own(name) and _is_choice(name.removeprefix(_PREFIX))) or _is_of_others(name)):
         return name
     raise ConfigError(
         f"`{key}` must be the full name of a class of pipeline.parts, as pipeline.parts.Jaccard, or of one in "
@@ -56,8 +56,13 @@ def _stable_name(name: Any) -> str:
     return f", which is called {_PREFIX}{last}" if is_ours and _is_choice(last) else ""
 
 
+def is_component(name: str) -> bool:
+    """Whether this is the full name of a part of ours, or of a loss, network or optimiser of MONAI's or torch's."""
+    return _is_own(name) or _is_of_others(name)
+
+
 def _is_own(name: str) -> bool:
-    return name.startswith(_PREFIX) and _is_choice(name.removeprefix(_PREFIX))
+    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in parts.MODULES
 
 
 def _is_choice(last: str) -> bool:

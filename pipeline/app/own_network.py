@@ -11,6 +11,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
+from pipeline.app.trust import vouch_for
 from pipeline.core.errors import BundleError, ConfigError
 
 __all__ = ["describe_own_network", "is_own_network", "require_own_network"]
@@ -48,6 +49,7 @@ def describe_own_network(name: str) -> dict[str, Any]:
             f"the network {name} cannot be imported from the installed packages or the working folder: "
             f"{type(error).__name__}: {error}"
         ) from error
+    vouch_for(f"{module}.{last}")
     return {"_target_": f"{module}.{last}", **_CHANNELS, **_options(name, found)}
 
 

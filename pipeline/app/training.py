@@ -21,6 +21,7 @@ from pipeline.app.resume import (
     require_same_parts,
 )
 from pipeline.app.settings import check_settings
+from pipeline.app.trust import require_trusted
 from pipeline.core.errors import ConfigError
 from pipeline.train.record import read_record
 
@@ -165,6 +166,7 @@ def require_run(out: Path) -> None:
         ConfigError: the folder is no run's.
     """
     finish_replacing(out)
+    require_trusted(out)
     if not is_run(out) or (
         has_begun(out) and not (_output_of(out) / "run.json").is_file()
     ):  # an ensemble has no record
@@ -209,6 +211,7 @@ def is_run(out: Path) -> bool:
 
 
 def _output_of(out: Path) -> Path:
+    require_trusted(out)
     parser = ConfigParser(read_configs(out)["train"])
     apply_overrides(parser, {"bundle_root": str(out)})
     return Path(parser.get_parsed_content("output_dir"))
