@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pipeline.core.files import write_text
 __all__ = ["fill_template", "write_page"]
 
 _ABSENT = "n/a"
+_NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""Controls, signs that turn the direction of writing, and halves of characters. Joiners belong to some scripts."""
 
 
 def write_page(path: Path, template: str, content: Mapping[str, Any]) -> Path:
@@ -49,6 +52,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_without_controls,
     )
     environment.filters |= {
         "fixed": _format_fixed,
@@ -58,6 +62,17 @@ def _environment() -> Environment:
         "jpeg": _jpeg,
     }
     return environment
+
+
+def _without_controls(value: Any) -> Any:
+    r"""Text without characters that are not shown but change how others are, as a header's can hold.
+
+    >>> _without_controls("a\x1b[31m\u202egnp.exe")
+    'a[31mgnp.exe'
+    """
+    if not isinstance(value, str):
+        return value
+    return type(value)(_NOT_SHOWN.sub("", value))  # what is escaped already stays so
 
 
 def _format_fixed(value: float | None, digits: int) -> str:
