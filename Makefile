@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo sbom audit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,15 @@ bench: setup  ## speed, as ratios measured side by side
 
 zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
 	$(BIN)/python benchmarks/zoo.py $(call quoted,$(DATA)) $(call quoted,$(OUT)/zoo) $(ARGS)
+
+sbom: setup  ## the list of all components with versions and licences, OUT/dist/sbom.cdx.json (CycloneDX)
+	@mkdir -p $(call quoted,$(OUT)/dist)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
+	$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-reproducible --of JSON -o $(call quoted,$(OUT)/dist/sbom.cdx.json)
+
+audit: setup  ## look the pinned packages up among known vulnerabilities; needs the internet
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
