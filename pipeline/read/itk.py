@@ -15,8 +15,17 @@ from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.geometry import Grid, flip_ras_lps, spacing_of
 from pipeline.core.images import Cine
 from pipeline.core.storage import find_slice_axis, slices_last
+from pipeline.read.budget import require_affordable
 from pipeline.read.clock import credible_times
-from pipeline.read.itk_headers import axis_step, call_axis_a_list, itk_files, itk_header, phase_axis, units_of_length
+from pipeline.read.itk_headers import (
+    axis_step,
+    call_axis_a_list,
+    itk_files,
+    itk_header,
+    phase_axis,
+    stored_size,
+    units_of_length,
+)
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -68,6 +77,7 @@ def read_itk(path: str | Path) -> Cine:
     itk_files(path)
     fields = itk_header(path)
     _require_spacing(fields, path)
+    require_affordable(stored_size(fields, path), path)
     image = _image(path, fields)
     n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from pipeline.core.errors import UnreadableError
 
-__all__ = ["ITK_SUFFIXES", "axis_step", "call_axis_a_list", "itk_files", "itk_header", "phase_axis", "units_of_length"]
+__all__ = [
+    "ITK_SUFFIXES",
+    "axis_step",
+    "call_axis_a_list",
+    "itk_files",
+    "itk_header",
+    "phase_axis",
+    "stored_size",
+    "units_of_length",
+]
 
 ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 
@@ -41,6 +50,19 @@ def itk_header(path: Path) -> dict[str, str]:
         kind = "MetaImage" if is_meta else "NRRD"
         raise UnreadableError(f"the file is truncated or not {kind}: its header has no {', '.join(missing)}", path)
     return fields | {"format": "metaimage" if is_meta else "nrrd"}
+
+
+def stored_size(fields: dict[str, str], path: Path) -> tuple[int, ...]:
+    """Numbers along all axes, as stated, and of values a voxel.
+
+    Raises:
+        UnreadableError: they are no whole numbers.
+    """
+    words = fields["sizes" if fields["format"] == "nrrd" else "dimsize"].split()
+    try:
+        return (*(int(word) for word in words), int(fields.get("elementnumberofchannels", "1")))
+    except ValueError as error:
+        raise UnreadableError(f"sizes must be whole numbers, the header states {' '.join(words)!r}", path) from error
 
 
 def itk_files(path: Path) -> tuple[Path, ...]:

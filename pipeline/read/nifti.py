@@ -11,6 +11,7 @@ from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.geometry import Grid, spacing_of
 from pipeline.core.images import Cine
 from pipeline.core.storage import find_slice_axis, slices_last
+from pipeline.read.budget import require_affordable
 from pipeline.read.nifti_files import stored_header, stored_voxels
 from pipeline.read.nifti_geometry import Repair, resolve_affine
 from pipeline.read.nifti_times import phase_times_ms
@@ -76,6 +77,7 @@ def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
     shape = (*stored[:3], *(behind or [1] * (n_axes > 3)))
     if not 3 <= len(shape) <= 4 or len(stored) != n_axes or min(stored) < 1:
         raise HeaderError(f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape {stored}", path)
+    require_affordable(stored, path)
     return shape
 
 

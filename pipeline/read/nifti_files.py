@@ -30,6 +30,8 @@ _UNREADABLE = (
     MemoryError,  # a header that states more voxels than there can be
 )
 _CHUNK = 1 << 20
+MAX_BEHIND = 64 << 20
+"""Bytes that may follow the voxels and are not read as such; a small compressed file can hold any number of them."""
 _HEADERS = {348: (nib.Nifti1Header, Nifti1PairHeader), 540: (nib.Nifti2Header, Nifti2PairHeader)}
 _FOREIGN = {
     b"<!doctype html": "it is a web page",
@@ -113,11 +115,23 @@ def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, boo
         with _opened(path if pair is None else pair[1]) as stream:
             voxels = ArrayProxy(stream, header)
             array = np.asanyarray(voxels)
-            while stream.read(_CHUNK):
-                pass
+            _read_on(stream, path)
     except _UNREADABLE as error:
         raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
     return array, (voxels.slope, voxels.inter) != (1.0, 0.0)
+
+
+def _read_on(stream: IO[bytes], path: Path) -> None:
+    """Read what is behind the voxels, so that a checksum at the end is compared.
+
+    Raises:
+        UnreadableError: there is far more than a header without it would leave out.
+    """
+    n_left = MAX_BEHIND
+    while read := len(stream.read(_CHUNK)):
+        n_left -= read
+        if n_left < 0:
+            raise UnreadableError(f"a file must end behind its voxels, over {MAX_BEHIND >> 20} MiB more follow", path)
 
 
 def _half(path: Path, stem: str, ending: str) -> Path | None:

@@ -12,6 +12,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.frames import Frame, NativeForm
 from pipeline.read.dicom.headers import PARSE_ERRORS, Header, integer, text
 
@@ -133,6 +134,7 @@ def read_pixels(path: Path) -> np.ndarray:
                 raise UnreadableError("an image must hold pixel data, got none: cut short or stripped", path)
             if "TransferSyntaxUID" not in header.file_meta:  # files from before Part 10 have no meta information
                 header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            require_affordable((int(header.get("NumberOfFrames") or 1), header.Rows, header.Columns), path)
             pixels = header.pixel_array.reshape(-1, int(header.Rows), int(header.Columns))
     except PARSE_ERRORS as error:
         raise UnreadableError(f"pixel data must decode, got {type(error).__name__}: {error}", path) from error

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.core.errors import LatticeError, PipelineError, UnreadableError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, SourceFrame
+from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.choice import Choice, Look, choose_stack, describe_stack
 from pipeline.read.dicom.dimensions import keep_one_value
 from pipeline.read.dicom.facts import read_facts
@@ -171,6 +172,7 @@ def _pixels(lattice: Lattice) -> np.ndarray:
         for z, frame in enumerate(row):
             by_file[frame.path].append((t, z, frame))
     rescaled = any(frame.is_rescaled for row in lattice.frames for frame in row)
+    require_affordable((n_phases, n_slices, first.rows, first.columns), first.path)
     pictures = np.empty((n_phases, n_slices, first.rows, first.columns), np.float32 if rescaled else np.uint8)
     for path in sorted(by_file):
         for (t, z, _), picture in zip(by_file[path], read_pictures(path, [f for *_, f in by_file[path]]), strict=True):
