@@ -96,7 +96,7 @@ def write_card(root: Path, *, output: Path | None = None) -> None:
     config = json.loads((root / "configs" / "inference.json").read_text(encoding="utf-8"))
     record, kept = _read(output / "run.json"), _read(output / "kept.json")
     if record:
-        metadata["data_source"] = f"{Path(record['data']['source']).name} (a data set of the user's)"
+        metadata["data_source"] = f"the user's own data set {Path(record['data']['source']).name}"
     said = [*_validation(record, kept), *_evaluation(root, record, output)]
     metadata["performance"] = "\n\n".join(said) or _UNMEASURED
     write_json(metadata_file, metadata, indent=4)
