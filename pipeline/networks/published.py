@@ -28,9 +28,9 @@ _STRIDE = 8
 class DeepLabV2Caffe(nn.Module):
     """DeepLab v2 as released: Caffe's ResNet, summed 3x3 classifiers, the maximum over three scales of the image.
 
-    Nothing is padded to whole strides: the scores of an axis of n pixels are ceil of n / 8, and those of other scales
-    are resized to them before the maximum is taken. The first normalisation was trained on grey values from 0 to 255
-    minus their mean, blue before red.
+    Nothing is padded: an axis of 8 k + 1 pixels gives k + 1 scores, which lie on every eighth pixel from the first to
+    the last; other sizes are rounded up. Scores of other scales are resized to the first's before the maximum is taken.
+    The published weights were trained on colours from 0 to 255 minus their mean, blue before red.
 
     Args:
         in_channels: channels of the input.
