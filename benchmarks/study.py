@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.bundles import find_bundle, run_workflow
+from pipeline.app.bundles import CONFIGS, find_bundle, run_workflow
 
 BATCH = 4
 SLICES_A_MODERN_EPOCH = 1500
@@ -95,7 +95,8 @@ def train(name: str, data: Path, out: Path, *, iterations: int) -> str:
     recipe, version = name.split("_")
     settings: dict[str, Any] = {"cache_dir": str(out / f"cache_{recipe}")}
     if recipe == "protocol":
-        arguments = ["--bundle", f"heart_mr_contour_segmentation_deeplab{version}"]
+        plan = CONFIGS / "study" / "protocol" / f"deeplab{version}.yaml"
+        arguments = ["--bundle", f"heart_mr_contour_segmentation_deeplab{version}", "--plan", str(plan)]
         settings |= STUDY | {"iterations": iterations, "learning_rate": STUDY_RATES[version]}
         if version == "v3":
             settings["lr_scheduler#n_constant"] = iterations * 15 // 25

@@ -51,6 +51,7 @@ _BY_MODULE = {
     "pipeline.networks.parsenet": ("ParseNet",),
     "pipeline.networks.patch_cnn": ("PatchCNN",),
     "pipeline.networks.pspnet": ("PSPNet",),
+    "pipeline.networks.published": ("DeepLabV2Caffe", "DeepLabV3Torchvision", "FCNTorchvision"),
     "pipeline.networks.refinenet": ("RefineNet",),
     "pipeline.networks.segnet": ("DeconvNet", "SegNet"),
     "pipeline.networks.unet": ("OriginalUNet", "ResidualUNet"),

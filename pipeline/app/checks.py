@@ -27,6 +27,7 @@ _PARTS = (
     "train#to_grid",
     "loss_function",
     "augment",
+    "crops",
     "optimizer#params",
     "validate#inferer",
     "inferer",
@@ -172,7 +173,7 @@ def _device_of(parsers: Mapping[str, ConfigParser]) -> str:
 
 def _sizes(parser: ConfigParser) -> list[tuple[int, ...]]:
     """Sizes of the network's input in training and in inference, in 3D with the slices of a training stack."""
-    sizes = [parser.get_parsed_content(key) for key in ("augment#size", "window") if key in parser]
+    sizes = [parser.get_parsed_content(key) for key in ("augment#size", "window", "crop") if parser.get(key)]
     depth = [parser["train#dataset#depth"]] if "train#dataset#depth" in parser else []
     return list(dict.fromkeys((*size, *depth) for size in sizes))
 

@@ -172,7 +172,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             lambda value: _fits(value, 3, lambda side: _is_number(side) and (side > 0 or side == -1)),
         ),
         "window": Rule("two whole numbers from 1 on", lambda value: _fits(value, 2, _whole(1).holds)),
-        "crop": Rule("two whole numbers from 1 on", lambda value: _fits(value, 2, _whole(1).holds)),
+        "crop": _or_null(Rule("two whole numbers from 1 on", lambda value: _fits(value, 2, _whole(1).holds))),
         "batch_slices": _whole(1),
         "overlap": _number("from 0 to below 1", lambda value: 0 <= value < 1),
         "turns_deg": Rule(

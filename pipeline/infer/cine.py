@@ -50,12 +50,13 @@ class CineInferer(Inferer):
         turns_deg: test-time augmentation: logits are averaged over these rotations of the slices. Rotations are what
             training has seen; mirror images are not, and the right ventricle has a side.
         poses: look for the pose of the heart; class 0 must be the background.
-        focus: find the heart in the first phase's middle, and look at it alone; class 0 must be the background.
+        focus: find the heart in the first phase's middle, and look at it alone.
         context: neighbouring slices on each side that the network sees as further channels.
         refine: takes logits (N, C, X, Y) and the slices they are of (N, 1, X, Y), gives better logits, as a dense CRF.
+        background: the class that is no structure of the heart.
 
     Raises:
-        ConfigError: no window at once, an overlap out of range, or no rotation.
+        ConfigError: no window at once, an overlap out of range, no rotation, or poses where class 0 is a structure.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class CineInferer(Inferer):
         focus: bool = False,
         context: int = 0,
         refine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        background: int = 0,
     ) -> None:
         super().__init__()
         if batch_slices < 1 or not 0 <= overlap < 1 or not len(turns_deg):
@@ -77,6 +79,8 @@ class CineInferer(Inferer):
                 "`batch_slices` must be 1 or more, `overlap` from 0 to below 1, `turns_deg` one rotation or more, got "
                 f"{batch_slices}, {overlap} and {list(turns_deg)}"
             )
+        if poses and background:
+            raise ConfigError(f"`poses` needs the background as class 0, got {background}: set `poses` to false")
         self.roi_size = tuple(roi_size)
         self.batch_slices = batch_slices
         self.overlap = overlap
@@ -86,6 +90,7 @@ class CineInferer(Inferer):
         self.focus = focus
         self.context = context
         self.refine = refine
+        self.background = background
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -142,7 +147,7 @@ class CineInferer(Inferer):
         else:
             inside = self._run(stacks[..., heart[0], heart[1]], forward)
             logits = inside.new_full((*inside.shape[:2], size_x, size_y), -_CERTAIN)
-            logits[:, 0] = _CERTAIN
+            logits[:, self.background] = _CERTAIN
             logits[:, :, heart[0], heart[1]] = inside
         stacked = logits.reshape(n_phases, n_slices, -1, size_x, size_y)
         return stacked.permute(0, 2, 3, 4, 1).reshape(-1, size_x, size_y, n_slices)
@@ -155,13 +160,19 @@ class CineInferer(Inferer):
         sizes = slices.shape[2:]
         if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
             return None
-        labels = self._run(slices[None], forward).argmax(1)
+        labels = self._decide(slices, forward)
         first = self._window_around(labels)
         if first is None:
             return None
         labels = torch.zeros_like(labels)
-        labels[:, first[0], first[1]] = self._run(slices[None, :, :, first[0], first[1]], forward).argmax(1)
+        labels[:, first[0], first[1]] = self._decide(slices[:, :, first[0], first[1]], forward)
         return self._window_around(labels) or first
+
+    def _decide(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
+        """Slices (Z, C, X, Y) to labels (Z, X, Y): 0 for the background, and from 1 on for the other classes."""
+        logits = self._run(slices[None], forward)
+        others = [index for index in range(logits.shape[1]) if index != self.background]
+        return logits[:, [self.background, *others]].argmax(1)
 
     def _window_around(self, labels: torch.Tensor) -> tuple[slice, slice] | None:
         """The window around the heart in labels (Z, X, Y), or `None` if there is none, or it does not fit."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import NORMALISED, Design
-from pipeline.networks.layers.blocks import resize
+from pipeline.networks.layers.blocks import class_scores, resize
 from pipeline.networks.layers.resnet import RESNETS, ResNet
 from pipeline.networks.layers.sizes import centre_crop, pad_to_multiple
 from pipeline.networks.layers.vgg import VGG, VGGS
@@ -79,7 +79,7 @@ class DeepLabV2(nn.Module):
         else:
             self.backbone = ResNet(backbone, in_channels=in_channels, output_stride=_STRIDE)
             n_in = self.backbone.out_channels
-            self.aspp = nn.ModuleList(_scores(n_in, out_channels, kernel=3, dilation=rate) for rate in rates)
+            self.aspp = nn.ModuleList(class_scores(n_in, out_channels, kernel=3, dilation=rate) for rate in rates)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y).
@@ -149,13 +149,6 @@ def _rescale(x: torch.Tensor, scale: float) -> torch.Tensor:
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def _scores(n_in: int, n_out: int, *, kernel: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """A convolution to class logits, which start near zero, however many branches are summed."""
-    layer = nn.Conv2d(n_in, n_out, kernel, padding=dilation * (kernel // 2), dilation=dilation)
-    nn.init.normal_(layer.weight, std=0.01)
-    return layer
-
-
 def _fully_connected(n_in: int, channels: int, n_out: int, *, rate: int, dropout: float) -> nn.Sequential:
     """VGG's fc6, fc7 and fc8 as convolutions."""
     return nn.Sequential(
@@ -165,7 +158,7 @@ def _fully_connected(n_in: int, channels: int, n_out: int, *, rate: int, dropout
         nn.Conv2d(channels, channels, 1),
         nn.ReLU(inplace=True),
         nn.Dropout(dropout),
-        _scores(channels, n_out),
+        class_scores(channels, n_out),
     )
 
 

@@ -69,7 +69,9 @@ def test_the_studys_runs_are_trainings(run: str, asked: list[list[str]], load, t
     train = json.loads((tmp_path / run / "configs" / "train.json").read_text())
     assert train["network_def"]["backbone"] == "resnet18"
     if run.startswith("protocol"):
-        assert train["iterations"] == 1500
+        assert (train["iterations"], train["resized_to"], train["crop"]) == (1500, [257, 257, -1], [129, 129])
+        assert train["optimizer"]["_target_"] == "torch.optim.SGD"
+        assert train["network_def"].get("upsampled", True) == (run == "protocol_v3")
     else:
         assert train["epochs"] == 4
     assert bool(train["pretrained"]) == (run == "fine_v3")

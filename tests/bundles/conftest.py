@@ -19,16 +19,13 @@ from pipeline.phantom.study import make_cine
 
 SCAN = {"n_phases": 3, "n_slices": 5, "size": 48, "pixel_mm": 5.0, "step_mm": 18.0}
 QUICK = {"epochs": 2, "val_interval": 1, "batch_size": 8, "window": [64, 64], "spacing_mm": [4.0, 4.0, -1]}
-STUDY = {"iterations": 4, "batch_size": 8, "resized_to": [64, 64, -1], "window": [64, 64], "crop": [56, 56]}
+STUDY = {**QUICK, "iterations": 4}
+del STUDY["epochs"]
 TINY = {
     "ventricles_mr_segmentation_unet": {**QUICK, "network_def#channels": [4, 8, 16], "network_def#strides": [2, 2]},
     "ventricles_mr_segmentation_deeplabv3plus": {**QUICK, "network_def#decoder_channels": 8},
-    "heart_mr_contour_segmentation_deeplabv2": {**STUDY, "network_def#backbone": "resnet18"},
-    "heart_mr_contour_segmentation_deeplabv3": {
-        **STUDY,
-        "network_def#backbone": "resnet18",
-        "lr_scheduler#n_constant": 2,
-    },
+    "heart_mr_contour_segmentation_deeplabv2": STUDY,
+    "heart_mr_contour_segmentation_deeplabv3": STUDY,
 }
 
 

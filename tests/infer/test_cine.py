@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from pipeline.core.errors import ConfigError
 from pipeline.infer.cine import CineInferer
 from pipeline.infer.precision import AutocastInferer, autocast, cpu_is_fast_at_bfloat16
 from pipeline.infer.rotation import rotate
@@ -129,6 +130,25 @@ def test_focus_looks_at_the_heart_alone_and_finds_the_same() -> None:
     torch.testing.assert_close(found, expected)
     assert found.sum() == 6 * 20 * 25 * 2
     assert sum(seen) < cost / 3
+
+
+def test_focus_knows_the_background_by_its_class() -> None:
+    cine = torch.zeros(1, 2, 150, 130, 3)
+    cine[0, :, 90:110, 20:45] = 1.0
+
+    def bright_is_first(slices: torch.Tensor) -> torch.Tensor:
+        return _bright_is_heart(slices).flip(1)
+
+    seen, network = _count_pixels(bright_is_first)
+    inferer = CineInferer((64, 64), amp=False, focus=True, background=1)
+    found = inferer(cine, network).unflatten(1, (2, 2)).argmax(2)
+    torch.testing.assert_close(found, 1 - (cine > 0.5).long())
+    assert sum(seen) < 3 * cine.numel()  # one slice of three in windows, and then one window a slice
+
+
+def test_poses_need_the_background_as_class_0() -> None:
+    with pytest.raises(ConfigError, match="`poses` needs the background as class 0, got 1"):
+        CineInferer((64, 64), poses=True, background=1)
 
 
 def test_a_stray_piece_does_not_distract_from_the_heart() -> None:

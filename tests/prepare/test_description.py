@@ -71,17 +71,14 @@ def test_every_setting_of_a_bundles_preparation_counts(bundle: str) -> None:
         "normalisation": "zscore",
         "window": [160, 176],
         "resized_to": [500, 513, -1],
-        "training_mean": 3.0,
         "series_uid": "1.2.3",
     }
     own = [key for key in changes if key in json.loads(path.read_text())]
-    if bundle.startswith("heart"):
-        own = [key for key in own if key not in ("window", "normalisation")]  # whole slices; the mean needs its method
-    else:
-        own.remove("training_mean")
     for key in own:
         assert described(**{key: changes[key]}) != described(), key
-    assert len(own) >= 3
+    assert len(own) >= 5
+    by_mean = [described(normalisation="subtract_mean", training_mean=mean) for mean in (2.0, 3.0)]
+    assert by_mean[0] != by_mean[1]
 
 
 def test_another_step_is_named() -> None:

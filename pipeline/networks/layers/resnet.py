@@ -13,7 +13,7 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 
-__all__ = ["RESNETS", "BasicBlock", "Bottleneck", "ResNet"]
+__all__ = ["RESNETS", "VARIANTS", "BasicBlock", "Bottleneck", "CaffeBottleneck", "ResNet"]
 
 
 def _conv3x3(n_in: int, n_out: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
@@ -85,6 +85,24 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(x)) + shortcut)
 
 
+class CaffeBottleneck(Bottleneck):
+    """A bottleneck as in the ResNets' first release, for Caffe: the stride on the first 1x1 convolution.
+
+    Args:
+        n_in: channels of the input.
+        width: channels within. The output has four times as many.
+        stride: of the first convolution.
+        dilation: of the 3x3 convolution.
+        downsample: the shortcut if shapes differ.
+    """
+
+    def __init__(
+        self, n_in: int, width: int, *, stride: int = 1, dilation: int = 1, downsample: nn.Module | None = None
+    ) -> None:
+        super().__init__(n_in, width, dilation=dilation, downsample=downsample)
+        self.conv1 = nn.Conv2d(n_in, width, 1, stride=stride, bias=False)
+
+
 RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
@@ -96,6 +114,9 @@ RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, in
 _STRIDES = {8: ((1, 2, 1, 1), (1, 1, 2, 4)), 16: ((1, 2, 2, 1), (1, 1, 1, 2)), 32: ((1, 2, 2, 2), (1, 1, 1, 1))}
 """Output stride -> stride and dilation of the four stages."""
 
+VARIANTS = ("plain", "caffe", "torchvision")
+"""Arithmetics of `ResNet`, with the same weights."""
+
 
 class ResNet(nn.Module):
     """A ResNet without its classifier.
@@ -105,34 +126,45 @@ class ResNet(nn.Module):
         in_channels: channels of the input.
         output_stride: input size over feature size: 8, 16 or 32.
         multi_grid: factors on the dilations of the last stage's blocks, one a block (the last repeats).
+        variant: whose published weights it repeats exactly. "plain": all blocks of a stage have its dilation, as in
+            DeepLab's papers. "torchvision": the first block of a stage has the dilation of the stage before. "caffe":
+            a bottleneck's stride is on its first 1x1 convolution, and the pooling rounds sizes up.
 
     Attributes:
         out_channels: channels of the features.
         widths: channels of the five maps that `stages` gives.
 
     Raises:
-        ConfigError: unknown name or output stride.
+        ConfigError: unknown name, output stride or variant.
     """
 
     def __init__(
-        self, name: str, *, in_channels: int = 3, output_stride: int = 32, multi_grid: Sequence[int] = (1, 1, 1)
+        self,
+        name: str,
+        *,
+        in_channels: int = 3,
+        output_stride: int = 32,
+        multi_grid: Sequence[int] = (1, 1, 1),
+        variant: str = "plain",
     ) -> None:
         super().__init__()
-        if name not in RESNETS or output_stride not in _STRIDES:
+        if name not in RESNETS or output_stride not in _STRIDES or variant not in VARIANTS:
             raise ConfigError(
-                f"a backbone must be one of {sorted(RESNETS)} with output stride 8, 16 or 32, "
-                f"got {name!r} with {output_stride}"
+                f"a backbone must be one of {sorted(RESNETS)} with output stride 8, 16 or 32 in one of the variants "
+                f"{VARIANTS}, got {name!r} with {output_stride} in {variant!r}"
             )
         block, depths = RESNETS[name]
+        block = CaffeBottleneck if variant == "caffe" and block is Bottleneck else block
         strides, dilations = _STRIDES[output_stride]
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=variant == "caffe")
         n_in, stages = 64, []
         for stage, (depth, stride, dilation) in enumerate(zip(depths, strides, dilations, strict=True)):
             factors = multi_grid if stage == 3 else (1,)
             rates = [dilation * factors[min(index, len(factors) - 1)] for index in range(depth)]
+            rates[0] = dilations[max(stage - 1, 0)] if variant == "torchvision" else rates[0]
             stages.append(_stage(block, n_in, 64 * 2**stage, stride=stride, rates=rates))
             n_in = 64 * 2**stage * block.expansion
         self.layer1, self.layer2, self.layer3, self.layer4 = stages

@@ -5,19 +5,16 @@ A *layout* is one such naming scheme:
 *native*: as the network itself does.
 *resnet*, *vgg*: a torchvision classifier. Its convolutions go to the network's `ResNet` or `VGG`, its fully connected
 layers have no place.
-*deeplab_v3*: torchvision's, into `DeepLabV3`. Its auxiliary classifier has no place, nor has the 3x3 convolution before
-its classifier (`classifier.1` and `.2`), which the paper's network lacks. So the scores are not torchvision's, and the
-classifier needs training even if the classes are the same. Its dilations are those of `output_stride=8` and
-`multi_grid=(1, 1, 1)`.
-*deeplab_v2*: the ResNet-101 converted from Caffe, into `DeepLabV2`. That network expects blue before red, has its
-strides on a block's first 1x1 convolution (ours: on the 3x3) and rounds pooled sizes up: fine to start from, not to
-repeat its scores.
+*deeplab_v3*, *fcn*: torchvision's, into `DeepLabV3Torchvision` and `FCNTorchvision`. Their auxiliary classifier may stay
+out. The papers' `DeepLabV3` lacks the 3x3 convolution before the classifier, and is refused them.
+*deeplab_v2*, *deeplab_v2_blocks*: the ResNet-101 released for Caffe, as pytorch-deeplab-resnet and deeplab-pytorch name it,
+into `DeepLabV2Caffe`. `DeepLabV2` takes them to start from: it has its strides elsewhere, so its scores are others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
@@ -26,31 +23,85 @@ import torch
 
 from pipeline.core.errors import BundleError, ConfigError
 
-__all__ = ["LAYOUTS", "bare_state", "match_names", "recognise_layout", "rename"]
+__all__ = [
+    "EXACT",
+    "LAYOUTS",
+    "OPTIONAL",
+    "bare_state",
+    "match_names",
+    "recognise_layout",
+    "rename",
+    "tell_backbone",
+]
 
-LAYOUTS: Mapping[str, Mapping[str, str | None]] = MappingProxyType(
+_UNITS = {"reduce": ("conv1", "bn1"), "conv3x3": ("conv2", "bn2"), "increase": ("conv3", "bn3")}
+_SHORTCUT = ("downsample.0", "downsample.1")
+
+
+def _block(match: re.Match[str]) -> str:
+    """A unit of deeplab-pytorch, which counts stages from the stem on and blocks from 1, as ours."""
+    stage, block, unit, part = match.groups()
+    layer = _UNITS.get(unit, _SHORTCUT)[part == "bn"]
+    return f"backbone.layer{int(stage) - 1}.{int(block) - 1}.{layer}."
+
+
+_AUXILIARY: dict[str, str] = {
+    r"aux_classifier\.0\.": "auxiliary.conv.conv.",
+    r"aux_classifier\.1\.": "auxiliary.conv.adn.N.",
+    r"aux_classifier\.4\.": "auxiliary.classifier.",
+}
+
+LAYOUTS: Mapping[str, Mapping[str, str | Callable[[re.Match[str]], str] | None]] = MappingProxyType(
     {
         "native": {},
         "resnet": {r"fc\.": None},
         "vgg": {r"classifier\.": None},
         "deeplab_v3": {
-            r"aux_classifier\.": None,
+            **_AUXILIARY,
             r"classifier\.0\.convs\.([0-3])\.0\.": r"aspp.branches.\1.conv.",
             r"classifier\.0\.convs\.([0-3])\.1\.": r"aspp.branches.\1.adn.N.",
             r"classifier\.0\.convs\.4\.1\.": "aspp.image_level.1.conv.",
             r"classifier\.0\.convs\.4\.2\.": "aspp.image_level.1.adn.N.",
             r"classifier\.0\.project\.0\.": "aspp.project.conv.",
             r"classifier\.0\.project\.1\.": "aspp.project.adn.N.",
-            r"classifier\.[12]\.": None,
+            r"classifier\.1\.": "head.conv.",
+            r"classifier\.2\.": "head.adn.N.",
             r"classifier\.4\.": "classifier.",
+        },
+        "fcn": {
+            **_AUXILIARY,
+            r"classifier\.0\.": "head.conv.conv.",
+            r"classifier\.1\.": "head.conv.adn.N.",
+            r"classifier\.4\.": "head.classifier.",
+        },
+        "deeplab_v2_blocks": {
+            r"layer1\.conv1\.conv\.": "backbone.conv1.",
+            r"layer1\.conv1\.bn\.": "backbone.bn1.",
+            r"layer([2-5])\.block(\d+)\.(reduce|conv3x3|increase|shortcut)\.(conv|bn)\.": _block,
+            r"aspp\.c(\d+)\.": r"aspp.\1.",
         },
         "deeplab_v2": {r"layer5\.conv2d_list\.": "aspp.", r"(conv1|bn1|layer[1-4])\.": r"backbone.\1."},
     }
 )
 """Layout -> how the start of a tensor's name (a regular expression) becomes ours (`None`: it has no place in ours)."""
 
+OPTIONAL = ("auxiliary",)
+"""Parts that a network may lack, for its logits do not need them."""
+
+EXACT = MappingProxyType(
+    {
+        "deeplab_v3": "deeplabv3_torchvision",
+        "fcn": "fcn_torchvision",
+        "deeplab_v2": "deeplabv2_caffe",
+        "deeplab_v2_blocks": "deeplabv2_caffe",
+    }
+)
+"""Layout of a whole network -> the name here of the network that gives its very logits."""
+
 _SIGNS = {
     "deeplab_v3": "classifier.0.convs.0.0.weight",
+    "fcn": "classifier.1.running_mean",
+    "deeplab_v2_blocks": "layer1.conv1.conv.weight",
     "deeplab_v2": "layer5.conv2d_list.0.weight",
     "resnet": "layer1.0.conv1.weight",
     "vgg": "features.0.weight",
@@ -60,7 +111,7 @@ _SIGNS = {
 _KEYS = ("model", "state_dict")
 """Under which training scripts save a state dict."""
 
-_WRAPPERS = ("module.", "Scale.", "scale.")
+_WRAPPERS = ("module.", "Scale.", "scale.", "base.")
 """Before all names: of data parallelism, and of an image pyramid around the network."""
 
 
@@ -95,7 +146,7 @@ def bare_state(state: Mapping[str, Any], known: Iterable[str]) -> dict[str, torc
         known: the network's own names. Once one of them appears, nothing more is taken off.
 
     Returns:
-        Name -> tensor, without `module.`, `Scale.` or `scale.` before all names.
+        Name -> tensor, without one of `module.`, `Scale.`, `scale.` or `base.` before all names.
 
     Raises:
         BundleError: it is empty, or holds anything but tensors.
@@ -133,8 +184,24 @@ def rename(name: str, layout: str) -> str | None:
     """
     for start, ours in LAYOUTS[layout].items():
         if match := re.match(start, name):
-            return None if ours is None else match.expand(ours) + name[match.end() :]
+            if ours is None:
+                return None
+            return (ours(match) if callable(ours) else match.expand(ours)) + name[match.end() :]
     return name
+
+
+def tell_backbone(names: Iterable[str | None]) -> str | None:
+    """The ResNet that tensors of a whole network, named as here, belong to; `None` if they are no ResNet's.
+
+    >>> tell_backbone(["backbone.layer3.5.conv1.weight", "backbone.layer3.5.conv3.weight"])
+    'resnet50'
+    """
+    found = set(names)
+    if "backbone.layer3.22.conv3.weight" in found:
+        return "resnet101"
+    if "backbone.layer3.5.conv1.weight" in found:
+        return "resnet50" if "backbone.layer3.5.conv3.weight" in found else "resnet34"
+    return "resnet18" if "backbone.layer3.1.conv2.weight" in found else None
 
 
 def _wrapper(names: Iterable[str]) -> str:

@@ -1,66 +1,34 @@
-"""Load pretrained weights into our networks and report on every tensor. Layouts are described in `layouts`."""
+"""Load pretrained weights into our networks, tensor by tensor. Layouts are described in `layouts`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.errors import ConfigError
 from pipeline.networks.layers.resnet import ResNet
 from pipeline.networks.layers.vgg import VGG
-from pipeline.networks.weights.layouts import LAYOUTS, bare_state, match_names, recognise_layout, rename
+from pipeline.networks.published import DESIGNS
+from pipeline.networks.weights.layouts import (
+    EXACT,
+    LAYOUTS,
+    OPTIONAL,
+    bare_state,
+    match_names,
+    recognise_layout,
+    rename,
+    tell_backbone,
+)
+from pipeline.networks.weights.report import Changes, LoadReport, Shape, refuse_misfit
 
-__all__ = ["LoadReport", "adapt_channels", "load_pretrained"]
-
-Shape = tuple[int, ...]
-Changes = dict[str, tuple[Shape, Shape]]
+__all__ = ["adapt_channels", "load_pretrained"]
 
 _ENCODERS: dict[str, type[nn.Module]] = {"resnet": ResNet, "vgg": VGG}
+_MAKES = {design.name: design.make for design in DESIGNS}
 _COUNTER = "num_batches_tracked"  # older files lack it, and nothing is computed from it
-_N_NAMED = 5
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """Outcome of loading, tensor by tensor.
-
-    Attributes:
-        layout: of the state dict.
-        loaded: the network's tensors that were loaded unchanged.
-        adapted: those loaded after their input channels were adapted -> (shape that came, shape needed).
-        skipped: those left unchanged on request.
-        missing: those of the target that the state dict lacks.
-        mismatched: those of another shape in the state dict -> (shape that came, shape needed).
-        unexpected: names in the state dict, converted to ours, that the target lacks.
-        dropped: names in the state dict that the layout has but our network lacks.
-    """
-
-    layout: str
-    loaded: tuple[str, ...]
-    adapted: Changes
-    skipped: tuple[str, ...]
-    missing: tuple[str, ...]
-    mismatched: Changes
-    unexpected: tuple[str, ...]
-    dropped: tuple[str, ...]
-
-    def lines(self, kind: str) -> list[str]:
-        """The tensors of one kind (the name of an attribute), each with its shapes if they differ."""
-        found = getattr(self, kind)
-        if isinstance(found, Mapping):
-            return [f"{name} {came} -> {needed}" for name, (came, needed) in found.items()]
-        return list(found)
-
-    def __str__(self) -> str:
-        """One line of counts, then a line for each tensor that was not simply loaded."""
-        lines = [f"{self.layout} weights: {len(self.loaded)} tensors loaded, {len(self.adapted)} adapted"]
-        for kind in ("adapted", "skipped", "missing", "mismatched", "unexpected", "dropped"):
-            lines += [f"  {kind}: {line}" for line in self.lines(kind)]
-        return "\n".join(lines)
 
 
 def load_pretrained(
@@ -82,7 +50,8 @@ def load_pretrained(
         state: name -> tensor, as `layouts.bare_state` takes it.
         layout: one of `LAYOUTS`, or "auto" to recognise it by its names.
         prefix: the submodule to fill. "" is the whole network, or its one encoder if the layout is an encoder's.
-        skip: patterns (see `layouts.match_names`) of tensors to leave unchanged, such as another task's classifier.
+        skip: patterns (see `layouts.match_names`) of tensors to leave unchanged, such as another task's classifiers,
+            which "*classifier*" names in torchvision's networks, and "aspp" in DeepLab v2.
         strict: refuse if a tensor of the target is missing or has another shape, or the state dict holds one that the
             target lacks. Otherwise load what fits.
 
@@ -99,7 +68,9 @@ def load_pretrained(
     bare = bare_state(state, names)
     chosen = recognise_layout(bare, names) if layout == "auto" else layout
     place = _place(network, chosen, prefix)
-    ours = {name: rename(name, chosen) for name in bare}
+    absent = tuple(f"{part}." for part in OPTIONAL if not any(n.startswith(f"{place}{part}.") for n in names))
+    renamed = {name: rename(name, chosen) for name in bare}
+    ours = {name: None if new is None or new.startswith(absent) else new for name, new in renamed.items()}
     came = {place + new: bare[name] for name, new in ours.items() if new is not None}
     needed = [name for name in names if name.startswith(place)]
     kept = {name for pattern in skip for name in match_names(names, pattern)}
@@ -113,8 +84,9 @@ def load_pretrained(
         mismatched=mismatched,
         unexpected=tuple(name for name in came if name not in needed),
         dropped=tuple(name for name, new in ours.items() if new is None),
+        origin=_origin(network.get_submodule(place[:-1]), chosen, renamed.values()),
     )
-    _refuse(report, strict=strict)
+    refuse_misfit(report, strict=strict)
     network.load_state_dict(fitting, strict=False)
     return report
 
@@ -200,17 +172,11 @@ def _channels(came: Shape, needed: Shape) -> tuple[int, int] | None:
     return (came[1], needed[1]) if same else None
 
 
-def _refuse(report: LoadReport, *, strict: bool) -> None:
-    if not report.loaded and not report.adapted:
-        raise BundleError(f"no tensor of the {report.layout} weights fits the network; they may belong to another one")
-    kinds = [kind for kind in ("missing", "mismatched", "unexpected") if getattr(report, kind)]
-    if strict and kinds:
-        told = "; ".join(f"{len(report.lines(kind))} {kind}: {_first_few(report.lines(kind))}" for kind in kinds)
-        raise BundleError(
-            f"the {report.layout} weights must fit the network tensor by tensor, got {told}; leave layers as they are "
-            "by `skip`, or take what fits by `strict=False`"
-        )
-
-
-def _first_few(lines: Sequence[str]) -> str:
-    return ", ".join(lines[:_N_NAMED]) + (", ..." if len(lines) > _N_NAMED else "")
+def _origin(network: nn.Module, layout: str, came: Iterable[str | None]) -> str | None:
+    """What `LoadReport.origin` says. `came` has the names as here."""
+    backbone = tell_backbone(came)
+    if layout not in EXACT or backbone is None:
+        return None
+    if isinstance(network, _MAKES[EXACT[layout]]) and tell_backbone(network.state_dict()) == backbone:
+        return None
+    return f"the network `{EXACT[layout]}` with backbone={backbone}"
