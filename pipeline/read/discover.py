@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from pipeline.read.archives import archive_of, name_of_archive, opened
 from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
 from pipeline.read.label_maps import is_label_map
+from pipeline.read.names import case_name, distinct_names
 from pipeline.read.sameness import identity_of_content
 from pipeline.read.search import files_under
 from pipeline.read.studies import find_studies, is_dicomdir
@@ -35,8 +34,7 @@ class CaseFiles:
     """One thing to process.
 
     Attributes:
-        name: file name without extensions for an image file, the study's folder name for DICOM, that of the archive
-            before it for what lies in one; unique among the cases found.
+        name: from the path below what was asked for, see `read.names`; unique among the cases found.
         path: the image file; for DICOM the folder that holds all of the study's files, or the one file asked for.
         kind: how to read it; an archive is one that cannot be unpacked.
         files: the files, sorted; for DICOM those of this study, and any beside them that do not parse. Those in an
@@ -65,7 +63,7 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
 
     Returns:
-        Cases sorted by path, then study; names made unique by `_1`, `_2` ... where they would be the same.
+        Cases sorted by path, then study. Of images that are the same to the byte and would have one name, the first.
 
     Raises:
         UnreadableError: a path does not exist, or there is no image.
@@ -84,7 +82,9 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         place = roots[0] if len(roots) == 1 else None
         message = f"an image must be found, got none in {search.n_files} file(s); formats read are {FORMATS}"
         raise UnreadableError(message, place)
-    return _with_distinct_names(sorted(map(_case, found), key=lambda case: (case.path, case.files)))
+    above = [root.parent for root in roots] if len(roots) > 1 else roots  # then what each is called tells them apart
+    cases = [_case(one, above) for one in found]
+    return _with_distinct_names(sorted(cases, key=lambda case: (case.path, case.files)))
 
 
 @dataclass(frozen=True)
@@ -160,32 +160,31 @@ def _lies_in(file: Path, place: Path) -> bool:
     return file == place or place in file.parents
 
 
-def _case(found: _Found) -> CaseFiles:
+def _case(found: _Found, roots: Iterable[Path]) -> CaseFiles:
     folder = Path(os.path.commonpath([file.parent for file in found.files]))
     path = folder if found.kind == "dicom" and len(found.files) > 1 else found.files[0]
-    return CaseFiles(_name(found, folder), path, found.kind, found.files, found.identity)
+    place = folder if found.kind == "dicom" else path
+    return CaseFiles(_name(place, roots, is_file=found.kind != "dicom"), path, found.kind, found.files, found.identity)
 
 
-def _name(found: _Found, folder: Path) -> str:
-    """Of the study's folder or the image's file; before it those of the archives that it lies in."""
-    file = found.files[0]
-    own = folder.resolve().name if found.kind == "dicom" else name_of(file)
-    archive = archive_of(file)
-    if archive is None:
-        return own or "study"
-    inner = [part for part in folder.relative_to(archive.parent).parts[1:] if name_of_archive(Path(part)) != part]
-    parts = (archive.name, *inner, own)
-    return "-".join(dict.fromkeys(name_of_archive(Path(part)) for part in parts))
+def _name(place: Path, roots: Iterable[Path], *, is_file: bool) -> str:
+    """By the path below the outermost of what was asked for, without what says a format."""
+    place = Path(os.path.abspath(place))  # noqa: PTH100, as it is asked for, links not followed
+    around = [root for one in roots if _lies_in(place, root := Path(os.path.abspath(one)))]  # noqa: PTH100, likewise
+    root = min(around, key=lambda one: len(one.parts), default=place)
+    parts = [name_of_archive(Path(part)) for part in place.parts[1:]]
+    if is_file:
+        parts[-1] = name_of(Path(parts[-1]))
+    return case_name(parts, n_below=len(place.relative_to(root).parts), is_file=is_file)
 
 
 def _with_distinct_names(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
-    counts = Counter(case.name for case in cases)
-    taken = {name for name, count in counts.items() if count == 1}
-    named: list[CaseFiles] = []
-    for case in cases:
-        name = case.name
-        if counts[name] > 1:
-            name = next(numbered for n in itertools.count(1) if (numbered := f"{case.name}_{n}") not in taken)
-        taken.add(name)
-        named.append(replace(case, name=name))
-    return named
+    names = distinct_names((case.name, case.identity) for case in cases)
+    named: dict[str, CaseFiles] = {}
+    for name, case in zip(names, cases, strict=True):
+        if name in named:
+            _LOGGER.warning(
+                "passed over %s: %s is the same, and both would be called %s", case.path, named[name].path, name
+            )
+        named.setdefault(name, replace(case, name=name))
+    return list(named.values())
