@@ -16,6 +16,7 @@ from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
 from pipeline.read.label_maps import is_label_map
 from pipeline.read.names import case_name, distinct_names
+from pipeline.read.own_results import without_results
 from pipeline.read.sameness import identity_of_content
 from pipeline.read.search import files_under
 from pipeline.read.studies import find_studies, is_dicomdir
@@ -35,7 +36,7 @@ class CaseFiles:
 
     Attributes:
         name: from the path below what was asked for, see `read.names`; unique among the cases found.
-        path: the image file; for DICOM the folder that holds all of the study's files, or the one file asked for.
+        path: the image file; for DICOM the folder around all of the study's images, or the one file asked for.
         kind: how to read it; an archive is one that cannot be unpacked.
         files: the files, sorted; for DICOM those of this study, and any beside them that do not parse. Those in an
             archive are named by paths through it, see `read.archives.opened`.
@@ -54,10 +55,11 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     """Find what can be processed at a path: an image file, DICOM files, archives of either, or a folder searched below.
 
     Reads DICOM headers, image files whole for their digest, and unpacks archives for as long as it looks into them.
-    Files of other kinds are passed over, and so are label maps in a folder, see `read.label_maps`; one that is named
-    itself is taken. A DICOMDIR alone stands for its folder. A DICOM file that does not parse stays with the studies of
-    its folder (or makes a case of its own), and an archive that does not unpack is a case, so that reading that case
-    says what is wrong and the others go on. Images of two patients are two cases, though they state one study.
+    Files of other kinds are passed over, and so are label maps (`read.label_maps`) and results of ours
+    (`read.own_results`) in a folder; those that are named themselves are taken. A DICOMDIR alone stands for its folder.
+    A DICOM file that does not parse stays with the studies of its folder (or makes a case of its own), and an archive
+    that does not unpack is a case, so that reading that case says what is wrong and the others go on. Images of two
+    patients are two cases, though they state one study.
 
     Args:
         path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
@@ -73,7 +75,12 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         roots = [roots[0].parent]
     inside = [root for root in roots if not root.exists() and archive_of(root) is not None]
     search = _Search(asked={root.resolve() for root in roots if root.is_file()})
-    on_disk = {file.resolve(): file for root in roots if root not in inside for file in files_under(root)}
+    on_disk = {
+        file.resolve(): file
+        for root in roots
+        if root not in inside
+        for file in without_results(files_under(root), root=root)
+    }
     found = _without_copies(search.among(on_disk.values()))
     with opened(inside) as places:
         there = search.among({file for place in places for file in files_under(place)})
@@ -92,6 +99,8 @@ class _Found:
     kind: Literal["dicom", "archive"] | VolumeKind
     files: tuple[Path, ...]
     identity: str
+    place: Path
+    """The image's file, the archive, or the folder of a study's images."""
 
 
 class _Search:
@@ -113,8 +122,12 @@ class _Search:
         if masks:
             named = name_files(sorted(image[0] for image in masks))
             _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), named)
-        found = [_Found(kind, image, identity_of_content(image)) for image, kind in kinds.items() if image not in masks]
-        found += [_Found("dicom", study.files, study.identity) for study in find_studies(rest)]
+        found = [
+            _Found(kind, image, identity_of_content(image), image[0])
+            for image, kind in kinds.items()
+            if image not in masks
+        ]
+        found += [_Found("dicom", study.files, study.identity, study.folder) for study in find_studies(rest)]
         for archive in archives:
             found += self._within(archive, allowance or Allowance.for_archive(archive), depth)
         return found
@@ -129,7 +142,7 @@ class _Search:
                 unpack(archive, folder, allowance=allowance)
             except UnreadableError as error:
                 _LOGGER.warning("%s", error)
-                return [_Found("archive", (archive,), identity_of_content([archive]))]
+                return [_Found("archive", (archive,), identity_of_content([archive]), archive)]
             found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
         return [_move(one, {folder: archive}) for one in found]
 
@@ -147,13 +160,16 @@ def _without_copies(found: Sequence[_Found]) -> list[_Found]:
 
 def _move(found: _Found, places: Mapping[Path, Path]) -> _Found:
     """What was found where it was unpacked, by the name that it has in its archive."""
-    files = (
-        name / file.relative_to(place)
-        for file in found.files
-        for place, name in places.items()
-        if _lies_in(file, place)
+    *files, place = (
+        next((name / path.relative_to(place) for place, name in places.items() if _lies_in(path, place)), None)
+        for path in (*found.files, found.place)
     )
-    return replace(found, files=tuple(files))
+    moved = tuple(file for file in files if file is not None)
+    return replace(found, files=moved, place=place or _folder_around(moved))  # single files of an archive were named
+
+
+def _folder_around(files: Iterable[Path]) -> Path:
+    return Path(os.path.commonpath([file.parent for file in files]))
 
 
 def _lies_in(file: Path, place: Path) -> bool:
@@ -161,10 +177,9 @@ def _lies_in(file: Path, place: Path) -> bool:
 
 
 def _case(found: _Found, roots: Iterable[Path]) -> CaseFiles:
-    folder = Path(os.path.commonpath([file.parent for file in found.files]))
-    path = folder if found.kind == "dicom" and len(found.files) > 1 else found.files[0]
-    place = folder if found.kind == "dicom" else path
-    return CaseFiles(_name(place, roots, is_file=found.kind != "dicom"), path, found.kind, found.files, found.identity)
+    path = found.place if len(found.files) > 1 else found.files[0]
+    name = _name(found.place, roots, is_file=found.kind != "dicom")
+    return CaseFiles(name, found.files[0] if found.kind != "dicom" else path, found.kind, found.files, found.identity)
 
 
 def _name(place: Path, roots: Iterable[Path], *, is_file: bool) -> str:
