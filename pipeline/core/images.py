@@ -46,6 +46,8 @@ class StudyFacts:
         weight_kg: PatientWeight (0010,1030).
         sex: PatientSex (0010,0040), "F" or "M".
         age_years: at the study: PatientAge (0010,1010), or from PatientBirthDate (0010,0030) and StudyDate (0008,0020).
+        ed_phase: end-diastole, 0-based, where the files state it beside the pixels, as names of frames do.
+        es_phase: end-systole, likewise; both or neither.
     """
 
     study_uid: str | None = None
@@ -56,6 +58,8 @@ class StudyFacts:
     weight_kg: float | None = None
     sex: Sex | None = None
     age_years: float | None = None
+    ed_phase: int | None = None
+    es_phase: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

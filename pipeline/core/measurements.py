@@ -124,7 +124,7 @@ class Measurements:
         lv_curve_ml: periodic curve that ED and ES are taken from.
         ed_phase: end-diastole, or `None` for a single phase, like all that follows from it.
         es_phase: end-systole.
-        ed_from: "curve" if found, "given" if the user says so.
+        ed_from: "curve" if found, "given" if the user or the files say so.
         es_from: the same for end-systole.
         heart_rate_bpm: beats a minute.
         myocardial_mass_g: at end-diastole.

@@ -79,7 +79,7 @@ def measure_cine(
         labels: (T, X, Y, Z) label map.
         grid: where the voxels lie.
         times_ms: time of each phase, if known.
-        facts: heart rate, sex, age, height and weight, if known.
+        facts: heart rate, sex, age, height and weight, if known; ED and ES, if the files state them.
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
@@ -96,7 +96,9 @@ def measure_cine(
     facts, choice = facts or StudyFacts(), choice or PhaseChoice()
     beat = make_beat(len(labels), times_ms=times_ms, heart_rate_bpm=facts.heart_rate_bpm)
     volumes = volumes_ml(labels, grid)
-    phases = find_phases(volumes[LV.name], beat=beat, ed=choice.ed, es=choice.es)
+    is_chosen = choice.ed is not None or choice.es is not None
+    ed, es = (choice.ed, choice.es) if is_chosen else (facts.ed_phase, facts.es_phase)
+    phases = find_phases(volumes[LV.name], beat=beat, ed=ed, es=es)
     measured = replace(_of_every_phase(labels, grid, times_ms, volumes, phases), subject=_subject(facts))
     if phases.es is None:
         return measured

@@ -12,12 +12,14 @@ from pipeline.core.errors import LatticeError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import keep_drawn, map_labels
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.acdc_info import INFO
 from pipeline.read.archives import archive_of, opened
 from pipeline.read.dicom.choice import Look
 from pipeline.read.dicom.headers import read_header
 from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 from pipeline.read.dicom.stacks import MIN_SLICES
 from pipeline.read.formats import FORMATS, image_files, read_volume, volume_kind
+from pipeline.read.image_frames import are_frames, read_image
 from pipeline.read.packs import is_pack
 from pipeline.read.search import files_under
 from pipeline.read.studies import is_dicomdir
@@ -35,8 +37,8 @@ def read_cine(source: Source, *, options: SeriesOptions | None = None, look: Loo
     What is in an archive is unpacked; where DICOM objects may yet be made from it, it stays so until the cine is gone.
 
     Args:
-        source: an image file (see `formats.FORMATS`); a DICOM file, a folder, or a list of DICOM files; an archive with
-            one study, or files in it, as `study.zip/IM1`.
+        source: an image file (see `formats.FORMATS`), or files of one phase each, see `image_frames`; a DICOM file, a
+            folder, or a list of DICOM files; an archive with one study, or files in it, as `study.zip/IM1`.
         options: what the user decides about DICOM series; other formats have none.
         look: judges pictures of stacks that headers do not tell apart, see `choice.choose_stack`.
 
@@ -95,13 +97,18 @@ def require_stack(cine: Cine, *, path: str) -> None:
 
 
 def _read(paths: Sequence[Path], options: SeriesOptions | None, look: Look | None) -> Cine:
+    info = next((path for path in paths if path.name == INFO), None)
+    paths = [path for path in paths if path != info] or paths
     files = _files(paths[0]) if len(paths) == 1 else list(paths)
     images = {image_files(file) for file in files if volume_kind(file)}
-    image = next(iter(images), ())
+    image = files if are_frames(files) else next(iter(images), ())
     if images and (len(files) > len(image) or not set(files) <= set(image)):
         kind = "NIfTI" if volume_kind(image[0]) == "nifti" else "MetaImage or NRRD"
         raise UnreadableError(f"an image must be one {kind} file, got {len(files)} files", paths[0])
-    cine = read_volume(image[0]) if images else read_dicom_cine(files, options=options, look=look)
+    if images:
+        cine = read_image(image if are_frames(image) else image[:1], info=info)
+    else:
+        cine = read_dicom_cine(files, options=options, look=look)
     array, notes = fill_voxels(cine.array, path=str(paths[0]))
     return replace(cine, array=array, notes=(*cine.notes, *notes))
 

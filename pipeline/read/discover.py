@@ -14,6 +14,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.read.archives import archive_of, name_of_archive, opened
 from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
+from pipeline.read.image_frames import find_frames, info_of
 from pipeline.read.label_maps import is_label_map
 from pipeline.read.names import case_name, distinct_names
 from pipeline.read.own_results import without_results
@@ -36,10 +37,12 @@ class CaseFiles:
 
     Attributes:
         name: from the path below what was asked for, see `read.names`; unique among the cases found.
-        path: the image file; for DICOM the folder around all of the study's images, or the one file asked for.
+        path: the image file, or the folder of its frames; for DICOM the folder around all of the study's images, or the
+            one file asked for.
         kind: how to read it; an archive is one that cannot be unpacked.
-        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse. Those in an
-            archive are named by paths through it, see `read.archives.opened`.
+        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse; frames in the
+            order of the beat, and ACDC's `Info.cfg` behind an image. Those in an archive are named by paths through it,
+            see `read.archives.opened`.
         identity: what is the same for one study, wherever it lies and whatever it is called, and differs for any other;
             see `read.sameness`.
     """
@@ -100,7 +103,7 @@ class _Found:
     files: tuple[Path, ...]
     identity: str
     place: Path
-    """The image's file, the archive, or the folder of a study's images."""
+    """The image's file, the archive, or the folder of a study's images; of frames, their folder and what they share."""
 
 
 class _Search:
@@ -122,11 +125,7 @@ class _Search:
         if masks:
             named = name_files(sorted(image[0] for image in masks))
             _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), named)
-        found = [
-            _Found(kind, image, identity_of_content(image), image[0])
-            for image, kind in kinds.items()
-            if image not in masks
-        ]
+        found = _images({image: kind for image, kind in kinds.items() if image not in masks})
         found += [_Found("dicom", study.files, study.identity, study.folder) for study in find_studies(rest)]
         for archive in archives:
             found += self._within(archive, allowance or Allowance.for_archive(archive), depth)
@@ -145,6 +144,28 @@ class _Search:
                 return [_Found("archive", (archive,), identity_of_content([archive]), archive)]
             found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
         return [_move(one, {folder: archive}) for one in found]
+
+
+def _images(kinds: Mapping[tuple[Path, ...], VolumeKind]) -> list[_Found]:
+    """Images of one file, or of frames that are one cine's; frames of a cine that is there whole are passed over."""
+    frames = find_frames(image[0] for image, kind in kinds.items() if kind == "nifti" and len(image) == 1)
+    parts = [file for of_patient in frames if of_patient.whole is not None for file in of_patient.files]
+    if parts:
+        _LOGGER.warning("passed over %d frame(s) of cines that are there whole: %s", len(parts), name_files(parts))
+    groups = [(of_patient.files, of_patient.patient) for of_patient in frames if of_patient.whole is None]
+    taken = {file for files, _ in groups for file in files}.union(parts)
+    alone = [(image, kind, image[0]) for image, kind in kinds.items() if image[0] not in taken]
+    grouped: list[tuple[tuple[Path, ...], VolumeKind, Path]]
+    grouped = [(files, "nifti", files[0].parent / patient) for files, patient in groups]
+    return [
+        _Found(kind, (*image, *_info(image[0])), identity_of_content(image), place)
+        for image, kind, place in (*alone, *grouped)
+    ]
+
+
+def _info(image: Path) -> tuple[Path, ...]:
+    info = info_of(image)
+    return () if info is None else (info,)
 
 
 def _without_copies(found: Sequence[_Found]) -> list[_Found]:
@@ -177,9 +198,14 @@ def _lies_in(file: Path, place: Path) -> bool:
 
 
 def _case(found: _Found, roots: Iterable[Path]) -> CaseFiles:
-    path = found.place if len(found.files) > 1 else found.files[0]
     name = _name(found.place, roots, is_file=found.kind != "dicom")
-    return CaseFiles(name, found.files[0] if found.kind != "dicom" else path, found.kind, found.files, found.identity)
+    return CaseFiles(name, _path(found), found.kind, found.files, found.identity)
+
+
+def _path(found: _Found) -> Path:
+    if found.kind == "dicom":
+        return found.place if len(found.files) > 1 else found.files[0]
+    return found.files[0] if found.place == found.files[0] else found.place.parent
 
 
 def _name(place: Path, roots: Iterable[Path], *, is_file: bool) -> str:

@@ -160,8 +160,9 @@ def _names_somebody(part: str) -> bool:
     if part.casefold().startswith("ses-") or _DATE.fullmatch(part):
         return False
     words = _words(part)
-    named = [word for word in words if not word.isdigit()]
-    return bool(words) and (not named or not all(word in _GENERIC | _OCCASION for word in named))
+    if words and words[0].isdigit():  # as `001_SA`
+        return True
+    return not all(word.isdigit() or word in _GENERIC | _OCCASION for word in words)
 
 
 def _words(part: str) -> list[str]:

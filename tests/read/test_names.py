@@ -41,6 +41,7 @@ RIGHT_TO_LEFT = "\u202e"
         ("in/site A/patient 1/sax", 3, True, "site-A_patient-1_sax"),
         ("in/a1/1", 2, True, "a1_1"),
         ("in/17", 1, True, "17"),
+        ("in/001_SA", 1, True, "001_SA"),
         ("in/cine", 1, True, "cine"),
         ("data/images/MR", 3, False, "MR"),
         ("", 0, False, "study"),
