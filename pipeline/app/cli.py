@@ -13,6 +13,7 @@ from pipeline.app.bundle_commands import BundleOption, bundle_app
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+from pipeline.app.table_commands import table_app
 from pipeline.app.training_commands import training_app
 from pipeline.core.errors import ConfigError, own_error
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # else `[default]` in a help text is taken for markup, and vanishes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(table_app)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
@@ -89,8 +91,10 @@ def segment(
         str | None,
         typer.Option(metavar="SECRET", help="replace the patient's identity by a pseudonym made with this secret"),
     ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="also write the table as cohort.parquet")] = False,
 ) -> None:
-    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, and a worklist."""
+    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, worklist and table."""
+    from pipeline.app.case_table import CaseTable
     from pipeline.app.choices import Choices
     from pipeline.app.predict import CaseRunner, segment_path  # torch and MONAI load only when needed
     from pipeline.app.segmenter import Segmenter
@@ -100,8 +104,9 @@ def segment(
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
     options = _series_options(series, prefer, drop_incomplete)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
-    failed = []
+    table, failed = CaseTable(out, parquet=parquet), []
     for result in segment_path(runner, path):
+        table.update_now_and_then()
         if result.error is not None:
             failed.append(result)
             typer.echo(case_line(result), err=True)
@@ -109,6 +114,7 @@ def segment(
             typer.echo(json.dumps(case_json(result)))
         elif result.error is None and not quiet:
             typer.echo(case_line(result))
+    table.update()
     if objects:
         _worklist(out, failed)
     if failed:
@@ -156,6 +162,7 @@ def report(
     identify: IdentifyOption = False,
 ) -> None:
     """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
+    from pipeline.app.case_table import CaseTable
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
     from pipeline.app.summary import measured_line
@@ -164,6 +171,7 @@ def report(
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
     case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
     typer.echo(measured_line(case.name, case.measurements, folder))
+    CaseTable(folder.resolve().parent).update()
     _worklist(folder.resolve().parent, [])
 
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.app.case_table import DICTIONARY, PARQUET, REDCAP, TABLE
 from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
@@ -27,7 +28,7 @@ __all__ = ["claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_NO_FOLDERS = frozenset({"", ".", "..", WORKLIST})
+_NO_FOLDERS = frozenset({"", ".", "..", WORKLIST, TABLE, DICTIONARY, REDCAP, PARQUET})
 
 
 def claim_folder(out: Path, case: CaseFiles) -> Path:
