@@ -44,6 +44,12 @@ EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
+SubjectsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="table of subjects: id, sex, age, height_cm, weight_kg, heart_rate_bpm (docs/inputs.md)"
+    ),
+]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
 
@@ -92,6 +98,7 @@ def segment(
         typer.Option(metavar="SECRET", help="replace the patient's identity by a pseudonym made with this secret"),
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="also write the table as cohort.parquet")] = False,
+    subjects: SubjectsOption = None,
 ) -> None:
     """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, worklist and table."""
     from pipeline.app.case_table import CaseTable
@@ -105,7 +112,7 @@ def segment(
     options = _series_options(series, prefer, drop_incomplete)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
     table, failed = CaseTable(out, parquet=parquet), []
-    for result in segment_path(runner, path):
+    for result in segment_path(runner, path, subjects=subjects):
         table.update_now_and_then()
         if result.error is not None:
             failed.append(result)
@@ -160,6 +167,7 @@ def report(
     bsa: BsaOption = "mosteller",
     all_phases: AllPhasesOption = False,
     identify: IdentifyOption = False,
+    subjects: SubjectsOption = None,
 ) -> None:
     """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
     from pipeline.app.case_table import CaseTable
@@ -169,7 +177,7 @@ def report(
 
     log_to_stderr(quiet=False)
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices, subjects=subjects)
     typer.echo(measured_line(case.name, case.measurements, folder))
     CaseTable(folder.resolve().parent).update()
     _worklist(folder.resolve().parent, [])

@@ -14,10 +14,11 @@ import pydicom
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
+from pipeline.core.subject import Subject
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["conceal", "conceal_source", "identity_of", "pseudonym_of", "with_pseudonym"]
+__all__ = ["conceal", "conceal_source", "conceal_subject", "identity_of", "pseudonym_of", "with_pseudonym"]
 
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){3,}(?![\w])")
 _OLDEST_TOLD_YEARS = 90.0
@@ -90,12 +91,22 @@ def conceal(cine: Cine, files: Iterable[Path]) -> Cine:
 
     Few live that long, so an age above 89 may tell who it is (45 CFR 164.514(b)(2)(i)(C), "Safe Harbor").
     """
-    files, age = list(files), cine.facts.age_years
+    files, facts = list(files), cine.facts
     notes = tuple(conceal_source(note, files) for note in cine.notes)
-    if age is None or age <= _OLDEST_TOLD_YEARS:
+    told = _told_age(facts.age_years)
+    if told == facts.age_years:
         return replace(cine, notes=notes)
-    facts = replace(cine.facts, age_years=_OLDEST_TOLD_YEARS)
-    return replace(cine, facts=facts, notes=(*notes, f"an age above {_OLDEST_TOLD_YEARS:g} years is stated as that"))
+    note = f"an age above {_OLDEST_TOLD_YEARS:g} years is stated as that"
+    return replace(cine, facts=replace(facts, age_years=told), notes=(*notes, note))
+
+
+def conceal_subject(subject: Subject) -> Subject:
+    """The subject as a record under a pseudonym may state it, see `conceal`."""
+    return replace(subject, age_years=_told_age(subject.age_years))
+
+
+def _told_age(age_years: float | None) -> float | None:
+    return None if age_years is None else min(age_years, _OLDEST_TOLD_YEARS)
 
 
 def _key(plain: str, secret: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-__all__ = ["AGE_YEARS", "HEIGHT_M", "WEIGHT_KG", "Sex", "Subject", "is_within"]
+__all__ = ["AGE_YEARS", "HEIGHT_M", "WEIGHT_KG", "Sex", "StatedSubject", "Subject", "is_within"]
 
 Sex = Literal["F", "M"]
 
@@ -44,6 +44,19 @@ class Subject:
             TypeError: the object has another form.
         """
         return cls(**{**content, "sex": cast(Sex | None, content.get("sex"))})
+
+
+@dataclass(frozen=True)
+class StatedSubject:
+    """What a user states of a study's subject, see `read.subjects`.
+
+    Attributes:
+        subject: the person.
+        heart_rate_bpm: beats a minute at the study.
+    """
+
+    subject: Subject
+    heart_rate_bpm: float | None = None
 
 
 def is_within(value: float, limits: tuple[float, float]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import UnreadableError
+from pipeline.core.subject import StatedSubject
 from pipeline.read.archives import archive_of, name_of_archive, opened
 from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
@@ -45,6 +46,7 @@ class CaseFiles:
             see `read.archives.opened`.
         identity: what is the same for one study, wherever it lies and whatever it is called, and differs for any other;
             see `read.sameness`.
+        subject: what the user states of whoever was scanned, see `read.subjects`; `None` where nothing is.
     """
 
     name: str
@@ -52,6 +54,7 @@ class CaseFiles:
     kind: Literal["dicom", "archive"] | VolumeKind
     files: tuple[Path, ...]
     identity: str
+    subject: StatedSubject | None = None
 
 
 def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:

@@ -38,7 +38,7 @@ def study() -> PhantomStudy:
     return make_cine(make_patient(6), n_phases=12, size=100, pixel_mm=1.9)
 
 
-READING = {"prefer": "later", "drop_incomplete": False, "heart_rate_bpm": None}
+READING = {"prefer": "later", "drop_incomplete": False, "heart_rate_bpm": None, "subject": None}
 
 
 def _beat() -> np.ndarray:
@@ -73,6 +73,7 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
             "prefer": "later",
             "drop_incomplete": False,
             "heart_rate_bpm": None,
+            "subject": None,
         },
     }
     return json.loads(json.dumps(measured | added | more, allow_nan=False))
