@@ -19,7 +19,8 @@ from pipeline.read.dicom.headers import read_header
 from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 from pipeline.read.dicom.stacks import MIN_SLICES
 from pipeline.read.formats import FORMATS, image_files, read_volume, volume_kind
-from pipeline.read.image_frames import are_frames, read_image
+from pipeline.read.image_frames import are_frames, find_frames, info_of, read_image
+from pipeline.read.label_maps import is_label_map
 from pipeline.read.packs import is_pack
 from pipeline.read.search import files_under
 from pipeline.read.studies import is_dicomdir
@@ -102,6 +103,8 @@ def _read(paths: Sequence[Path], options: SeriesOptions | None, look: Look | Non
     files = _files(paths[0]) if len(paths) == 1 else list(paths)
     images = {image_files(file) for file in files if volume_kind(file)}
     image = files if are_frames(files) else next(iter(images), ())
+    if images and paths[0].is_dir():
+        info = info_of(image[0])
     if images and (len(files) > len(image) or not set(files) <= set(image)):
         kind = "NIfTI" if volume_kind(image[0]) == "nifti" else "MetaImage or NRRD"
         raise UnreadableError(f"an image must be one {kind} file, got {len(files)} files", paths[0])
@@ -125,7 +128,19 @@ def _files(path: Path) -> list[Path]:
         return [path]
     volumes = [file for file in files_under(path) if volume_kind(file)]
     others = [file for file in files_under(path) if file not in volumes]
-    return others if not volumes or any(map(_is_dicom, others)) else volumes
+    return others if not volumes or any(map(_is_dicom, others)) else _one_cine(volumes)
+
+
+def _one_cine(volumes: list[Path]) -> list[Path]:
+    """Of several image files the frames of one cine, or the cine that is there whole; else all as they are."""
+    images = {file for file in volumes if len(volumes) > 1 and not is_label_map(file)}
+    frames = find_frames(sorted(images))
+    if len(frames) != 1:
+        return volumes
+    (cine,) = frames
+    if cine.whole is not None:
+        return [cine.whole] if images == {cine.whole, *cine.files} else volumes
+    return list(cine.files) if images == set(cine.files) else volumes
 
 
 def _is_dicom(path: Path) -> bool:

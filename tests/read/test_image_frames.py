@@ -49,6 +49,17 @@ def test_acdc_s_frames_are_one_case_with_ed_and_es(patient: Path) -> None:
     assert inspect_case(case).cine["n_phases"] == 2
 
 
+def test_a_patient_s_folder_is_read_as_its_case_is(patient: Path) -> None:
+    cine, (case,) = read_cine(patient), find_cases(patient)
+    assert cine.facts == read_cine(case.files).facts
+    np.testing.assert_array_equal(cine.array, read_cine(case.files).array)
+    _write(patient / "patient001_4d.nii.gz", value=4, shape=(8, 6, 4, 30))
+    assert (read_cine(patient).n_phases, read_cine(patient).facts.es_phase) == (30, 11)
+    _write(patient / "other.nii.gz", value=5)
+    with pytest.raises(UnreadableError, match="must be one NIfTI file, got 6"):
+        read_cine(patient)
+
+
 def test_where_es_comes_first_info_says_so(patient: Path) -> None:
     (patient / "Info.cfg").write_text(INFO.replace("ED: 1", "ED: 12").replace("ES: 12", "ES: 1"))
     facts = read_cine(find_cases(patient)[0].files).facts
