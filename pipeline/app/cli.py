@@ -35,6 +35,12 @@ app.add_typer(table_app)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
+InputArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
+    ),
+]
 SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: found)")]
 PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
 DropOption = Annotated[
@@ -70,12 +76,7 @@ def options(
 
 @app.command()
 def segment(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
-        ),
-    ],
+    path: InputArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     series: SeriesOption = None,
@@ -130,12 +131,7 @@ def segment(
 
 @app.command()
 def inspect(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
-        ),
-    ],
+    path: InputArgument,
     series: SeriesOption = None,
     prefer: PreferOption = "later",
     drop_incomplete: DropOption = False,

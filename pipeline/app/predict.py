@@ -160,14 +160,16 @@ class CaseRunner:
         return self.choices.heart_rate_bpm if own is None else own
 
 
-def segment_path(runner: CaseRunner, path: str | Path, *, subjects: Path | None = None) -> Iterator[CaseResult]:
+def segment_path(
+    runner: CaseRunner, path: str | Path | Sequence[str | Path], *, subjects: Path | None = None
+) -> Iterator[CaseResult]:
     """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
     Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log then says which.
 
     Args:
         runner: the loaded bundle and its output folder.
-        path: DICOM file or folder, NIfTI file, or a folder of either.
+        path: DICOM file or folder, NIfTI file, or a folder of either; or several.
         subjects: table of the subjects' sex, age, size and heart rate, see `read.subjects`.
 
     Raises:

@@ -143,6 +143,9 @@ def cine_of(label: MetaTensor) -> Cine:
     notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
     numbers = ("heart_rate_bpm", "height_m", "weight_kg", "age_years")
     known: dict[str, Any] = {name: _read_number(label.meta.get(name)) for name in numbers}
+    for name in ("ed_phase", "es_phase"):
+        phase = _read_number(label.meta.get(name))
+        known[name] = None if phase is None else int(phase)
     return Cine(
         np.broadcast_to(np.float32(0), tuple(label.shape)),
         Grid((x, y, z), label.affine.cpu().numpy(), spans_mm or None),

@@ -71,7 +71,7 @@ class CineReader(ImageReader):
             "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
         }
         meta["sex"] = facts.sex or ""
-        for name in ("heart_rate_bpm", "height_m", "weight_kg", "age_years"):
+        for name in ("heart_rate_bpm", "height_m", "weight_kg", "age_years", "ed_phase", "es_phase"):
             value = getattr(facts, name)
             meta[name] = float("nan") if value is None else float(value)
         return cine.array, meta

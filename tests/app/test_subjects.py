@@ -26,6 +26,11 @@ def _record(out: Path, name: str) -> dict[str, Any]:
     return json.loads((out / name / "measurements.json").read_text(encoding="utf-8"))
 
 
+def _rows(out: Path) -> list[dict[str, str]]:
+    with (out / "cohort.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "subjects.csv"
@@ -36,12 +41,14 @@ def table(tmp_path: Path) -> Path:
 def test_a_nifti_cine_gets_output_and_indices(
     untrained_bundle: Path, studies: Path, tmp_path: Path, table: Path
 ) -> None:
-    (tmp_path / "in").mkdir()
-    shutil.copy(studies / "two.nii.gz", tmp_path / "in" / "4711_cine.nii.gz")
+    for name in ("4711", "4712"):
+        (tmp_path / name).mkdir()
+        shutil.copy(studies / "two.nii.gz", tmp_path / name / "cine.nii.gz")
     out, name = tmp_path / "out", "4711_cine"
     common = ["--bundle", str(untrained_bundle), "--no-objects", "--subjects", str(table)]
-    _run("segment", str(tmp_path / "in"), "-o", str(out), *common)
-    record = _record(out, name)
+    _run("segment", str(tmp_path / "4711"), str(tmp_path / "4712"), "-o", str(out), *common)
+    record, other = _record(out, name), _record(out, "4712_cine")
+    assert set(other["subject"].values()) == {None}
     assert record["subject"] == {"sex": "F", "age_years": 97.0, "height_cm": 170.0, "weight_kg": 65.0}
     assert record["source"]["subject"] == record["subject"]
     assert record["heart_rate_bpm"] == 60.0
@@ -49,8 +56,7 @@ def test_a_nifti_cine_gets_output_and_indices(
     assert record["left_ventricle"]["co_l_per_min"] == pytest.approx(stroke_ml * 60 / 1000, abs=2e-3)
     assert record["bsa_m2"] == pytest.approx((170 * 65 / 3600) ** 0.5, abs=1e-3)
     assert "left_ventricle_co_l_per_min_per_m2" in record["indexed"]
-    with (out / "cohort.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    row, _ = _rows(out)
     assert (row["case_name"], row["sex"], row["weight_kg"], row["heart_rate_bpm"]) == (name, "F", "65.0", "60.0")
     _run("report", str(out / name))
     assert _record(out, name)["subject"] == record["subject"]  # as it was stated
@@ -58,8 +64,7 @@ def test_a_nifti_cine_gets_output_and_indices(
     _run("report", str(out / name), "--subjects", str(table))
     assert _record(out, name)["subject"] == {"sex": None, "age_years": None, "height_cm": None, "weight_kg": 80.0}
     assert _record(out, name)["heart_rate_bpm"] == 60.0
-    with (out / "cohort.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    row, _ = _rows(out)
     assert (row["sex"], row["weight_kg"]) == ("", "80.0")
 
 

@@ -13,6 +13,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import find_cases
 from pipeline.read.inspection import inspect_case
+from pipeline.read.transforms import CineLoadImaged
 
 INFO = "ED: 1\nES: 12\nGroup: DCM\nHeight: 184.0\nNbFrame: 30\nWeight: 95.0\n"
 
@@ -58,6 +59,13 @@ def test_a_patient_s_folder_is_read_as_its_case_is(patient: Path) -> None:
     _write(patient / "other.nii.gz", value=5)
     with pytest.raises(UnreadableError, match="must be one NIfTI file, got 6"):
         read_cine(patient)
+
+
+def test_monai_s_own_loading_reads_a_case_s_files(patient: Path) -> None:
+    (case,) = find_cases(patient)
+    image = CineLoadImaged("image")({"image": [str(file) for file in case.files]})["image"]
+    assert image.shape == (2, 8, 6, 4)
+    assert (image.meta["ed_phase"], image.meta["es_phase"], image.meta["weight_kg"]) == (0.0, 1.0, 95.0)
 
 
 def test_where_es_comes_first_info_says_so(patient: Path) -> None:

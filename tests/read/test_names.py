@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.app.folders import claim_folder
 from pipeline.read.discover import find_cases
 from pipeline.read.names import case_name, distinct_names, safe_name, without_digits
 
@@ -134,3 +135,14 @@ def test_names_that_differ_in_capitals_alone_are_told_apart() -> None:
     assert one.casefold() != other.casefold()
     assert third == "b"
     assert distinct_names([("a", "study 2"), ("A", "study 1")]) == [other, one]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "quote'\"$(x)", f"{RIGHT_TO_LEFT}gpj", "CON", "x" * 200, "-o", "=1+1", "a b"])
+def test_files_called_so_become_a_folder_in_out_and_nowhere_else(tmp_path, name: str) -> None:
+    image = nib.Nifti1Image(np.random.default_rng(0).normal(size=(4, 4, 3)).astype(np.float32), np.eye(4))
+    (tmp_path / "in").mkdir()
+    image.to_filename(str(tmp_path / "in" / f"{name}.nii"))
+    (case,) = find_cases(tmp_path / "in")
+    folder = claim_folder(tmp_path / "out", case)
+    assert folder.parent == tmp_path / "out"
+    assert folder.name == case.name == safe_name(name)
