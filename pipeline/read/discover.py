@@ -71,7 +71,7 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
 
     Returns:
-        Cases sorted by path, then study. Of images that are the same to the byte and would have one name, the first.
+        Cases sorted by path, then study. One that is there twice and would have one name both times is one case.
 
     Raises:
         UnreadableError: a path does not exist, or there is no image.
@@ -223,12 +223,14 @@ def _name(place: Path, roots: Iterable[Path], *, is_file: bool) -> str:
 
 
 def _with_distinct_names(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
+    """Tell cases of one name apart; of one study that is there twice under one name, take the place of most files."""
     names = distinct_names((case.name, case.identity) for case in cases)
-    named: dict[str, CaseFiles] = {}
+    named: dict[tuple[str, str], CaseFiles] = {}
     for name, case in zip(names, cases, strict=True):
-        if name in named:
-            _LOGGER.warning(
-                "passed over %s: %s is the same, and both would be called %s", case.path, named[name].path, name
-            )
-        named.setdefault(name, replace(case, name=name))
+        kept = named.setdefault((name, case.identity), replace(case, name=name))
+        if kept.files == case.files:
+            continue
+        more, fewer = (case, kept) if len(case.files) > len(kept.files) else (kept, case)
+        named[name, case.identity] = replace(more, name=name)
+        _LOGGER.warning("passed over %s: it is of the same study as %s, and called alike", fewer.path, more.path)
     return list(named.values())

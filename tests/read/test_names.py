@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import unicodedata
 
 import nibabel as nib
@@ -86,7 +87,16 @@ def test_one_image_twice_under_one_name_is_one_case(tmp_path, caplog) -> None:
         (tmp_path / name).write_bytes(b"the same")
     (case,) = find_cases(tmp_path)
     assert case.path.name == "heart.nii"
-    assert "is the same, and both would be called heart" in caplog.text
+    assert "heart.nii.gz: it is of the same study as" in caplog.text
+
+
+def test_a_study_twice_under_one_name_is_taken_where_it_is_whole(tmp_path, new_study) -> None:
+    whole, part = new_study("other/Doe"), new_study("in/Doe")
+    whole.cine(2, 3)
+    part.cine(2, 2)
+    shutil.make_archive(str(tmp_path / "in" / "Doe"), "zip", whole.folder)
+    (case,) = find_cases(tmp_path / "in")
+    assert (case.name, case.path, len(case.files)) == ("Doe", tmp_path / "in" / "Doe.zip", 6)
 
 
 @pytest.mark.parametrize(
