@@ -14,6 +14,7 @@ from pipeline.app.bundle_commands import BundleOption, bundle_app
 from pipeline.app.defaults import DEFAULT_BUNDLE, TRUST_VARIABLE
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+from pipeline.app.table_commands import table_app
 from pipeline.app.training_commands import training_app
 from pipeline.core.errors import ConfigError, own_error
 
@@ -31,9 +32,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # else `[default]` in a help text is taken for markup, and vanishes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(table_app)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
+InputArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
+    ),
+]
 SeriesOption = Annotated[str | None, typer.Option(help="SeriesInstanceUID of the short-axis stack (default: found)")]
 PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired twice: later or first")]
 DropOption = Annotated[
@@ -43,6 +51,12 @@ EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
+SubjectsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="table of subjects: id, sex, age, height_cm, weight_kg, heart_rate_bpm (docs/inputs.md)"
+    ),
+]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
 
@@ -68,12 +82,7 @@ def options(
 
 @app.command()
 def segment(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
-        ),
-    ],
+    path: InputArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     series: SeriesOption = None,
@@ -95,8 +104,11 @@ def segment(
         str | None,
         typer.Option(metavar="SECRET", help="replace the patient's identity by a pseudonym made with this secret"),
     ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="also write the table as cohort.parquet")] = False,
+    subjects: SubjectsOption = None,
 ) -> None:
-    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, and a worklist."""
+    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, worklist and table."""
+    from pipeline.app.case_table import CaseTable
     from pipeline.app.choices import Choices
     from pipeline.app.predict import CaseRunner, segment_path  # torch and MONAI load only when needed
     from pipeline.app.segmenter import Segmenter
@@ -106,8 +118,9 @@ def segment(
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
     options = _series_options(series, prefer, drop_incomplete)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
-    failed = []
-    for result in segment_path(runner, path):
+    table, failed = CaseTable(out, parquet=parquet), []
+    for result in segment_path(runner, path, subjects=subjects):
+        table.update_now_and_then()
         if result.error is not None:
             failed.append(result)
             typer.echo(case_line(result), err=True)
@@ -115,6 +128,7 @@ def segment(
             typer.echo(json.dumps(case_json(result)))
         elif result.error is None and not quiet:
             typer.echo(case_line(result))
+    table.update()
     if objects:
         _worklist(out, failed)
     if failed:
@@ -123,12 +137,7 @@ def segment(
 
 @app.command()
 def inspect(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="DICOM, NIfTI, MetaImage or NRRD file, zip or tar archive, or folder of any"
-        ),
-    ],
+    path: InputArgument,
     series: SeriesOption = None,
     prefer: PreferOption = "later",
     drop_incomplete: DropOption = False,
@@ -160,16 +169,19 @@ def report(
     bsa: BsaOption = "mosteller",
     all_phases: AllPhasesOption = False,
     identify: IdentifyOption = False,
+    subjects: SubjectsOption = None,
 ) -> None:
     """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
+    from pipeline.app.case_table import CaseTable
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
     from pipeline.app.summary import measured_line
 
     log_to_stderr(quiet=False)
     choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices, subjects=subjects)
     typer.echo(measured_line(case.name, case.measurements, folder))
+    CaseTable(folder.resolve().parent).update()
     _worklist(folder.resolve().parent, [])
 
 

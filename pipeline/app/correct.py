@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
-from pipeline.app.images import read_own_images
+from pipeline.app.images import read_own_images, restate_subject
 from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record, write_case
 from pipeline.core.case import Case, Provenance, Source
 from pipeline.core.errors import ConfigError, GridError, InputError
@@ -32,6 +33,7 @@ def report_again(
     images: Path | None = None,
     series_uid: str | None = None,
     choices: Choices | None = None,
+    subjects: Path | None = None,
 ) -> Case:
     """Measure a case's label map again, and rewrite everything that depends on it.
 
@@ -42,6 +44,7 @@ def report_again(
         images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
         series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
         choices: as for a segmentation; a pseudonym stays the one that the case has.
+        subjects: table with a row for this case, see `read.subjects`; `None` keeps to what was stated before.
 
     Returns:
         The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
@@ -55,6 +58,9 @@ def report_again(
     choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
     provenance, source, before, pose = _of_the_run(record, folder / MEASUREMENTS)
     pseudonym = record["pseudonym"]
+    if subjects is not None:
+        source = restate_subject(source, folder.resolve().name, subjects, keyed=pseudonym is not None)
+        provenance = replace(provenance, source=source)
     if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
     cine = read_own_images(folder, source, images, keyed=pseudonym is not None, series_uid=series_uid)

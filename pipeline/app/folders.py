@@ -6,36 +6,37 @@ a folder is of stands in its `measurements.json`, and is there from the moment t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.app.case_table import DICTIONARY, PARQUET, REDCAP, TABLE
 from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
 from pipeline.read.discover import CaseFiles
+from pipeline.read.names import without_digits
+from pipeline.read.sameness import DIGITS, digits_of
 
 __all__ = ["claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_DIGITS = (6, 16, 64)
-"""Digits of the identity's digest appended to the name. More are used if the shorter name is taken, too."""
-_NO_FOLDERS = frozenset({"", ".", "..", WORKLIST})
+_NO_FOLDERS = frozenset({"", ".", "..", WORKLIST, TABLE, DICTIONARY, REDCAP, PARQUET})
 
 
 def claim_folder(out: Path, case: CaseFiles) -> Path:
     """Make a case's folder and bind it to the case's study, before anything is written there.
 
     That is `OUT/<name>`, or `OUT/<name>-<digits>` if the former is of another study or not ours. The same study always
-    gets the same folder. If several studies claim one name at once, even in different processes, each gets its own.
+    gets the same folder, also where its name has got or lost digits since, by what lies beside its images. If several
+    studies claim one name at once, even in different processes, each gets its own.
 
     Args:
         out: folder of the cases' folders, created if missing.
@@ -47,7 +48,7 @@ def claim_folder(out: Path, case: CaseFiles) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     while not _take(folder := find_folder(out, case), case.identity):
         pass  # another process was faster, and now the folder is seen to be taken
-    if folder.name != case.name:
+    if folder.name not in (case.name, without_digits(case.name, case.identity)):
         _log.warning("%s belongs to another study or is in use; this study's folder is %s", out / case.name, folder)
     return folder
 
@@ -58,11 +59,10 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     Raises:
         InputError: every folder that the case could have is taken.
     """
-    digest = hashlib.sha256(case.identity.encode()).hexdigest()
-    names = [case.name, *(f"{case.name}-{digest[:digits]}" for digits in _DIGITS)]
-    folders = [out / name for name in names if name.casefold() not in _NO_FOLDERS]
-    owned = (folder for folder in folders if owner_of(folder) == case.identity)
-    free = (folder for folder in folders if _is_free(folder))
+    alone = without_digits(case.name, case.identity)
+    names = [case.name, *(f"{alone}-{digits_of(case.identity, count)}" for count in DIGITS)]
+    owned = (folder for folder in _folders(out, [*names, alone]) if owner_of(folder) == case.identity)
+    free = (folder for folder in _folders(out, names) if _is_free(folder))
     folder = next(owned, None) or next(free, None)
     if folder is None:
         raise InputError("a study must have a folder of its own, but all its names are taken; use another OUT", out)
@@ -123,6 +123,11 @@ def _bring(path: Path, place: Path) -> None:
 
 def _bind(folder: Path, identity: str) -> None:
     write_record(folder, {"source": asdict(Source(identity))})
+
+
+def _folders(out: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Those that can be a case's own, rather than the folder of all or a file in it."""
+    return (out / name for name in names if name.casefold() not in _NO_FOLDERS)
 
 
 def _is_free(folder: Path) -> bool:

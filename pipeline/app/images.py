@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.app.identity import conceal_notes
+from pipeline.app.identity import conceal, conceal_subject
 from pipeline.app.results import images_digest
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
@@ -15,8 +16,9 @@ from pipeline.read.clock import with_heart_rate
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles, find_cases
 from pipeline.read.sameness import states_study
+from pipeline.read.subjects import find_subject, with_subject
 
-__all__ = ["read_own_images"]
+__all__ = ["read_own_images", "restate_subject"]
 
 _OBJECTS = ("sr.dcm", "seg_ed.dcm", "seg_es.dcm", "seg.dcm")
 
@@ -53,14 +55,33 @@ def read_own_images(
     if keyed and len(own) > 1:
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
     options = SeriesOptions(series_uid or source.series_uid, source.prefer, source.drop_incomplete)
-    cine = with_heart_rate(read_cine(own[0].files, options=options), source.heart_rate_bpm)
+    cine = with_subject(read_cine(own[0].files, options=options), source.subject)
+    cine = with_heart_rate(cine, source.heart_rate_bpm)
     if images_digest(cine) != source.voxels_sha256:
         raise InputError(
             "images must be the very ones that were segmented, these differ; name their series (`--series`), or "
             "segment anew",
             own[0].path,
         )
-    return conceal_notes(cine, own[0].files) if keyed else cine
+    return conceal(cine, own[0].files) if keyed else cine
+
+
+def restate_subject(source: Source, name: str, subjects: Path, *, keyed: bool) -> Source:
+    """A case's source with what a table states of its subject now; a heart rate that it leaves open stays.
+
+    Args:
+        source: as the record states it.
+        name: of the case.
+        subjects: the table.
+        keyed: whether the case is under a pseudonym.
+
+    Raises:
+        InputError: what `read.subjects.find_subject` refuses.
+    """
+    stated = find_subject(subjects, name=name, path=None if source.path is None else Path(source.path))
+    subject = conceal_subject(stated.subject) if keyed else stated.subject
+    rate = source.heart_rate_bpm if stated.heart_rate_bpm is None else stated.heart_rate_bpm
+    return replace(source, subject=subject, heart_rate_bpm=rate)
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
+from pipeline.app.identity import conceal, conceal_source, conceal_subject, with_pseudonym
 from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
@@ -21,11 +21,13 @@ from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.files import require_writable
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
+from pipeline.core.subject import StatedSubject, Subject
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.read.archives import opened
 from pipeline.read.cine import SeriesOptions, read_cine, require_stack
 from pipeline.read.clock import with_heart_rate
 from pipeline.read.discover import CaseFiles, find_cases
+from pipeline.read.subjects import with_subject, with_subjects
 
 __all__ = ["CaseResult", "CaseRunner", "segment_path"]
 
@@ -114,8 +116,10 @@ class CaseRunner:
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
         files, pseudonym = self.under_its_name(files, places)
         look = self.segmenter.see_heart if self.segmenter.measures else None
-        cine = with_heart_rate(read_cine(places, options=self.series, look=look), self.choices.heart_rate_bpm)
-        cine = cine if pseudonym is None else conceal_notes(cine, files.files)
+        stated = files.subject or StatedSubject(Subject())
+        cine = with_subject(read_cine(places, options=self.series, look=look), stated.subject)
+        cine = with_heart_rate(cine, self._heart_rate_bpm(files))
+        cine = cine if pseudonym is None else conceal(cine, files.files)
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))
         found = self.segmenter.segment(cine)
@@ -145,23 +149,34 @@ class CaseRunner:
     def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
         read = replace(self.series, series_uid=None) if keyed else self.series
         path = None if keyed else str(files.path.absolute())
-        rate = self.choices.heart_rate_bpm
-        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate)
+        rate, subject = self._heart_rate_bpm(files), files.subject.subject if files.subject else None
+        if keyed and subject is not None:
+            subject = conceal_subject(subject)
+        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate, subject=subject)
+
+    def _heart_rate_bpm(self, files: CaseFiles) -> float | None:
+        """Of the case in the table of subjects, else the one that is given for all."""
+        own = files.subject.heart_rate_bpm if files.subject else None
+        return self.choices.heart_rate_bpm if own is None else own
 
 
-def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
+def segment_path(
+    runner: CaseRunner, path: str | Path | Sequence[str | Path], *, subjects: Path | None = None
+) -> Iterator[CaseResult]:
     """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
     Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log then says which.
 
     Args:
         runner: the loaded bundle and its output folder.
-        path: DICOM file or folder, NIfTI file, or a folder of either.
+        path: DICOM file or folder, NIfTI file, or a folder of either; or several.
+        subjects: table of the subjects' sex, age, size and heart rate, see `read.subjects`.
 
     Raises:
-        InputError: there is no image at `path`.
+        InputError: there is no image at `path`, or a table that is not right.
     """
-    for files in find_cases(path):
+    cases = find_cases(path)
+    for files in cases if subjects is None else with_subjects(cases, subjects):
         try:
             yield runner.run(files)
         except Exception as error:

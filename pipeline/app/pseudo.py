@@ -52,7 +52,7 @@ def label_studies(segmenter: Segmenter, studies: Path, out: Path, *, keep: float
 def _refuse_shared_folders(cases: Sequence[CaseFiles]) -> None:
     """Refuse shared folders: a list names a study by its folder, so a training could read another study's images."""
     for case, other in itertools.permutations(cases, 2):
-        if case.kind == other.kind == "dicom" and other.path.is_relative_to(case.path):
+        if case.path.is_dir() and other.path.is_relative_to(case.path):
             raise InputError(
                 f"each study must have a folder of its own, this one of {case.name} also holds {other.name}", case.path
             )

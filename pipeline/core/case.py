@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.core.errors import GridError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
+from pipeline.core.subject import Subject
 
 __all__ = ["BundleRecord", "Case", "Provenance", "Source", "case_record"]
 
@@ -36,6 +37,7 @@ class Source:
         prefer: which of several acquisitions of a slice or stack was read, "later" or "first".
         drop_incomplete: whether incomplete phases or slices were left out.
         heart_rate_bpm: the rate that the user gave, for images without a credible clock.
+        subject: what the user stated of whoever was scanned; `None` where nothing was.
     """
 
     identity: str
@@ -45,6 +47,17 @@ class Source:
     prefer: Literal["later", "first"] = "later"
     drop_incomplete: bool = False
     heart_rate_bpm: float | None = None
+    subject: Subject | None = None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Source:
+        """Read back what a record states.
+
+        Raises:
+            TypeError: the object has another form.
+        """
+        subject = content.get("subject")
+        return cls(**{**content, "subject": None if subject is None else Subject.from_json(subject)})
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Provenance:
         Raises:
             KeyError, TypeError: the object has another form.
         """
-        source = None if content["source"] is None else Source(**content["source"])
+        source = None if content["source"] is None else Source.from_json(content["source"])
         bundle = BundleRecord(**content["bundle"])
         return cls(content["software"], bundle, content["settings"], content["labels_sha256"], source)
 

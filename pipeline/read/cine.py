@@ -12,12 +12,15 @@ from pipeline.core.errors import LatticeError, UnreadableError
 from pipeline.core.images import Cine
 from pipeline.core.labels import keep_drawn, map_labels
 from pipeline.core.quiet import quiet_dicom
+from pipeline.read.acdc_info import INFO
 from pipeline.read.archives import archive_of, opened
 from pipeline.read.dicom.choice import Look
 from pipeline.read.dicom.headers import read_header
 from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 from pipeline.read.dicom.stacks import MIN_SLICES
 from pipeline.read.formats import FORMATS, image_files, read_volume, volume_kind
+from pipeline.read.image_frames import are_frames, find_frames, info_of, read_image
+from pipeline.read.label_maps import is_label_map
 from pipeline.read.packs import is_pack
 from pipeline.read.search import files_under
 from pipeline.read.studies import is_dicomdir
@@ -35,8 +38,8 @@ def read_cine(source: Source, *, options: SeriesOptions | None = None, look: Loo
     What is in an archive is unpacked; where DICOM objects may yet be made from it, it stays so until the cine is gone.
 
     Args:
-        source: an image file (see `formats.FORMATS`); a DICOM file, a folder, or a list of DICOM files; an archive with
-            one study, or files in it, as `study.zip/IM1`.
+        source: an image file (see `formats.FORMATS`), or files of one phase each, see `image_frames`; a DICOM file, a
+            folder, or a list of DICOM files; an archive with one study, or files in it, as `study.zip/IM1`.
         options: what the user decides about DICOM series; other formats have none.
         look: judges pictures of stacks that headers do not tell apart, see `choice.choose_stack`.
 
@@ -95,13 +98,20 @@ def require_stack(cine: Cine, *, path: str) -> None:
 
 
 def _read(paths: Sequence[Path], options: SeriesOptions | None, look: Look | None) -> Cine:
+    info = next((path for path in paths if path.name == INFO), None)
+    paths = [path for path in paths if path != info] or paths
     files = _files(paths[0]) if len(paths) == 1 else list(paths)
     images = {image_files(file) for file in files if volume_kind(file)}
-    image = next(iter(images), ())
+    image = files if are_frames(files) else next(iter(images), ())
+    if images and paths[0].is_dir():
+        info = info_of(image[0])
     if images and (len(files) > len(image) or not set(files) <= set(image)):
         kind = "NIfTI" if volume_kind(image[0]) == "nifti" else "MetaImage or NRRD"
         raise UnreadableError(f"an image must be one {kind} file, got {len(files)} files", paths[0])
-    cine = read_volume(image[0]) if images else read_dicom_cine(files, options=options, look=look)
+    if images:
+        cine = read_image(image if are_frames(image) else image[:1], info=info)
+    else:
+        cine = read_dicom_cine(files, options=options, look=look)
     array, notes = fill_voxels(cine.array, path=str(paths[0]))
     return replace(cine, array=array, notes=(*cine.notes, *notes))
 
@@ -118,7 +128,19 @@ def _files(path: Path) -> list[Path]:
         return [path]
     volumes = [file for file in files_under(path) if volume_kind(file)]
     others = [file for file in files_under(path) if file not in volumes]
-    return others if not volumes or any(map(_is_dicom, others)) else volumes
+    return others if not volumes or any(map(_is_dicom, others)) else _one_cine(volumes)
+
+
+def _one_cine(volumes: list[Path]) -> list[Path]:
+    """Of several image files the frames of one cine, or the cine that is there whole; else all as they are."""
+    images = {file for file in volumes if len(volumes) > 1 and not is_label_map(file)}
+    frames = find_frames(sorted(images))
+    if len(frames) != 1:
+        return volumes
+    (cine,) = frames
+    if cine.whole is not None:
+        return [cine.whole] if images == {cine.whole, *cine.files} else volumes
+    return list(cine.files) if images == set(cine.files) else volumes
 
 
 def _is_dicom(path: Path) -> bool:

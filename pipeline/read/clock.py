@@ -15,6 +15,8 @@ __all__ = ["UNITS_MS", "credible_times", "with_heart_rate"]
 UNITS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}
 """Milliseconds of each unit of time."""
 
+_FEW_FRAMES = 4
+"""So many phases with a stated ED and ES are frames of their own. More are a cine."""
 _FILLER = 1.0  # what software writes as the step that knows none
 
 
@@ -56,7 +58,8 @@ def credible_times(times: Sequence[float], *, unit: str | None) -> tuple[tuple[f
 def with_heart_rate(cine: Cine, heart_rate_bpm: float | None) -> Cine:
     """Give a cine the beat of a heart rate where it has no credible clock.
 
-    Where it has one its times stay, and the rate stands in for one that the header does not state.
+    Where it has one its times stay, and the rate stands in for one that the header does not state. Phases that are ED
+    and ES alone get no times: nobody knows when they were.
 
     Args:
         cine: as it was read.
@@ -72,7 +75,8 @@ def with_heart_rate(cine: Cine, heart_rate_bpm: float | None) -> Cine:
         return cine
     beat_ms, given = beat_of_rate(heart_rate_bpm), f"the heart rate given ({heart_rate_bpm:g} a minute)"
     known = cine.facts.heart_rate_bpm
-    if cine.n_phases > 1 and not (cine.times_ms is not None and is_credible_clock(cine.times_ms)):
+    has_clock = cine.times_ms is not None and is_credible_clock(cine.times_ms)
+    if cine.n_phases > 1 and not has_clock and not _is_of_single_frames(cine):
         note = f"times of the phases are spread evenly over a beat of {beat_ms:g} ms, of {given}"
         times_ms: tuple[float, ...] | None = spread_over_beat(cine.n_phases, beat_ms=beat_ms)
     elif known is None:
@@ -83,6 +87,11 @@ def with_heart_rate(cine: Cine, heart_rate_bpm: float | None) -> Cine:
         )
     facts = replace(cine.facts, heart_rate_bpm=float(heart_rate_bpm))
     return replace(cine, times_ms=times_ms, facts=facts, notes=(*cine.notes, note))
+
+
+def _is_of_single_frames(cine: Cine) -> bool:
+    """Whether the phases are picked from a beat, as ED and ES are, and not spread over it."""
+    return cine.n_phases == 2 or (cine.facts.ed_phase is not None and cine.n_phases <= _FEW_FRAMES)
 
 
 def _unknown(reason: str) -> str:

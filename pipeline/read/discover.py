@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import UnreadableError
+from pipeline.core.subject import StatedSubject
 from pipeline.read.archives import archive_of, name_of_archive, opened
 from pipeline.read.dicom.files import name_files
 from pipeline.read.formats import FORMATS, VolumeKind, image_files, name_of, volume_kind
+from pipeline.read.image_frames import find_frames, info_of
 from pipeline.read.label_maps import is_label_map
+from pipeline.read.names import case_name, distinct_names
+from pipeline.read.own_results import without_results
 from pipeline.read.sameness import identity_of_content
 from pipeline.read.search import files_under
 from pipeline.read.studies import find_studies, is_dicomdir
@@ -35,14 +37,16 @@ class CaseFiles:
     """One thing to process.
 
     Attributes:
-        name: file name without extensions for an image file, the study's folder name for DICOM, that of the archive
-            before it for what lies in one; unique among the cases found.
-        path: the image file; for DICOM the folder that holds all of the study's files, or the one file asked for.
+        name: from the path below what was asked for, see `read.names`; unique among the cases found.
+        path: the image file, or the folder of its frames; for DICOM the folder around all of the study's images, or the
+            one file asked for.
         kind: how to read it; an archive is one that cannot be unpacked.
-        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse. Those in an
-            archive are named by paths through it, see `read.archives.opened`.
+        files: the files, sorted; for DICOM those of this study, and any beside them that do not parse; frames in the
+            order of the beat, and ACDC's `Info.cfg` behind an image. Those in an archive are named by paths through it,
+            see `read.archives.opened`.
         identity: what is the same for one study, wherever it lies and whatever it is called, and differs for any other;
             see `read.sameness`.
+        subject: what the user states of whoever was scanned, see `read.subjects`; `None` where nothing is.
     """
 
     name: str
@@ -50,22 +54,24 @@ class CaseFiles:
     kind: Literal["dicom", "archive"] | VolumeKind
     files: tuple[Path, ...]
     identity: str
+    subject: StatedSubject | None = None
 
 
 def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
     """Find what can be processed at a path: an image file, DICOM files, archives of either, or a folder searched below.
 
     Reads DICOM headers, image files whole for their digest, and unpacks archives for as long as it looks into them.
-    Files of other kinds are passed over, and so are label maps in a folder, see `read.label_maps`; one that is named
-    itself is taken. A DICOMDIR alone stands for its folder. A DICOM file that does not parse stays with the studies of
-    its folder (or makes a case of its own), and an archive that does not unpack is a case, so that reading that case
-    says what is wrong and the others go on. Images of two patients are two cases, though they state one study.
+    Files of other kinds are passed over, and so are label maps (`read.label_maps`) and results of ours
+    (`read.own_results`) in a folder; those that are named themselves are taken. A DICOMDIR alone stands for its folder.
+    A DICOM file that does not parse stays with the studies of its folder (or makes a case of its own), and an archive
+    that does not unpack is a case, so that reading that case says what is wrong and the others go on. Images of two
+    patients are two cases, though they state one study.
 
     Args:
         path: file or folder, or several; also such in an archive, as `study.zip/DICOM`.
 
     Returns:
-        Cases sorted by path, then study; names made unique by `_1`, `_2` ... where they would be the same.
+        Cases sorted by path, then study. One that is there twice and would have one name both times is one case.
 
     Raises:
         UnreadableError: a path does not exist, or there is no image.
@@ -75,7 +81,12 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         roots = [roots[0].parent]
     inside = [root for root in roots if not root.exists() and archive_of(root) is not None]
     search = _Search(asked={root.resolve() for root in roots if root.is_file()})
-    on_disk = {file.resolve(): file for root in roots if root not in inside for file in files_under(root)}
+    on_disk = {
+        file.resolve(): file
+        for root in roots
+        if root not in inside
+        for file in without_results(files_under(root), root=root)
+    }
     found = _without_copies(search.among(on_disk.values()))
     with opened(inside) as places:
         there = search.among({file for place in places for file in files_under(place)})
@@ -84,7 +95,9 @@ def find_cases(path: str | Path | Sequence[str | Path]) -> list[CaseFiles]:
         place = roots[0] if len(roots) == 1 else None
         message = f"an image must be found, got none in {search.n_files} file(s); formats read are {FORMATS}"
         raise UnreadableError(message, place)
-    return _with_distinct_names(sorted(map(_case, found), key=lambda case: (case.path, case.files)))
+    above = [root.parent for root in roots] if len(roots) > 1 else roots  # then what each is called tells them apart
+    cases = [_case(one, above) for one in found]
+    return _with_distinct_names(sorted(cases, key=lambda case: (case.path, case.files)))
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class _Found:
     kind: Literal["dicom", "archive"] | VolumeKind
     files: tuple[Path, ...]
     identity: str
+    place: Path
+    """The image's file, the archive, or the folder of a study's images; of frames, their folder and what they share."""
 
 
 class _Search:
@@ -113,8 +128,8 @@ class _Search:
         if masks:
             named = name_files(sorted(image[0] for image in masks))
             _LOGGER.warning("passed over %d label map(s), which are no images: %s", len(masks), named)
-        found = [_Found(kind, image, identity_of_content(image)) for image, kind in kinds.items() if image not in masks]
-        found += [_Found("dicom", study.files, study.identity) for study in find_studies(rest)]
+        found = _images({image: kind for image, kind in kinds.items() if image not in masks})
+        found += [_Found("dicom", study.files, study.identity, study.folder) for study in find_studies(rest)]
         for archive in archives:
             found += self._within(archive, allowance or Allowance.for_archive(archive), depth)
         return found
@@ -129,9 +144,31 @@ class _Search:
                 unpack(archive, folder, allowance=allowance)
             except UnreadableError as error:
                 _LOGGER.warning("%s", error)
-                return [_Found("archive", (archive,), identity_of_content([archive]))]
+                return [_Found("archive", (archive,), identity_of_content([archive]), archive)]
             found = self.among(files_under(folder), allowance=allowance, depth=depth + 1)
         return [_move(one, {folder: archive}) for one in found]
+
+
+def _images(kinds: Mapping[tuple[Path, ...], VolumeKind]) -> list[_Found]:
+    """Images of one file, or of frames that are one cine's; frames of a cine that is there whole are passed over."""
+    frames = find_frames(image[0] for image, kind in kinds.items() if kind == "nifti" and len(image) == 1)
+    parts = [file for of_patient in frames if of_patient.whole is not None for file in of_patient.files]
+    if parts:
+        _LOGGER.warning("passed over %d frame(s) of cines that are there whole: %s", len(parts), name_files(parts))
+    groups = [(of_patient.files, of_patient.patient) for of_patient in frames if of_patient.whole is None]
+    taken = {file for files, _ in groups for file in files}.union(parts)
+    alone = [(image, kind, image[0]) for image, kind in kinds.items() if image[0] not in taken]
+    grouped: list[tuple[tuple[Path, ...], VolumeKind, Path]]
+    grouped = [(files, "nifti", files[0].parent / patient) for files, patient in groups]
+    return [
+        _Found(kind, (*image, *_info(image[0])), identity_of_content(image), place)
+        for image, kind, place in (*alone, *grouped)
+    ]
+
+
+def _info(image: Path) -> tuple[Path, ...]:
+    info = info_of(image)
+    return () if info is None else (info,)
 
 
 def _without_copies(found: Sequence[_Found]) -> list[_Found]:
@@ -147,45 +184,53 @@ def _without_copies(found: Sequence[_Found]) -> list[_Found]:
 
 def _move(found: _Found, places: Mapping[Path, Path]) -> _Found:
     """What was found where it was unpacked, by the name that it has in its archive."""
-    files = (
-        name / file.relative_to(place)
-        for file in found.files
-        for place, name in places.items()
-        if _lies_in(file, place)
+    *files, place = (
+        next((name / path.relative_to(place) for place, name in places.items() if _lies_in(path, place)), None)
+        for path in (*found.files, found.place)
     )
-    return replace(found, files=tuple(files))
+    moved = tuple(file for file in files if file is not None)
+    return replace(found, files=moved, place=place or _folder_around(moved))  # single files of an archive were named
+
+
+def _folder_around(files: Iterable[Path]) -> Path:
+    return Path(os.path.commonpath([file.parent for file in files]))
 
 
 def _lies_in(file: Path, place: Path) -> bool:
     return file == place or place in file.parents
 
 
-def _case(found: _Found) -> CaseFiles:
-    folder = Path(os.path.commonpath([file.parent for file in found.files]))
-    path = folder if found.kind == "dicom" and len(found.files) > 1 else found.files[0]
-    return CaseFiles(_name(found, folder), path, found.kind, found.files, found.identity)
+def _case(found: _Found, roots: Iterable[Path]) -> CaseFiles:
+    name = _name(found.place, roots, is_file=found.kind != "dicom")
+    return CaseFiles(name, _path(found), found.kind, found.files, found.identity)
 
 
-def _name(found: _Found, folder: Path) -> str:
-    """Of the study's folder or the image's file; before it those of the archives that it lies in."""
-    file = found.files[0]
-    own = folder.resolve().name if found.kind == "dicom" else name_of(file)
-    archive = archive_of(file)
-    if archive is None:
-        return own or "study"
-    inner = [part for part in folder.relative_to(archive.parent).parts[1:] if name_of_archive(Path(part)) != part]
-    parts = (archive.name, *inner, own)
-    return "-".join(dict.fromkeys(name_of_archive(Path(part)) for part in parts))
+def _path(found: _Found) -> Path:
+    if found.kind == "dicom":
+        return found.place if len(found.files) > 1 else found.files[0]
+    return found.files[0] if found.place == found.files[0] else found.place.parent
+
+
+def _name(place: Path, roots: Iterable[Path], *, is_file: bool) -> str:
+    """By the path below the outermost of what was asked for, without what says a format."""
+    place = Path(os.path.abspath(place))  # noqa: PTH100, as it is asked for, links not followed
+    around = [root for one in roots if _lies_in(place, root := Path(os.path.abspath(one)))]  # noqa: PTH100, likewise
+    root = min(around, key=lambda one: len(one.parts), default=place)
+    parts = [name_of_archive(Path(part)) for part in place.parts[1:]]
+    if is_file:
+        parts[-1] = name_of(Path(parts[-1]))
+    return case_name(parts, n_below=len(place.relative_to(root).parts), is_file=is_file)
 
 
 def _with_distinct_names(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
-    counts = Counter(case.name for case in cases)
-    taken = {name for name, count in counts.items() if count == 1}
-    named: list[CaseFiles] = []
-    for case in cases:
-        name = case.name
-        if counts[name] > 1:
-            name = next(numbered for n in itertools.count(1) if (numbered := f"{case.name}_{n}") not in taken)
-        taken.add(name)
-        named.append(replace(case, name=name))
-    return named
+    """Tell cases of one name apart; of one study that is there twice under one name, take the place of most files."""
+    names = distinct_names((case.name, case.identity) for case in cases)
+    named: dict[tuple[str, str], CaseFiles] = {}
+    for name, case in zip(names, cases, strict=True):
+        kept = named.setdefault((name, case.identity), replace(case, name=name))
+        if kept.files == case.files:
+            continue
+        more, fewer = (case, kept) if len(case.files) > len(kept.files) else (kept, case)
+        named[name, case.identity] = replace(more, name=name)
+        _LOGGER.warning("passed over %s: it is of the same study as %s, and called alike", fewer.path, more.path)
+    return list(named.values())

@@ -10,7 +10,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["identity_of_content", "identity_of_study", "states_study"]
+__all__ = ["DIGITS", "digits_of", "identity_of_content", "identity_of_study", "states_study"]
+
+DIGITS = (6, 16, 64)
+"""Digits of an identity's digest that tell it from others of one name; more where fewer do not."""
 
 _PATIENT_DIGITS = 12
 _CHUNK = 1 << 20
@@ -29,6 +32,15 @@ def identity_of_study(uid: str, *, patient: str) -> str:
     if not patient:
         return f"study {uid}"
     return f"study {uid} patient {hashlib.sha256(f'{uid} {patient}'.encode()).hexdigest()[:_PATIENT_DIGITS]}"
+
+
+def digits_of(identity: str, count: int) -> str:
+    """The first hexadecimal digits of an identity's SHA-256: the same for one study wherever it is met.
+
+    >>> digits_of("study 2", 6)
+    '5d84bd'
+    """
+    return hashlib.sha256(identity.encode()).hexdigest()[:count]
 
 
 def states_study(identity: str, uid: str) -> bool:

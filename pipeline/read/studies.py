@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +23,17 @@ _DICOMDIR = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
 
 @dataclass(frozen=True)
 class Study:
-    """Files of one patient's one study, sorted, any beside them that do not parse included; and its identity."""
+    """One patient's one study.
+
+    Attributes:
+        files: sorted, any beside them that do not parse included.
+        identity: see `read.sameness`.
+        folder: the one around all of its images; reports and segmentations of it may lie elsewhere.
+    """
 
     files: tuple[Path, ...]
     identity: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,10 @@ def find_studies(files: Iterable[Path]) -> list[Study]:
             _LOGGER.warning("%s [%s]", reason, path)
             damaged.append(path)
     groups = {identity: group for uid in sorted(studies) for identity, group in _by_patient(uid, studies[uid])}
-    alone = _place(damaged, list(groups.values()))
-    found = [Study(tuple(sorted(group)), identity) for identity, group in groups.items()]
-    return found + [Study(tuple(sorted(group)), identity_of_content(group)) for group in alone]
+    of_study = {identity: [file.path for file in group] for identity, group in groups.items()}
+    alone = _place(damaged, list(of_study.values()))
+    found = [Study(tuple(sorted(of_study[one])), one, _folder_of_images(group)) for one, group in groups.items()]
+    return found + [Study(tuple(sorted(group)), identity_of_content(group), group[0].parent) for group in alone]
 
 
 def is_dicomdir(path: Path) -> bool:
@@ -74,7 +83,7 @@ def is_dicomdir(path: Path) -> bool:
         return False
 
 
-def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[Path]]]:
+def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[_StudyFile]]]:
     """Identity and files of each patient with images: careless anonymisers give several patients one study's UID.
 
     Files that name nobody are of the only patient who is named; where there are several, they stand by themselves.
@@ -87,7 +96,11 @@ def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, li
         groups[file.patient or only].append(file)
     for patient, group in sorted(groups.items()):
         if any(file.is_image for file in group):
-            yield identity_of_study(uid, patient=patient), [file.path for file in group]
+            yield identity_of_study(uid, patient=patient), group
+
+
+def _folder_of_images(group: Iterable[_StudyFile]) -> Path:
+    return Path(os.path.commonpath([file.path.parent for file in group if file.is_image]))
 
 
 def _place(damaged: Iterable[Path], groups: Sequence[list[Path]]) -> list[list[Path]]:

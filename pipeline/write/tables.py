@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_table"]
+from pipeline.core.files import write_text
+
+__all__ = ["table_text", "write_table"]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows of one set of columns. `None` becomes an empty field, numbers keep every digit.
+    """Write rows of one set of columns, the file whole. `None` becomes an empty field, numbers keep every digit.
 
     Args:
         path: CSV to write. Parent folders are created.
@@ -20,9 +23,18 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     Returns:
         `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(path, table_text(list(rows[0]), rows))
     return path
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    r"""A table as the text of a CSV file (RFC 4180, lines that end in LF).
+
+    >>> table_text(["a", "b"], [{"a": 1, "b": None}, {"a": "x, y", "b": 0.5}])
+    'a,b\n1,\n"x, y",0.5\n'
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -83,7 +83,7 @@ def namesakes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two patients' studies on one grid, in folders of one name, as archives unpack."""
     root = tmp_path_factory.mktemp("archives")
     phantom = make_cine(make_patient(11), n_phases=3, n_slices=4, size=40, pixel_mm=6.0, step_mm=20.0)
-    folders = [root / place / "Unknown Study" for place in ("first", "second")]
+    folders = [root / place / "Doe" for place in ("first", "second")]
     for folder in folders:
         write_study(phantom, folder, extras=False)
     restate(folders[1], StudyInstanceUID="1.2.3.4", PatientID="4711")

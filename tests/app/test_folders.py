@@ -30,7 +30,7 @@ from pipeline.read.discover import CaseFiles, find_cases
 
 from .conftest import restate
 
-NAME = "Unknown Study"
+NAME = "Doe"
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def test_archives_of_one_name_get_a_folder_each(
 def test_nifti_files_of_one_name_get_a_folder_each(segment: Callable, studies: Path, tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
-    shutil.copy(studies / "three.nii", tmp_path / "a" / "scan.nii")
+    shutil.copy(studies / "three.nii", tmp_path / "a" / "heart.nii")
     image = nib.load(studies / "three.nii")
-    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine, image.header), tmp_path / "b" / "scan.nii")
-    names = [segment(tmp_path / place / "scan.nii", "--no-objects")[1][0]["name"] for place in "abab"]
-    assert names[0] == "scan" != names[1]
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine, image.header), tmp_path / "b" / "heart.nii")
+    names = [segment(tmp_path / place / "heart.nii", "--no-objects")[1][0]["name"] for place in "abab"]
+    assert names[0] == "heart" != names[1]
     assert names[2:] == names[:2]
     assert _folders(tmp_path / "out") == set(names)
 
@@ -335,3 +335,26 @@ def test_those_who_claim_at_once_get_a_folder_each(tmp_path: Path, claim_all: Ca
     assert {path.name for path in tmp_path.iterdir()} == set(names) > set(asked)
     assert all(owner_of(tmp_path / name) == one for one in "abc" for name in got[one])
     assert _by_threads(tmp_path, "b", asked)["b"] == got["b"]
+
+
+def test_exports_are_called_by_their_patients(segment: Callable, namesakes: list[Path], tmp_path: Path) -> None:
+    """As a PACS exports them: what the folders of both studies are called tells nothing."""
+    for patient, source in zip(("Doe", "Roe"), namesakes, strict=True):
+        shutil.copytree(source, tmp_path / "in" / patient / "Unknown Study")
+    together = {told["name"] for told in segment(tmp_path / "in", "--no-objects")[1]}
+    alone = {segment(tmp_path / "in" / name / "Unknown Study", "--no-objects")[1][0]["name"] for name in ("Roe", "Doe")}
+    assert together == alone == _folders(tmp_path / "out") == {"Doe", "Roe"}
+
+
+def test_a_study_keeps_its_folder_when_another_comes_to_lie_beside_it(
+    segment: Callable, namesakes: list[Path], tmp_path: Path
+) -> None:
+    flat = tmp_path / "flat"
+    shutil.copytree(namesakes[0], flat)
+    (first,) = segment(flat, "--no-objects")[1]
+    for path in namesakes[1].iterdir():
+        shutil.copy(path, flat / f"other_{path.name}")
+    both = {told["name"] for told in segment(flat, "--no-objects")[1]}
+    assert first["name"] == "flat"
+    assert both == _folders(tmp_path / "out")
+    assert len(both - {"flat"}) == 1

@@ -67,7 +67,7 @@ def test_a_place_that_now_holds_another_study_is_refused(
 
 
 def test_a_nifti_of_other_content_is_refused(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
-    scan = tmp_path / "scan.nii"
+    scan = tmp_path / "heart.nii"
     shutil.copy(studies / "three.nii", scan)
     case = _segment(scan, tmp_path / "out", untrained_bundle, "--no-objects")
     image = nib.load(scan)
@@ -76,7 +76,7 @@ def test_a_nifti_of_other_content_is_refused(untrained_bundle: Path, studies: Pa
     nib.save(nib.Nifti1Image(pixels, image.affine, image.header), scan)
     with pytest.raises(InputError, match="of the study that was segmented"):
         report_again(case)
-    assert report_again(case, images=studies / "three.nii").name == "scan"
+    assert report_again(case, images=studies / "three.nii").name == "heart"
 
 
 def test_under_a_pseudonym_without_objects_one_study_must_be_named(

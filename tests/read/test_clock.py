@@ -1,5 +1,7 @@
 """Times that give a heart beat, units told by it, and a heart rate in the place of a clock."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,18 @@ def test_what_the_header_states_is_not_overruled():
 def test_one_phase_takes_the_rate_alone():
     timed = with_heart_rate(cine(1), 75)
     assert (timed.times_ms, timed.facts.heart_rate_bpm) == (None, 75.0)
+
+
+@pytest.mark.parametrize(("n", "ed_phase"), [(2, None), (2, 0), (4, 1)])
+def test_ed_and_es_alone_are_not_spread_over_the_beat(n, ed_phase):
+    single = cine(n)
+    single = replace(
+        single,
+        facts=replace(single.facts, ed_phase=ed_phase, es_phase=None if ed_phase is None else 1 - min(ed_phase, 1)),
+    )
+    timed = with_heart_rate(single, 75)
+    assert (timed.times_ms, timed.facts.heart_rate_bpm) == (None, 75.0)
+    assert "spread" not in timed.notes[0]
 
 
 def test_no_rate_changes_nothing_and_an_impossible_one_is_refused():

@@ -60,6 +60,45 @@ def test_values(tmp_path: Path, array: np.ndarray, expected: bool) -> None:
     assert is_label_map(_write(tmp_path / "case.nii.gz", array)) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "expected"),
+    [
+        ("cine_seg.nii.gz", IMAGE, False),  # of a segmented acquisition
+        ("cine_seg.nii.gz", LABELS, True),
+        ("body_seg.nii.gz", (np.arange(480) % 60).reshape(12, 10, 4).astype(np.int16), True),
+        ("lv_mask.nii.gz", np.linspace(0, 1, 480, dtype=np.float32).reshape(12, 10, 4), True),  # probabilities
+        ("cine.nii.gz", np.stack([LABELS, LABELS // 2], axis=-1), True),  # of two phases
+        ("cine_gt.nii.gz", np.stack([LABELS, LABELS // 2], axis=-1), True),
+    ],
+)
+def test_a_name_is_held_against_the_values(tmp_path: Path, name: str, array: np.ndarray, expected: bool) -> None:
+    assert is_label_map(_write(tmp_path / name, array)) is expected
+
+
+def test_own_results_within_the_input_are_no_input(tmp_path: Path, study, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even the DICOM objects, which belong to the study by their UID, and would move the study's place."""
+    study.cine(2, 3)
+    (before,) = find_cases(tmp_path)
+    out = tmp_path / "out" / "study"
+    _write(out / "picture.nii.gz", IMAGE)
+    _write(out / "history" / "1" / "picture.nii.gz", IMAGE)
+    study.image(0, 0, name=str(out / "sr.dcm"), SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33")
+    (out / "measurements.json").write_text("{}")
+    assert len(find_cases(tmp_path)) == 3  # of anybody's
+    (out / "measurements.json").write_text('{"source": {"identity": "study 1.2.3"}}')
+    assert find_cases(tmp_path) == [before]
+    assert f"passed over 1 folder(s) of results, as {out}" in caplog.text
+    assert len(find_cases(out)) == 2  # named itself
+
+
+def test_objects_of_a_study_elsewhere_do_not_move_it(tmp_path: Path, study) -> None:
+    study.cine(2, 3)
+    study.image(0, 0, name=str(tmp_path / "reports" / "sr.dcm"), SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33")
+    (case,) = find_cases(tmp_path)
+    assert case.path == study.folder
+    assert len(case.files) == 7
+
+
 def test_of_a_data_set_the_images_alone_are_cases(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     image = _write(tmp_path / "imagesTr" / "heart_1.nii.gz", IMAGE)
     label = _write(tmp_path / "labelsTr" / "heart_1.nii.gz", LABELS)

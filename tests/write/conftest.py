@@ -19,7 +19,7 @@ SEGMENTS = [
     {"segment": n, "name": f"segment {n}", "ed_mm": 8.0, "es_mm": 12.0, "thickening_percent": 50.0}
     for n in range(1, 17)
 ]
-READING = {"prefer": "later", "drop_incomplete": False, "heart_rate_bpm": None}
+READING = {"prefer": "later", "drop_incomplete": False, "heart_rate_bpm": None, "subject": None}
 SOURCE = {
     "identity": "study 1.2.3",
     "path": "/in/somebody",
@@ -28,6 +28,7 @@ SOURCE = {
     "prefer": "later",
     "drop_incomplete": False,
     "heart_rate_bpm": None,
+    "subject": None,
 }
 NOBODY = {
     "software": {},
@@ -72,6 +73,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "n_phases": cine.n_phases,
         "n_slices": cine.n_slices,
         "spacing_mm": list(cine.grid.spacing_mm),
+        "subject": {"sex": None, "age_years": None, "height_cm": None, "weight_kg": None},
         "times_ms": list(cine.times_ms or ()),
         "volumes_ml": volumes,
         "lv_curve_ml": volumes["left_ventricle"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
+from pipeline.read.acdc_info import INFO, read_info
 from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme
 
 __all__ = ["ADAPTERS", "acdc_cases", "looks_like_acdc"]
@@ -32,11 +33,11 @@ def acdc_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEn
 
 
 def _patient_files(folder: Path) -> list[Path]:
-    return [path for pattern in ("Info.cfg", "*/Info.cfg", "*/*/Info.cfg") for path in folder.glob(pattern)]
+    return [path for pattern in (INFO, f"*/{INFO}", f"*/*/{INFO}") for path in folder.glob(pattern)]
 
 
 def _patient_cases(info: Path, scheme: Scheme) -> list[DatalistEntry]:
-    folder, facts = info.parent, _read_info(info)
+    folder, facts = info.parent, read_info(info)
     try:
         extra: DatalistEntry = {
             name: kind(facts[key])
@@ -57,12 +58,6 @@ def _patient_cases(info: Path, scheme: Scheme) -> list[DatalistEntry]:
         image, label = _nifti(f"{stem}"), _nifti(f"{stem}_gt")
         cases.append(extra | {"image": image, "label": label, "patient": folder.name, "phase": phase, "scheme": scheme})
     return cases
-
-
-def _read_info(path: Path) -> dict[str, str]:
-    """`Key: value` lines as a dict."""
-    pairs = [line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line]
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _nifti(stem: str) -> str:
