@@ -1,8 +1,8 @@
 """Networks with the very arithmetic of published weights, which give the logits of their source.
 
-DeepLab v2's ResNet-101 was released for Caffe (Chen et al., arXiv 1606.00915, 2017), and is in use in two conversions to
-PyTorch, pytorch-deeplab-resnet and deeplab-pytorch. DeepLab v3 (arXiv 1706.05587, 2017) and an FCN (after Long et al.,
-arXiv 1411.4038, 2015) on a ResNet are in torchvision. All differ from the papers' networks in `deeplab`,
+DeepLab v2's ResNet-101 was released for Caffe (Chen et al., arXiv 1606.00915, 2017), and is used in two conversions to
+PyTorch, pytorch-deeplab-resnet and deeplab-pytorch. torchvision has DeepLab v3 (arXiv 1706.05587, 2017) and an FCN
+(after Long et al., arXiv 1411.4038, 2015) on a ResNet. They differ from the papers' networks in `deeplab`,
 `deeplab_v1_v2` and `fcn` in where strides, dilations and a convolution lie. `weights.layouts` knows their names.
 """
 

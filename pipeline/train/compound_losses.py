@@ -19,7 +19,8 @@ class AuxiliaryLoss(nn.Module):
     With weight 0.4 it is PSPNet's loss with its auxiliary head (Zhao et al., CVPR 2017). With `CrossEntropy` and
     weight 1 it is DeepLab v2's of the 2017 study (Feilles 2017): the sum over the logits at scales 1, 0.75 and 0.5 and
     their element-wise maximum, at stride 8 if the network gives them so (`DeepLabV2Caffe` with `upsampled` false).
-    Labels are resized to each output by nearest neighbour, so no classes are mixed and `UNLABELLED` is kept. MONAI's `DeepSupervisionLoss` must know the number of outputs, and does not resize integers.
+    Labels are resized to each output by nearest neighbour, so no classes are mixed and `UNLABELLED` is kept. MONAI's
+    `DeepSupervisionLoss` must know the number of outputs, and does not resize integers.
 
     Args:
         loss: takes logits (N, C, x, y) and labels (N, 1, x, y).

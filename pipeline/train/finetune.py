@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import BundleError, ConfigError
 from pipeline.infer.weights import read_weights
 from pipeline.networks.weights.layouts import match_names
 from pipeline.networks.weights.pretrained import load_pretrained
@@ -40,10 +40,12 @@ def start_from(network: nn.Module, path: str | Path | None, *, skip: Sequence[st
         The same network.
 
     Raises:
-        BundleError: the file cannot be read, or its weights do not fit.
+        BundleError: there is no such file, it cannot be read, or its weights do not fit.
         ConfigError: a pattern that matches nothing.
     """
     if path is not None:
+        if not Path(path).is_file():
+            raise BundleError(f"`pretrained` must name a file of weights, and there is none at {path}")
         _log.info("weights from %s:\n%s", path, load_pretrained(network, read_weights(path), skip=skip))
     return network
 

@@ -58,7 +58,9 @@ def test_a_training_by_the_protocol(network: str, patients: Path, tmp_path: Path
     command += ["--plan", str(_protocol(network)), *options]
     result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    workflow = open_workflow(tmp_path / "run", config="train", run_id="training", overrides={"dataset_dir": str(patients)})
+    workflow = open_workflow(
+        tmp_path / "run", config="train", run_id="training", overrides={"dataset_dir": str(patients)}
+    )
     get = workflow.parser.get_parsed_content
     batch = next(iter(get("train#dataloader")))
     image, label = get("train#trainer").prepare_batch(batch, "cpu", False)

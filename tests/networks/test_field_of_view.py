@@ -74,6 +74,7 @@ _VIEWS = {
     "fcn32s": 374,
     "fcn16s": 374,
     "fcn8s": 374,
+    "fcn_torchvision": 411,
     "dilated_front_end": 326,
     "dilated_context": 854,
     "mscadc": 614,
@@ -98,9 +99,9 @@ _VIEWS = {
 """Pixels, on VGG-11 and ResNet-18, of a middle pixel at a multiple of 32: elsewhere in the strides' grid it is some
 more or less. U-Net's, FullNet's and the patch CNN's are worked out by hand in the tests of each."""
 
-_OF_THE_WHOLE_IMAGE = ("parsenet", "deeplabv3", "deeplabv3plus", "pspnet")
+_OF_THE_WHOLE_IMAGE = ("parsenet", "deeplabv3", "deeplabv3_torchvision", "deeplabv3plus", "pspnet")
 
-_CHOSEN = {"segnet": 246, "deconvnet": 448, "deeplabv2_pyramid": 448}
+_CHOSEN = {"segnet": 246, "deconvnet": 448, "deeplabv2_pyramid": 448, "deeplabv2_caffe": 448}
 """In 448 pixels. Maxima choose the path, or the scale: a gradient takes one of them."""
 
 

@@ -15,8 +15,7 @@ from pipeline.networks.deeplab import DeepLabV3
 from pipeline.networks.deeplab_v1_v2 import DeepLabV2
 from pipeline.networks.registry import build_network
 from pipeline.networks.weights.pretrained import load_pretrained
-
-from ..published import BLOCKS, SIZES, published_shapes, published_state
+from tests.published import BLOCKS, SIZES, published_shapes, published_state
 
 State = dict[str, torch.Tensor]
 
@@ -105,7 +104,7 @@ def _caffe_scores(state: State, x: torch.Tensor) -> torch.Tensor:
 
 
 def _caffe_pyramid(state: State, x: torch.Tensor, *, corners: bool) -> list[torch.Tensor]:
-    """The maximum at the first scale's size, and each scale's scores: by corners as pytorch-deeplab-resnet, or areas."""
+    """The maximum and each scale's scores, resized as in pytorch-deeplab-resnet (corners) or deeplab-pytorch."""
     each = [_caffe_scores(state, x)]
     for scale in (0.75, 0.5):
         if corners:
@@ -122,7 +121,8 @@ def _loaded(layout: str, backbone: str, state: State, *, in_channels: int = 3, *
     network = build_network(LAYOUTS[layout], in_channels, 21, backbone=backbone, **settings)
     report = load_pretrained(network, state)
     assert (report.layout, report.origin) == (layout, None)
-    assert not (report.missing or report.mismatched or report.unexpected or report.skipped or report.dropped)
+    for kind in ("missing", "mismatched", "unexpected", "skipped", "dropped"):
+        assert report.lines(kind) == []
     assert len(report.loaded) + len(report.adapted) == len(state)
     return network.eval()
 
@@ -136,9 +136,9 @@ def _assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
 def test_the_layouts_are_as_large_as_published(layout: str, backbone: str) -> None:
     shapes = published_shapes(layout, backbone=backbone)
     buffers = ("running_mean", "running_var", "num_batches_tracked")
-    assert sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(buffers)) == SIZES[
-        layout, backbone
-    ]
+    assert (
+        sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(buffers)) == SIZES[layout, backbone]
+    )
     norms = 1 + 3 * sum(BLOCKS[backbone]) + 4 + (2 if layout == "fcn" else 8)
     assert len(shapes) == 6 * norms + 4
 
@@ -238,7 +238,11 @@ def test_an_auxiliary_classifier_may_be_left_out_on_either_side() -> None:
         (lambda: build_network("deeplabv3_torchvision", 1, 4, backbone="resnet18"), "deeplab_v3", "resnet50"),
         (lambda: build_network("fcn_torchvision", 1, 21), "deeplab_v3", "`deeplabv3_torchvision`"),
         (lambda: build_network("unet", 1, 4), "deeplab_v2_blocks", "`deeplabv2_caffe` with backbone=resnet50"),
-        (lambda: build_network("deeplabv3_torchvision", 1, 4), "deeplab_v2", "`deeplabv2_caffe` with backbone=resnet50"),
+        (
+            lambda: build_network("deeplabv3_torchvision", 1, 4),
+            "deeplab_v2",
+            "`deeplabv2_caffe` with backbone=resnet50",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_with_the_network_that_they_fit(
@@ -268,9 +272,9 @@ def test_caffes_training_gives_full_size_or_the_scores_own() -> None:
     x = torch.randn(2, 1, 64, 50)
     assert [tuple(one.shape[2:]) for one in _caffe().train()(x)] == [(64, 50)] * 4
     sizes = [tuple(one.shape[2:]) for one in _caffe(upsampled=False, align_corners=False).train()(x)]
-    assert sizes == [(8, 7), (8, 7), (6, 5), (4, 4)]  # of 64 x 50, 48 x 37 and 32 x 25 pixels
-    assert _caffe(upsampled=False).eval()(x).shape == x.shape[:1] + (4, 64, 50)
-    assert _caffe(upsampled=False, scales=(1.0,)).train()(x).shape == (2, 4, 8, 7)
+    assert sizes == [(9, 7), (9, 7), (7, 5), (5, 4)]  # of 64 x 50, 48 x 37 and 32 x 25 pixels
+    assert _caffe(upsampled=False).eval()(x).shape == (2, 4, 64, 50)
+    assert _caffe(upsampled=False, scales=(1.0,)).train()(x).shape == (2, 4, 9, 7)
     assert _caffe(scales=(1.0,)).train()(x).shape == (2, 4, 64, 50)
 
 

@@ -112,7 +112,10 @@ def test_the_studys_deeplab_v2_trains_at_the_features_stride() -> None:
     assert told.labels[0] == told.labels[1] == labels[:, 0, ::8, ::8].tolist()
     assert told.labels[3] == labels[:, 0, ::16, ::16].tolist()
     assert loss.item() == pytest.approx(
-        sum(nn.functional.cross_entropy(one, torch.tensor(given)).item() for one, given in zip(outputs, told.labels, strict=True))
+        sum(
+            nn.functional.cross_entropy(one, torch.tensor(given)).item()
+            for one, given in zip(outputs, told.labels, strict=True)
+        )
     )
     loss.backward()
     assert all(parameter.grad is not None for parameter in network.parameters())

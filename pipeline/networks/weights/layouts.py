@@ -5,10 +5,10 @@ A *layout* is one such naming scheme:
 *native*: as the network itself does.
 *resnet*, *vgg*: a torchvision classifier. Its convolutions go to the network's `ResNet` or `VGG`, its fully connected
 layers have no place.
-*deeplab_v3*, *fcn*: torchvision's, into `DeepLabV3Torchvision` and `FCNTorchvision`. Their auxiliary classifier may stay
-out. The papers' `DeepLabV3` lacks the 3x3 convolution before the classifier, and is refused them.
-*deeplab_v2*, *deeplab_v2_blocks*: the ResNet-101 released for Caffe, as pytorch-deeplab-resnet and deeplab-pytorch name it,
-into `DeepLabV2Caffe`. `DeepLabV2` takes them to start from: it has its strides elsewhere, so its scores are others.
+*deeplab_v3*, *fcn*: torchvision's, into `DeepLabV3Torchvision` and `FCNTorchvision`. Their auxiliary classifier may be
+left out. The paper's `DeepLabV3` lacks the 3x3 convolution before the classifier, and does not take them.
+*deeplab_v2*, *deeplab_v2_blocks*: the ResNet-101 released for Caffe, as pytorch-deeplab-resnet and deeplab-pytorch name
+it, into `DeepLabV2Caffe`. `DeepLabV2` takes them as a start: its strides lie elsewhere, so its scores are others.
 """
 
 from __future__ import annotations

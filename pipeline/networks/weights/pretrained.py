@@ -11,7 +11,7 @@ from torch import nn
 from pipeline.core.errors import ConfigError
 from pipeline.networks.layers.resnet import ResNet
 from pipeline.networks.layers.vgg import VGG
-from pipeline.networks.published import DESIGNS
+from pipeline.networks.published import DeepLabV2Caffe, DeepLabV3Torchvision, FCNTorchvision
 from pipeline.networks.weights.layouts import (
     EXACT,
     LAYOUTS,
@@ -27,7 +27,11 @@ from pipeline.networks.weights.report import Changes, LoadReport, Shape, refuse_
 __all__ = ["adapt_channels", "load_pretrained"]
 
 _ENCODERS: dict[str, type[nn.Module]] = {"resnet": ResNet, "vgg": VGG}
-_MAKES = {design.name: design.make for design in DESIGNS}
+_NETWORKS: dict[str, type[nn.Module]] = {
+    "deeplabv2_caffe": DeepLabV2Caffe,
+    "deeplabv3_torchvision": DeepLabV3Torchvision,
+    "fcn_torchvision": FCNTorchvision,
+}
 _COUNTER = "num_batches_tracked"  # older files lack it, and nothing is computed from it
 
 
@@ -177,6 +181,6 @@ def _origin(network: nn.Module, layout: str, came: Iterable[str | None]) -> str 
     backbone = tell_backbone(came)
     if layout not in EXACT or backbone is None:
         return None
-    if isinstance(network, _MAKES[EXACT[layout]]) and tell_backbone(network.state_dict()) == backbone:
+    if isinstance(network, _NETWORKS[EXACT[layout]]) and tell_backbone(network.state_dict()) == backbone:
         return None
     return f"the network `{EXACT[layout]}` with backbone={backbone}"
