@@ -104,7 +104,7 @@ def read_image(paths: Sequence[Path], *, info: Path | None = None) -> Cine:
     ed, es = _stated_phases(cine, paths, told)
     body = {key: value for key in ("height_m", "weight_kg") if (value := getattr(told, key)) is not None}
     used = [*(key.split("_")[0] for key in body), *(["end-diastole and end-systole"] if ed is not None else [])]
-    note = (f"{', '.join(used)} as {'the names of the files' if info is None else INFO} state",) if used else ()
+    note = (f"from {INFO if info is not None else 'the names of the files'}: {', '.join(used)}",) if used else ()
     facts = replace(cine.facts, **body, ed_phase=ed, es_phase=es)
     return replace(cine, facts=facts, notes=(*cine.notes, *note, *told.notes))
 

@@ -10,6 +10,7 @@ import csv
 import io
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ def with_subjects(cases: Sequence[CaseFiles], table: Path) -> list[CaseFiles]:
             fits any case. One sentence each.
     """
     rows, faults = _read(table)
-    found = [_matches(rows, case.name, case.path) for case in cases]
+    found = [_matches(rows, case.name, path) for case, path in zip(cases, _below(cases), strict=True)]
     faults += [
         f"{case.name} must have one row, got those of {_list(row.id for row in matches)}"
         for case, matches in zip(cases, found, strict=True)
@@ -183,6 +184,15 @@ def _number(text: str, name: str, faults: list[str]) -> float | None:
         return value
     faults.append(f"`{name}` must be {low:g} to {high:g}, got {text!r}")
     return None
+
+
+def _below(cases: Sequence[CaseFiles]) -> list[Path]:
+    """The cases' paths below what all of them share, which tells none from another."""
+    paths = [case.path.absolute() for case in cases]
+    if len(paths) < 2:
+        return paths
+    shared = os.path.commonpath(paths)
+    return [path.relative_to(shared) for path in paths]
 
 
 def _matches(rows: Iterable[_Row], name: str, path: Path) -> list[_Row]:

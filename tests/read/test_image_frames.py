@@ -46,7 +46,7 @@ def test_acdc_s_frames_are_one_case_with_ed_and_es(patient: Path) -> None:
     assert (cine.times_ms, cine.n_axes) == (None, 4)
     facts = cine.facts
     assert (facts.height_m, facts.weight_kg, facts.ed_phase, facts.es_phase) == (1.84, 95.0, 0, 1)
-    assert "height, weight, end-diastole and end-systole as Info.cfg state" in cine.notes
+    assert "from Info.cfg: height, weight, end-diastole and end-systole" in cine.notes
     assert inspect_case(case).cine["n_phases"] == 2
 
 
@@ -77,7 +77,7 @@ def test_where_es_comes_first_info_says_so(patient: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "height_m", "ed_phase", "note"),
     [
-        ("ED: 1\nES: 1\nHeight: 184\n", 1.84, None, "height as Info.cfg state"),
+        ("ED: 1\nES: 1\nHeight: 184\n", 1.84, None, "from Info.cfg: height"),
         ("ED: 1\nHeight: 1.84\n", None, None, "a Height of '1.84', which no body has"),
         ("ED: 1\nES: 7\nHeight: tall\n", None, None, "a Height of 'tall'"),
         ("nothing", None, None, "files of one each"),

@@ -62,6 +62,11 @@ def test_what_has_no_counterpart_is_told_and_the_rest_is_used(tmp_path: Path, ca
     assert "has no row for 1234567_20209_2_0" in caplog.text
 
 
+def test_what_all_paths_share_is_nobody_s(tmp_path: Path) -> None:
+    found = with_subjects(CASES, _table(tmp_path, HEADER + "in,M,,,,\n12345,F,,,,\n"))
+    assert [case.subject and case.subject.subject.sex for case in found] == [None, None, None, "F"]
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     rows = "12345,X,400,1.75,6500,500\n,F,,,,\nsub-01,F,abc,nan,,\nses-1,F,,,,\nSUB-01,F,,,,\n"
     with pytest.raises(InputError) as caught:
