@@ -29,6 +29,9 @@ _CENTRELINE_RAYS = 3.0
 """Standard deviation in rays of the smoothing of the centreline: 9 degrees, so that its direction follows the wall
 rather than the pixels."""
 
+_CHORD_REACH_RAYS = 15
+"""A chord ends within 45 degrees of its own ray, unless the wall is several times as thick as the cavity is wide."""
+
 _CONTACT_PIXELS = 2.0
 """Right cavity this close outside the epi touches the septum, since experts sometimes leave a pixel between."""
 
@@ -156,26 +159,55 @@ def _radii_mm(mask: np.ndarray, centre: np.ndarray, frame: np.ndarray) -> np.nda
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     outlines = find_contours(np.pad(box, 1).astype(np.float32), 0.5)
     corner = np.array([rows[0] - 1, columns[0] - 1])
-    points = (max(outlines, key=len) + corner - centre) @ frame.T
-    here, there = points[:-1], points[1:]
-    sides, other_sides = (np.outer(_RAYS[:, 0], p[:, 1]) - np.outer(_RAYS[:, 1], p[:, 0]) for p in (here, there))
-    reach, other_reach = _RAYS @ here.T, _RAYS @ there.T
-    crosses = (sides > 0) != (other_sides > 0)
-    share = np.divide(sides, sides - other_sides, out=np.zeros_like(sides), where=crosses)
-    distance = reach + share * (other_reach - reach)
-    radii: np.ndarray = np.where(crosses, distance, 0.0).max(axis=1)
-    return np.maximum(radii, 0.0)
+    return _farthest_crossings((max(outlines, key=len) + corner - centre) @ frame.T)
+
+
+def _farthest_crossings(outline: np.ndarray) -> np.ndarray:
+    """Distance of a closed outline's (n, 2) farthest crossing with each ray, or 0 if a ray meets none."""
+    here, there = outline[:-1], outline[1:]
+    starts, ends = (np.arctan2(p[:, 1], p[:, 0]) * (N_RAYS / (2.0 * np.pi)) for p in (here, there))
+    turns = (ends - starts + N_RAYS / 2) % N_RAYS - N_RAYS / 2  # the shorter way, as a straight line goes
+    first = np.ceil(np.minimum(starts, starts + turns)).astype(int)
+    counts = np.maximum(np.floor(np.maximum(starts, starts + turns)).astype(int) - first + 1, 0)
+    edges = np.repeat(np.arange(len(here)), counts)
+    rays = (first[edges] + np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)) % N_RAYS
+    along, start = (there - here)[edges], here[edges]
+    ray = _RAYS[rays]
+    turned = along[:, 0] * ray[:, 1] - along[:, 1] * ray[:, 0]
+    distances = np.divide(
+        along[:, 0] * -start[:, 1] + along[:, 1] * start[:, 0],
+        -turned,
+        out=(start * ray).sum(axis=1),  # an edge along the ray
+        where=turned != 0,
+    )
+    radii = np.zeros(N_RAYS)
+    np.maximum.at(radii, rays, distances)
+    return radii
 
 
 def _along_normal(points: np.ndarray, normal: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Signed distance from each point along its normal to the nearest crossing of an outline, all (n, N_RAYS, 2)."""
-    here = outline[:, None] - points[:, :, None]  # (n, points, corners, 2)
+    """Signed distance from each point along its normal to the nearest crossing of an outline, all (n, N_RAYS, 2).
+
+    Crossings are looked for near a point's own ray, where they are, and only where none is, in the whole outline.
+    """
+    distance = _nearest_crossing(points, normal, outline, reach=_CHORD_REACH_RAYS)
+    lost = ~np.isfinite(distance).all(axis=1)
+    if lost.any():
+        distance[lost] = _nearest_crossing(points[lost], normal[lost], outline[lost], reach=N_RAYS // 2)
+    return distance
+
+
+def _nearest_crossing(points: np.ndarray, normal: np.ndarray, outline: np.ndarray, *, reach: int) -> np.ndarray:
+    """The same among the edges up to `reach` rays away, infinite where none is crossed."""
+    corners = (np.arange(N_RAYS)[:, None] + np.arange(-reach, reach + 1)) % N_RAYS
+    here = outline[:, corners] - points[:, :, None]  # (n, points, corners, 2)
     sides = normal[:, :, None, 0] * here[..., 1] - normal[:, :, None, 1] * here[..., 0]
-    reach = (here * normal[:, :, None]).sum(axis=-1)
-    other_sides, other_reach = (np.roll(values, -1, axis=2) for values in (sides, reach))
-    crosses = (sides > 0) != (other_sides > 0)
-    share = np.divide(sides, sides - other_sides, out=np.zeros_like(sides), where=crosses)
-    distance = np.where(crosses, reach + share * (other_reach - reach), np.inf)
+    along = (here * normal[:, :, None]).sum(axis=-1)
+    crosses = (sides[..., :-1] > 0) != (sides[..., 1:] > 0)
+    step = sides[..., :-1] - sides[..., 1:]
+    share = np.divide(sides[..., :-1], step, out=np.zeros_like(step), where=crosses)
+    found = along[..., :-1] + share * (along[..., 1:] - along[..., :-1])
+    distance = np.where(crosses, found, np.inf)
     nearest = np.abs(distance).argmin(axis=2)[..., None]
     return np.take_along_axis(distance, nearest, axis=2)[..., 0]
 
