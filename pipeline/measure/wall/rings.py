@@ -11,26 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
+from scipy.ndimage import map_coordinates
 from skimage.measure import find_contours
 
 from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps, slice_normal
 from pipeline.core.labels import LV, MYO, RV
 
-__all__ = ["N_RAYS", "Ring", "chords_mm", "frame_from_apex", "septal_arc", "trace_ring"]
+__all__ = ["N_RAYS", "RAYS", "Ring", "frame_from_apex", "septal_arc", "trace_ring"]
 
 N_RAYS = 120
 
 MIN_ALONG_AXIS = 0.3
 """Cosine between the slices' normal and the heart's usual axis below which the view is unknown: more than 72 degrees
 apart, which no short-axis stack is."""
-
-_CENTRELINE_RAYS = 3.0
-"""Standard deviation in rays of the smoothing of the centreline: 9 degrees, so that its direction follows the wall
-rather than the pixels."""
-
-_CHORD_REACH_RAYS = 15
-"""A chord ends within 45 degrees of its own ray, unless the wall is several times as thick as the cavity is wide."""
 
 _CONTACT_PIXELS = 2.0
 """Right cavity this close outside the epi touches the septum, since experts sometimes leave a pixel between."""
@@ -39,7 +32,8 @@ _SEPTUM_DEG = (30.0, 200.0)
 """Arcs of contact that can be a septum. A smaller one is the tip of the right ventricle, which is not informative."""
 
 _ANGLES = 2.0 * np.pi * np.arange(N_RAYS) / N_RAYS
-_RAYS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+RAYS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+"""(N_RAYS, 2) unit vectors of the rays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,33 +93,6 @@ def trace_ring(labels: np.ndarray, frame: np.ndarray) -> Ring | None:
     return Ring(centre, endo, epi, is_closed=bool((epi - endo).min() >= 0.5 * _pixel_mm(frame)))
 
 
-def chords_mm(endo_mm: np.ndarray, epi_mm: np.ndarray) -> np.ndarray:
-    """Thickness of walls by the centreline method (Sheehan et al., Circulation 74:293, 1986).
-
-    The centreline runs midway between the contours and is smoothed. At each ray a chord at right angles to it is drawn
-    from the endo to the epi. Unlike distances along the rays, chords do not grow when the cavity is not round or does
-    not lie in the middle.
-
-    Args:
-        endo_mm: (n, N_RAYS) of n rings.
-        epi_mm: (n, N_RAYS), nowhere below `endo_mm`.
-
-    Returns:
-        (n, N_RAYS) mm, by the ray on which the chord crosses the centreline, at least 0.
-
-    >>> circle = np.ones((1, N_RAYS))
-    >>> float(chords_mm(20.0 * circle, 29.0 * circle).round(2).mean())
-    9.0
-    """
-    middle = gaussian_filter1d(0.5 * (endo_mm + epi_mm), _CENTRELINE_RAYS, axis=1, mode="wrap")
-    points = middle[..., None] * _RAYS
-    tangent = np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)
-    normal = np.stack([tangent[..., 1], -tangent[..., 0]], axis=-1)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    inner, outer = (_along_normal(points, normal, radii[..., None] * _RAYS) for radii in (endo_mm, epi_mm))
-    return np.maximum(outer - inner, 0.0)
-
-
 def septal_arc(labels: np.ndarray, ring: Ring, frame: np.ndarray) -> tuple[float, float] | None:
     """The arc over which the right cavity touches the wall, from one insertion to the other.
 
@@ -172,7 +139,7 @@ def _farthest_crossings(outline: np.ndarray) -> np.ndarray:
     edges = np.repeat(np.arange(len(here)), counts)
     rays = (first[edges] + np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)) % N_RAYS
     along, start = (there - here)[edges], here[edges]
-    ray = _RAYS[rays]
+    ray = RAYS[rays]
     turned = along[:, 0] * ray[:, 1] - along[:, 1] * ray[:, 0]
     distances = np.divide(
         along[:, 0] * -start[:, 1] + along[:, 1] * start[:, 0],
@@ -185,37 +152,10 @@ def _farthest_crossings(outline: np.ndarray) -> np.ndarray:
     return radii
 
 
-def _along_normal(points: np.ndarray, normal: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Signed distance from each point along its normal to the nearest crossing of an outline, all (n, N_RAYS, 2).
-
-    Crossings are looked for near a point's own ray, where they are, and only where none is, in the whole outline.
-    """
-    distance = _nearest_crossing(points, normal, outline, reach=_CHORD_REACH_RAYS)
-    lost = ~np.isfinite(distance).all(axis=1)
-    if lost.any():
-        distance[lost] = _nearest_crossing(points[lost], normal[lost], outline[lost], reach=N_RAYS // 2)
-    return distance
-
-
-def _nearest_crossing(points: np.ndarray, normal: np.ndarray, outline: np.ndarray, *, reach: int) -> np.ndarray:
-    """The same among the edges up to `reach` rays away, infinite where none is crossed."""
-    corners = (np.arange(N_RAYS)[:, None] + np.arange(-reach, reach + 1)) % N_RAYS
-    here = outline[:, corners] - points[:, :, None]  # (n, points, corners, 2)
-    sides = normal[:, :, None, 0] * here[..., 1] - normal[:, :, None, 1] * here[..., 0]
-    along = (here * normal[:, :, None]).sum(axis=-1)
-    crosses = (sides[..., :-1] > 0) != (sides[..., 1:] > 0)
-    step = sides[..., :-1] - sides[..., 1:]
-    share = np.divide(sides[..., :-1], step, out=np.zeros_like(step), where=crosses)
-    found = along[..., :-1] + share * (along[..., 1:] - along[..., :-1])
-    distance = np.where(crosses, found, np.inf)
-    nearest = np.abs(distance).argmin(axis=2)[..., None]
-    return np.take_along_axis(distance, nearest, axis=2)[..., 0]
-
-
 def _touches(right: np.ndarray, ring: Ring, frame: np.ndarray) -> np.ndarray:
     """Whether right cavity lies just outside the epi, by ray."""
     beyond = np.arange(0.5, _CONTACT_PIXELS + 0.25, 0.5) * _pixel_mm(frame)
-    places = (ring.epi_mm[:, None] + beyond)[..., None] * _RAYS[:, None]  # (N_RAYS, samples, 2) mm
+    places = (ring.epi_mm[:, None] + beyond)[..., None] * RAYS[:, None]  # (N_RAYS, samples, 2) mm
     indices = ring.centre + places @ np.linalg.inv(frame).T
     found: np.ndarray = map_coordinates(right.astype(np.uint8), np.moveaxis(indices, -1, 0), order=0)
     return np.asarray(found.any(axis=1))

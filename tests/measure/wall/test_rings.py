@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps
-from pipeline.measure.wall.rings import N_RAYS, Ring, chords_mm, frame_from_apex, septal_arc, trace_ring
+from pipeline.measure.wall.centreline import chords_mm
+from pipeline.measure.wall.rings import N_RAYS, Ring, frame_from_apex, septal_arc, trace_ring
 
 ANGLES = 2 * np.pi * np.arange(N_RAYS) / N_RAYS
 AXIAL = np.diag([-1.0, -1.0, 8.0, 1.0])  # X to the left, Y to the back, Z to the head
