@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid, flip_ras_lps
+from pipeline.core.subject import Sex
 
 __all__ = ["Cine", "SourceFrame", "StudyFacts"]
 
@@ -43,6 +44,8 @@ class StudyFacts:
         heart_rate_bpm: HeartRate (0018,1088), or from the nominal R-R interval (0018,1062).
         height_m: PatientSize (0010,1020).
         weight_kg: PatientWeight (0010,1030).
+        sex: PatientSex (0010,0040), "F" or "M".
+        age_years: at the study: PatientAge (0010,1010), or from PatientBirthDate (0010,0030) and StudyDate (0008,0020).
     """
 
     study_uid: str | None = None
@@ -51,6 +54,8 @@ class StudyFacts:
     heart_rate_bpm: float | None = None
     height_m: float | None = None
     weight_kg: float | None = None
+    sex: Sex | None = None
+    age_years: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,10 @@
-"""What the header says beside the pixels, as far as a body can be so: rate, height, weight."""
+"""What the header says beside the pixels, as far as a body can be so: rate, sex, age, height, weight."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import date, datetime
 
 import numpy as np
 
@@ -10,16 +12,15 @@ from pipeline.core.beat import is_credible_beat
 from pipeline.core.errors import UnreadableError
 from pipeline.core.images import StudyFacts
 from pipeline.core.quiet import quiet_dicom
+from pipeline.core.subject import AGE_YEARS, HEIGHT_M, WEIGHT_KG, Sex, is_within
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.headers import number, read_header, text
 
-__all__ = ["HEIGHT_M", "WEIGHT_KG", "read_facts"]
+__all__ = ["read_facts"]
 
-HEIGHT_M = (0.25, 2.6)
-"""Of a body, preterm infants to the tallest adults. PatientSize (0010,1020) is in metres; consoles often write cm."""
-
-WEIGHT_KG = (0.4, 450.0)
-"""Likewise; PatientWeight (0010,1030) is in kg. Zero, which means that nobody asked, is none of either."""
+_TAGS = ("Manufacturer", "PatientSize", "PatientWeight", "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate")
+_AGE = re.compile(r"(\d{1,3})([DWMY])")  # PS3.5 6.2, "018M"
+_AGES_IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
 def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str, ...]]:
@@ -37,11 +38,13 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
     first = frames[0][0]
     rates = [frame.heart_rate_bpm for row in frames for frame in row if frame.heart_rate_bpm]
     with quiet_dicom():
-        header = read_header(first.path, tags=("Manufacturer", "PatientSize", "PatientWeight"))
+        header = read_header(first.path, tags=_TAGS)
         if header is None:
             raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)
         height_m, about_height = _height_m(number(header.elements, "PatientSize"))
         weight_kg, about_weight = _weight_kg(number(header.elements, "PatientWeight"))
+        age_years, about_age = _age_years(*(text(header.elements, keyword) or "" for keyword in _TAGS[4:]))
+        sex = _sex(text(header.elements, "PatientSex"))
         manufacturer = text(header.elements, "Manufacturer")
     rate, about_rate = _heart_rate_bpm(float(np.mean(rates)) if rates else None)
     facts = StudyFacts(
@@ -51,19 +54,22 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
         heart_rate_bpm=rate,
         height_m=height_m,
         weight_kg=weight_kg,
+        sex=sex,
+        age_years=age_years,
     )
-    return facts, (*about_rate, *about_height, *about_weight)
+    return facts, (*about_rate, *about_height, *about_weight, *about_age)
 
 
 Checked = tuple[float | None, tuple[str, ...]]
 
 
 def _height_m(stated: float | None) -> Checked:
+    """PatientSize (0010,1020) is in metres; consoles often write cm, and 0 where nobody asked."""
     if not stated:
         return None, ()
-    if _is_within(stated, HEIGHT_M):
+    if is_within(stated, HEIGHT_M):
         return stated, ()
-    if _is_within(stated / 100, HEIGHT_M):
+    if is_within(stated / 100, HEIGHT_M):
         return stated / 100, (f"PatientSize is in metres, got {stated:g}: taken for cm",)
     return None, (f"PatientSize says {stated:g} m, which no body has: nothing is indexed by it",)
 
@@ -71,7 +77,7 @@ def _height_m(stated: float | None) -> Checked:
 def _weight_kg(stated: float | None) -> Checked:
     if not stated:
         return None, ()
-    if _is_within(stated, WEIGHT_KG):
+    if is_within(stated, WEIGHT_KG):
         return stated, ()
     return None, (f"PatientWeight says {stated:g} kg, which no body has: nothing is indexed by it",)
 
@@ -82,5 +88,40 @@ def _heart_rate_bpm(stated: float | None) -> Checked:
     return None, (f"the header's heart rate of {stated:g} a minute is none that a heart has: output is unknown",)
 
 
-def _is_within(value: float, limits: tuple[float, float]) -> bool:
-    return limits[0] <= value <= limits[1]
+def _sex(stated: str | None) -> Sex | None:
+    """None for what reference values do not know: "O" is said of animals' and phantoms' scans as well."""
+    return {"F": "F", "M": "M"}.get((stated or "").upper())  # type: ignore[return-value]
+
+
+def _age_years(age: str, birth: str, study: str) -> Checked:
+    """PatientAge, or the years between birth and study: who removes dates of birth writes one that is nobody's."""
+    stated = _AGE.fullmatch(age.upper())
+    by_dates = _years_between(_date(birth), _date(study))
+    years = by_dates if stated is None else int(stated[1]) / _AGES_IN_A_YEAR[stated[2]]
+    doubt = ("PatientAge and the dates of birth and study disagree by over a year: PatientAge is taken",)
+    if years is None:
+        return None, ()
+    if not is_within(years, AGE_YEARS):
+        return None, (f"the header says an age of {years:.0f} years, which nobody has: it is not used",)
+    return round(years, 2), doubt if by_dates is not None and abs(by_dates - years) > 1 else ()
+
+
+def _years_between(birth: date | None, study: date | None) -> float | None:
+    """Whole years, as one tells an age, and of children under two the part of a year.
+
+    >>> _years_between(date(1980, 6, 30), date(2020, 6, 29))
+    39.0
+    >>> round(_years_between(date(2019, 1, 1), date(2019, 7, 2)), 2)
+    0.5
+    """
+    if birth is None or study is None:
+        return None
+    whole = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+    return (study - birth).days / 365.25 if 0 <= whole < 2 else float(whole)
+
+
+def _date(stated: str) -> date | None:
+    try:
+        return datetime.strptime(stated.replace(".", ""), "%Y%m%d").date()
+    except ValueError:
+        return None
