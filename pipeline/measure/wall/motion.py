@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.geometry import Grid
-from pipeline.core.motion import Curve, Motion, SegmentMotion
+from pipeline.core.wall import Curve, Motion, SegmentMotion
 from pipeline.measure.phases import Phases
 from pipeline.measure.volume_curve import Beat, smooth_volumes
 from pipeline.measure.wall.aha import APEX, LEVELS, SEGMENTS, level_of, segment_of

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import LV
-from pipeline.core.measurements import Segment, Wall
+from pipeline.core.wall import Segment, Wall
 from pipeline.measure.wall.aha import APEX, SEGMENTS, level_of, segment_of
 from pipeline.measure.wall.centreline import chords_mm
 from pipeline.measure.wall.rings import N_RAYS, frame_from_apex, trace_ring

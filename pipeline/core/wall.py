@@ -1,4 +1,4 @@
-"""Motion of the left ventricle's wall over the beat, as values that convert to JSON and back; units are in the names."""
+"""The wall of the left ventricle, its thickness and motion, as values that convert to JSON and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Curve", "Motion", "SegmentMotion"]
+__all__ = ["Curve", "Motion", "Segment", "SegmentMotion", "Wall"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Wall thickness of one segment.
+
+    Attributes:
+        segment: number, 1 to 17.
+        name: as in `measure.wall.aha.SEGMENTS`.
+        ed_mm: mean thickness at end-diastole, or `None` if not measured.
+        es_mm: mean thickness at end-systole, or `None` if not measured.
+        thickening_percent: 100 (ES - ED) / ED, or `None` if either is not measured, or there is no wall at ED.
+    """
+
+    segment: int
+    name: str
+    ed_mm: float | None = None
+    es_mm: float | None = None
+    thickening_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class Wall:
+    """Thickness of all 17 segments in order, and a sentence for everything left out or doubtful."""
+
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Wall:
+        """Read back what `measurements.json` holds.
+
+        Raises:
+            KeyError, TypeError: the object has another form.
+        """
+        return cls(tuple(Segment(**segment) for segment in content["segments"]), tuple(content["notes"]))
 
 
 @dataclass(frozen=True)
