@@ -16,6 +16,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.pose import AS_STORED
 from pipeline.write.pages import bullseye, findings
 from pipeline.write.pages.charts import VolumeChart, volume_chart
+from pipeline.write.pages.comparisons import comparisons
 from pipeline.write.pages.page import write_page
 from pipeline.write.pages.sheets import StudyPictures, draw_study
 
@@ -73,6 +74,7 @@ def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None =
         "volumes": measured.volumes_ml,
         "times_ms": cine.times_ms,
         "wall": _wall(measured),
+        **comparisons(measured),
         "notes": measured.notes,
         "conventions": measured.conventions,
         "provenance": _provenance(case),
