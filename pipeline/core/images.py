@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid, flip_ras_lps
 
-__all__ = ["Cine", "SourceFrame", "StudyFacts"]
+__all__ = ["Cine", "Sex", "SourceFrame", "StudyFacts"]
+
+Sex = Literal["female", "male", "other"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class StudyFacts:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID of the stack that was read (of its first slice).
         manufacturer: Manufacturer.
+        model: ManufacturerModelName.
+        field_strength_t: MagneticFieldStrength (0018,0087).
+        sex: PatientSex (0010,0040), "female", "male" or "other".
+        age_years: at the study: PatientAge (0010,1010), else from the birth date.
         heart_rate_bpm: HeartRate (0018,1088), or from the nominal R-R interval (0018,1062).
         height_m: PatientSize (0010,1020).
         weight_kg: PatientWeight (0010,1030).
@@ -48,6 +55,10 @@ class StudyFacts:
     study_uid: str | None = None
     series_uid: str | None = None
     manufacturer: str | None = None
+    model: str | None = None
+    field_strength_t: float | None = None
+    sex: Sex | None = None
+    age_years: float | None = None
     heart_rate_bpm: float | None = None
     height_m: float | None = None
     weight_kg: float | None = None
