@@ -1,4 +1,4 @@
-"""What the header says beside the pixels, as far as a body can be so: rate, height, weight, sex, age; and the scanner."""
+"""What the header says beside the pixels: the scanner, and rate, height, weight, sex and age as far as bodies go."""
 
 from __future__ import annotations
 
