@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pydicom
@@ -17,15 +18,19 @@ from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["conceal_notes", "conceal_source", "identity_of", "pseudonym_of", "with_pseudonym"]
+__all__ = ["conceal", "conceal_source", "identity_of", "pseudonym_of", "with_pseudonym"]
 
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){3,}(?![\w])")
+_OLDEST_TOLD_YEARS = 90.0
 _LENGTH = 10
 """Hexadecimal digits: two of a million patients get the same with a probability of one half."""
 
 
 def identity_of(cine: Cine) -> dict[str, str]:
-    """Name, ID and birth date as the images state them, empty for other formats than DICOM."""
+    """What tells who was scanned, where and when, as the images state it, and the date of today, the report's.
+
+    Empty for other formats than DICOM. What the header does not state is left out.
+    """
     if cine.sources is None:
         return {}
     with quiet_dicom():
@@ -33,9 +38,24 @@ def identity_of(cine: Cine) -> dict[str, str]:
         found = {
             "name": str(header.get("PatientName") or ""),
             "id": str(header.get("PatientID") or ""),
-            "birth_date": str(header.get("PatientBirthDate") or ""),
+            "birth_date": _readable_date(str(header.get("PatientBirthDate") or "")),
+            "study_date": _readable_date(str(header.get("StudyDate") or "")),
+            "report_date": date.today().isoformat(),
+            "institution": str(header.get("InstitutionName") or ""),
         }
     return {key: value for key, value in found.items() if value}
+
+
+def _readable_date(stated: str) -> str:
+    """A DICOM date as ISO 8601 has it; as it is stated where it is none.
+
+    >>> _readable_date("19501231"), _readable_date("20120000")
+    ('1950-12-31', '20120000')
+    """
+    try:
+        return datetime.strptime(stated, "%Y%m%d").date().isoformat()
+    except ValueError:
+        return stated
 
 
 def pseudonym_of(patient_id: str, *, secret: str) -> str:
@@ -84,10 +104,17 @@ def conceal_source(sentence: str, files: Iterable[Path]) -> str:
     return _UID.sub("...", re.sub(rf"(?<![\w.-])(?:{longest_first})(?![\w-])", "...", sentence))
 
 
-def conceal_notes(cine: Cine, files: Iterable[Path]) -> Cine:
-    """The cine with notes that tell nothing of its files and UIDs, see `conceal_source`; they go into the results."""
-    files = list(files)
-    return replace(cine, notes=tuple(conceal_source(note, files) for note in cine.notes))
+def conceal(cine: Cine, files: Iterable[Path]) -> Cine:
+    """The cine as results under a pseudonym may tell of it: no files and UIDs in its notes, and no age above 90.
+
+    Few live that long, so an age above 89 may tell who it is (45 CFR 164.514(b)(2)(i)(C), "Safe Harbor").
+    """
+    files, age = list(files), cine.facts.age_years
+    notes = tuple(conceal_source(note, files) for note in cine.notes)
+    if age is None or age <= _OLDEST_TOLD_YEARS:
+        return replace(cine, notes=notes)
+    facts = replace(cine.facts, age_years=_OLDEST_TOLD_YEARS)
+    return replace(cine, facts=facts, notes=(*notes, f"an age above {_OLDEST_TOLD_YEARS:g} years is stated as that"))
 
 
 def _key(plain: str, secret: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.app.identity import conceal_notes
+from pipeline.app.identity import conceal
 from pipeline.app.results import images_digest
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
@@ -60,7 +60,7 @@ def read_own_images(
             "segment anew",
             own[0].path,
         )
-    return conceal_notes(cine, own[0].files) if keyed else cine
+    return conceal(cine, own[0].files) if keyed else cine
 
 
 def _by_objects(cases: list[CaseFiles], folder: Path) -> list[CaseFiles]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
+from pipeline.app.identity import conceal, conceal_source, with_pseudonym
 from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
@@ -115,7 +115,7 @@ class CaseRunner:
         files, pseudonym = self.under_its_name(files, places)
         look = self.segmenter.see_heart if self.segmenter.measures else None
         cine = with_heart_rate(read_cine(places, options=self.series, look=look), self.choices.heart_rate_bpm)
-        cine = cine if pseudonym is None else conceal_notes(cine, files.files)
+        cine = cine if pseudonym is None else conceal(cine, files.files)
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))
         found = self.segmenter.segment(cine)

@@ -141,12 +141,13 @@ def cine_of(label: MetaTensor) -> Cine:
     times_ms = tuple(float(time) for time in label.meta.get("times_ms", ()))
     spans_mm = tuple(float(span) for span in label.meta.get("spans_mm", ()))
     notes = tuple(note for note in str(label.meta.get("notes", "")).split("\n") if note)
-    rate, height, weight = (_read_number(label.meta.get(name)) for name in ("heart_rate_bpm", "height_m", "weight_kg"))
+    numbers = ("heart_rate_bpm", "height_m", "weight_kg", "age_years")
+    known: dict[str, Any] = {name: _read_number(label.meta.get(name)) for name in numbers}
     return Cine(
         np.broadcast_to(np.float32(0), tuple(label.shape)),
         Grid((x, y, z), label.affine.cpu().numpy(), spans_mm or None),
         times_ms=times_ms or None,
-        facts=StudyFacts(heart_rate_bpm=rate, height_m=height, weight_kg=weight),
+        facts=StudyFacts(**known, sex=label.meta.get("sex") or None),
         notes=notes,
         stored_axes=None if label.meta.get("n_axes") is None else int(label.meta["n_axes"]),
         slice_axis=int(label.meta.get("slice_axis", 2)),

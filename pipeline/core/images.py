@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid, flip_ras_lps
+from pipeline.core.subject import Sex
 
-__all__ = ["Cine", "Sex", "SourceFrame", "StudyFacts"]
-
-Sex = Literal["female", "male", "other"]
+__all__ = ["Cine", "SourceFrame", "StudyFacts"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,11 @@ class StudyFacts:
         manufacturer: Manufacturer.
         model: ManufacturerModelName.
         field_strength_t: MagneticFieldStrength (0018,0087).
-        sex: PatientSex (0010,0040), "female", "male" or "other".
-        age_years: at the study: PatientAge (0010,1010), else from the birth date.
         heart_rate_bpm: HeartRate (0018,1088), or from the nominal R-R interval (0018,1062).
         height_m: PatientSize (0010,1020).
         weight_kg: PatientWeight (0010,1030).
+        sex: PatientSex (0010,0040), "F" or "M".
+        age_years: at the study: PatientAge (0010,1010), or from PatientBirthDate (0010,0030) and StudyDate (0008,0020).
     """
 
     study_uid: str | None = None
@@ -57,11 +55,11 @@ class StudyFacts:
     manufacturer: str | None = None
     model: str | None = None
     field_strength_t: float | None = None
-    sex: Sex | None = None
-    age_years: float | None = None
     heart_rate_bpm: float | None = None
     height_m: float | None = None
     weight_kg: float | None = None
+    sex: Sex | None = None
+    age_years: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pipeline.core.labels import LV, RV
 from pipeline.core.pose import PoseFinding
+from pipeline.core.subject import Subject
 
 __all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Segment", "Severity", "Verdict", "Wall"]
 
@@ -118,6 +119,7 @@ class Measurements:
         n_slices: slices Z.
         spacing_mm: of X, Y and Z.
         volumes_ml: structure's name -> volume at each phase.
+        subject: sex, age and size of the body of whoever was scanned, as far as they are known.
         times_ms: of each phase after the R wave.
         lv_curve_ml: periodic curve that ED and ES are taken from.
         ed_phase: end-diastole, or `None` for a single phase, like all that follows from it.
@@ -146,6 +148,7 @@ class Measurements:
     n_slices: int
     spacing_mm: tuple[float, float, float]
     volumes_ml: Mapping[str, Sequence[float]]
+    subject: Subject = field(default_factory=Subject)
     times_ms: Sequence[float] | None = None
     lv_curve_ml: Sequence[float] | None = None
     ed_phase: int | None = None
@@ -195,6 +198,8 @@ class Measurements:
         known |= {key: tuple(known.get(key, ())) for key in ("notes", "conventions", "spacing_mm")}
         for side, name in (("left", LV.name), ("right", RV.name)):
             known[side] = Function(**content[name]) if content.get(name) else None
+        if known.get("subject") is not None:
+            known["subject"] = Subject.from_json(known["subject"])
         if known.get("wall"):
             segments = tuple(Segment(**segment) for segment in known["wall"]["segments"])
             known["wall"] = Wall(segments, tuple(known["wall"]["notes"]))
@@ -213,6 +218,7 @@ _ALWAYS = (
     "n_phases",
     "n_slices",
     "spacing_mm",
+    "subject",
     "times_ms",
     "volumes_ml",
     "lv_curve_ml",

@@ -12,6 +12,7 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.labels import LV, MYO, RV
 from pipeline.core.measurements import Function, Measurements
+from pipeline.core.subject import Subject
 from pipeline.measure.function import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     BsaMethod,
@@ -78,7 +79,7 @@ def measure_cine(
         labels: (T, X, Y, Z) label map.
         grid: where the voxels lie.
         times_ms: time of each phase, if known.
-        facts: heart rate, height and weight, if known.
+        facts: heart rate, sex, age, height and weight, if known.
         choice: phases given rather than found, and the formula of the body surface.
 
     Returns:
@@ -96,7 +97,7 @@ def measure_cine(
     beat = make_beat(len(labels), times_ms=times_ms, heart_rate_bpm=facts.heart_rate_bpm)
     volumes = volumes_ml(labels, grid)
     phases = find_phases(volumes[LV.name], beat=beat, ed=choice.ed, es=choice.es)
-    measured = _of_every_phase(labels, grid, times_ms, volumes, phases)
+    measured = replace(_of_every_phase(labels, grid, times_ms, volumes, phases), subject=_subject(facts))
     if phases.es is None:
         return measured
     rate = facts.heart_rate_bpm
@@ -144,6 +145,11 @@ def _of_every_phase(
         ),
         conventions=CONVENTIONS,
     )
+
+
+def _subject(facts: StudyFacts) -> Subject:
+    height_cm = None if facts.height_m is None else round(100.0 * facts.height_m, 2)
+    return Subject(facts.sex, facts.age_years, height_cm, facts.weight_kg)
 
 
 def _function(cavity_ml: Sequence[float], phases: Phases, beat: Beat, rate: float | None) -> Function:

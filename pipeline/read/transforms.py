@@ -52,8 +52,8 @@ class CineReader(ImageReader):
     def get_data(self, img: Cine) -> tuple[np.ndarray, dict[str, Any]]:
         """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
 
-        `times_ms` and `spans_mm` (see `Grid`) are empty where unknown, a number is NaN; `notes`, and `source_files`
-        where they are DICOM, are joined by line breaks.
+        `times_ms` and `spans_mm` (see `Grid`) are empty where unknown, a number is NaN and `sex` an empty text;
+        `notes`, and `source_files` where they are DICOM, are joined by line breaks.
         """
         cine, facts = img, img.facts
         affine = torch.tensor(cine.grid.affine)
@@ -70,7 +70,8 @@ class CineReader(ImageReader):
             "notes": "\n".join(cine.notes),
             "source_files": "\n".join(sorted({source.path for row in cine.sources or () for source in row})),
         }
-        for name in ("heart_rate_bpm", "height_m", "weight_kg"):
+        meta["sex"] = facts.sex or ""
+        for name in ("heart_rate_bpm", "height_m", "weight_kg", "age_years"):
             value = getattr(facts, name)
             meta[name] = float("nan") if value is None else float(value)
         return cine.array, meta

@@ -57,10 +57,12 @@ def test_what_the_reader_knew_reaches_the_measurements(tmp_path: Path) -> None:
         "heart_rate_bpm": 72.0,
         "height_m": 1.8,
         "weight_kg": 80.0,
+        "age_years": 41.0,
+        "sex": "F",
         "notes": "a slice was left out\nthe clock stood",
     }
     saved = _saved(tmp_path, meta)
-    facts = StudyFacts(heart_rate_bpm=72.0, height_m=1.8, weight_kg=80.0)
+    facts = StudyFacts(heart_rate_bpm=72.0, height_m=1.8, weight_kg=80.0, sex="F", age_years=41.0)
     expected = _alone(times_ms=list(TIMES_MS), facts=facts)
     assert saved["notes"] == ["a slice was left out", "the clock stood", *expected["notes"]]
     assert {key: saved[key] for key in expected if key != "notes"} == {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.app.identity import conceal_source
+from pipeline.app.identity import conceal, conceal_source
+from pipeline.core.geometry import Grid
+from pipeline.core.images import Cine, StudyFacts
 
 FILES = [Path("/in/Doe Jane/cine/IM-1.dcm"), Path("/in/Doe Jane/cine/2")]
 
@@ -38,3 +41,15 @@ def test_a_relative_folder_is_no_word() -> None:
 
 def test_without_files_nothing_changes() -> None:
     assert conceal_source("no image", []) == "no image"
+
+
+@pytest.mark.parametrize(
+    ("age", "told", "n_notes"), [(89.0, 89.0, 1), (90.0, 90.0, 1), (97.0, 90.0, 2), (None, None, 1)]
+)
+def test_an_age_by_which_somebody_could_be_found_is_not_told(age: float, told: float, n_notes: int) -> None:
+    facts = StudyFacts(age_years=age, sex="F")
+    cine = Cine(np.zeros((1, 2, 2, 2)), Grid((2, 2, 2), np.eye(4)), facts=facts, notes=("cut short [/in/Doe Jane]",))
+    concealed = conceal(cine, FILES)
+    assert (concealed.facts.age_years, concealed.facts.sex) == (told, "F")
+    assert concealed.notes[0] == "cut short [...]"
+    assert len(concealed.notes) == n_notes

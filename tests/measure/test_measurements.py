@@ -16,12 +16,13 @@ from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.measurements import Flag, Function, Measurements, Segment
+from pipeline.core.subject import Subject
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 
 GRID = Grid((10, 10, 4), np.diag([-2.0, -2.0, 10.0, 1.0]))  # 0.04 ml a voxel
-FACTS = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=80.0)
+FACTS = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=80.0, sex="F", age_years=41.0)
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +196,14 @@ def test_a_record_without_measurements_says_whose_it_is_and_nothing_measured(sch
     assert not schema.is_valid(record | {"n_phases": 1})
 
 
+def test_the_subject_is_told_and_read_back() -> None:
+    """Of one phase as well, of which nothing else is indexed."""
+    told = _measure(_beat()[:1], GRID, facts=FACTS)
+    assert told["subject"] == {"sex": "F", "age_years": 41.0, "height_cm": 180.0, "weight_kg": 80.0}
+    assert Measurements.from_json(told).subject == Subject("F", 41.0, 180.0, 80.0)
+    assert set(_measure(_beat(), GRID)["subject"].values()) == {None}
+
+
 def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> None:
     whole, parts = schema.schema["properties"], schema.schema["$defs"]
     sides = {"left": "left_ventricle", "right": "right_ventricle"}
@@ -204,6 +213,7 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
     for value, described in (
         (Function, parts["function"]),
         (Source, parts["source"]),
+        (Subject, parts["subject"]),
         (BundleRecord, whole["bundle"]),
         (Segment, wall["segments"]["items"]),
         (Flag, quality["flags"]["items"]),

@@ -72,6 +72,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "n_phases": cine.n_phases,
         "n_slices": cine.n_slices,
         "spacing_mm": list(cine.grid.spacing_mm),
+        "subject": {"sex": None, "age_years": None, "height_cm": None, "weight_kg": None},
         "times_ms": list(cine.times_ms or ()),
         "volumes_ml": volumes,
         "lv_curve_ml": volumes["left_ventricle"],

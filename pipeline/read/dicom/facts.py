@@ -1,4 +1,4 @@
-"""What the header says beside the pixels: the scanner, and rate, height, weight, sex and age as far as bodies go."""
+"""What the header says beside the pixels, as far as it can be so: scanner, rate, sex, age, height, weight."""
 
 from __future__ import annotations
 
@@ -7,35 +7,23 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from pipeline.core.beat import is_credible_beat
 from pipeline.core.errors import UnreadableError
-from pipeline.core.images import Sex, StudyFacts
+from pipeline.core.images import StudyFacts
 from pipeline.core.quiet import quiet_dicom
+from pipeline.core.subject import AGE_YEARS, HEIGHT_M, WEIGHT_KG, Sex, is_within
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.headers import number, read_header, text
 
-__all__ = ["AGE_YEARS", "HEIGHT_M", "WEIGHT_KG", "read_facts"]
-
-HEIGHT_M = (0.25, 2.6)
-"""Of a body, preterm infants to the tallest adults. PatientSize (0010,1020) is in metres; consoles often write cm."""
-
-WEIGHT_KG = (0.4, 450.0)
-"""Likewise; PatientWeight (0010,1030) is in kg. Zero, which means that nobody asked, is none of either."""
-
-AGE_YEARS = (0.0, 125.0)
-"""Of a body. PatientAge (0010,1010) is three digits and a unit: 045Y, 006M, 012W or 003D."""
+__all__ = ["read_facts"]
 
 _TAGS = (
     *("Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "PatientSize", "PatientWeight"),
     *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate"),
 )
-_SEXES: dict[str, Sex] = {"F": "female", "M": "male", "O": "other"}
-_DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
-_FIELD_T = (0.01, 25.0)
-_GAUSS = 10_000.0
-"""In a tesla. Some consoles state the field in gauss."""
+_AGE = re.compile(r"(\d{1,3})([DWMY])")  # PS3.5 6.2, "018M"
+_AGES_IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
 def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str, ...]]:
@@ -58,32 +46,40 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
             raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)
         height_m, about_height = _height_m(number(header.elements, "PatientSize"))
         weight_kg, about_weight = _weight_kg(number(header.elements, "PatientWeight"))
-        age_years, about_age = _age_years(header.elements)
+        age_years, about_age = _age_years(*(text(header.elements, keyword) or "" for keyword in _TAGS[-3:]))
+        sex = _sex(text(header.elements, "PatientSex"))
+        manufacturer, model = (text(header.elements, keyword) for keyword in _TAGS[:2])
+        field_strength_t = _field_strength_t(number(header.elements, "MagneticFieldStrength"))
     rate, about_rate = _heart_rate_bpm(float(np.mean(rates)) if rates else None)
     facts = StudyFacts(
         study_uid=first.study_uid or None,
         series_uid=first.series_uid or None,
-        manufacturer=text(header.elements, "Manufacturer"),
-        model=text(header.elements, "ManufacturerModelName"),
-        field_strength_t=_field_strength_t(number(header.elements, "MagneticFieldStrength")),
-        sex=_SEXES.get((text(header.elements, "PatientSex") or "").upper()),
-        age_years=age_years,
+        manufacturer=manufacturer,
+        model=model,
+        field_strength_t=field_strength_t,
         heart_rate_bpm=rate,
         height_m=height_m,
         weight_kg=weight_kg,
+        sex=sex,
+        age_years=age_years,
     )
     return facts, (*about_rate, *about_height, *about_weight, *about_age)
 
+
+_FIELD_T = (0.01, 25.0)
+_GAUSS = 10_000.0
+"""In a tesla. Some consoles state the field in gauss."""
 
 Checked = tuple[float | None, tuple[str, ...]]
 
 
 def _height_m(stated: float | None) -> Checked:
+    """PatientSize (0010,1020) is in metres; consoles often write cm, and 0 where nobody asked."""
     if not stated:
         return None, ()
-    if _is_within(stated, HEIGHT_M):
+    if is_within(stated, HEIGHT_M):
         return stated, ()
-    if _is_within(stated / 100, HEIGHT_M):
+    if is_within(stated / 100, HEIGHT_M):
         return stated / 100, (f"PatientSize is in metres, got {stated:g}: taken for cm",)
     return None, (f"PatientSize says {stated:g} m, which no body has: nothing is indexed by it",)
 
@@ -91,7 +87,7 @@ def _height_m(stated: float | None) -> Checked:
 def _weight_kg(stated: float | None) -> Checked:
     if not stated:
         return None, ()
-    if _is_within(stated, WEIGHT_KG):
+    if is_within(stated, WEIGHT_KG):
         return stated, ()
     return None, (f"PatientWeight says {stated:g} kg, which no body has: nothing is indexed by it",)
 
@@ -102,32 +98,45 @@ def _heart_rate_bpm(stated: float | None) -> Checked:
     return None, (f"the header's heart rate of {stated:g} a minute is none that a heart has: output is unknown",)
 
 
-def _age_years(header: Dataset) -> Checked:
-    """Stated, or counted from the birth date. De-identified files have zeros for dates, which count as silence."""
-    stated = text(header, "PatientAge") or ""
-    if match := re.fullmatch(r"0*(\d{1,3})([DWMY])", stated.upper()):
-        years = int(match[1]) * _DAYS[match[2]] / _DAYS["Y"]
-        source = f"PatientAge says {stated}"
-    else:
-        born, seen = (_date(text(header, keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
-        if born is None or seen is None:
-            return None, ()
-        years = (seen - born).days / _DAYS["Y"]
-        source = f"the birth date gives an age of {years:.0f} years"
-    return (years, ()) if _is_within(years, AGE_YEARS) else (None, (f"{source}, which no body has: it is left out",))
+def _sex(stated: str | None) -> Sex | None:
+    """None for what reference values do not know: "O" is said of animals' and phantoms' scans as well."""
+    return {"F": "F", "M": "M"}.get((stated or "").upper())  # type: ignore[return-value]
 
 
-def _date(stated: str | None) -> date | None:
+def _age_years(age: str, birth: str, study: str) -> Checked:
+    """PatientAge, or the years between birth and study: who removes dates of birth writes one that is nobody's."""
+    stated = _AGE.fullmatch(age.upper())
+    by_dates = _years_between(_date(birth), _date(study))
+    years = by_dates if stated is None else int(stated[1]) / _AGES_IN_A_YEAR[stated[2]]
+    doubt = ("PatientAge and the dates of birth and study disagree by over a year: PatientAge is taken",)
+    if years is None:
+        return None, ()
+    if not is_within(years, AGE_YEARS):
+        return None, (f"the header says an age of {years:.0f} years, which nobody has: it is not used",)
+    return round(years, 2), doubt if by_dates is not None and abs(by_dates - years) > 1 else ()
+
+
+def _years_between(birth: date | None, study: date | None) -> float | None:
+    """Whole years, as one tells an age, and of children under two the part of a year.
+
+    >>> _years_between(date(1980, 6, 30), date(2020, 6, 29))
+    39.0
+    >>> round(_years_between(date(2019, 1, 1), date(2019, 7, 2)), 2)
+    0.5
+    """
+    if birth is None or study is None:
+        return None
+    whole = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+    return (study - birth).days / 365.25 if 0 <= whole < 2 else float(whole)
+
+
+def _date(stated: str) -> date | None:
     try:
-        return datetime.strptime(stated or "", "%Y%m%d").date()
+        return datetime.strptime(stated.replace(".", ""), "%Y%m%d").date()
     except ValueError:
         return None
 
 
 def _field_strength_t(stated: float | None) -> float | None:
-    tesla = next((value for value in (stated, (stated or 0.0) / _GAUSS) if value and _is_within(value, _FIELD_T)), None)
+    tesla = next((value for value in (stated, (stated or 0.0) / _GAUSS) if value and is_within(value, _FIELD_T)), None)
     return None if tesla is None else round(tesla, 2)
-
-
-def _is_within(value: float, limits: tuple[float, float]) -> bool:
-    return limits[0] <= value <= limits[1]

@@ -19,6 +19,7 @@ Group = tuple[str, list[tuple[str, str]]]
 
 _OF_PATIENT = {"name": "Name", "id": "ID", "birth_date": "Birth date"}
 _OF_STUDY = {"study_date": "Study date", "report_date": "Report date", "institution": "Institution"}
+_SEXES = {"F": "female", "M": "male"}
 _OLDEST_TOLD = 89
 _KINDS = {"cine": "cine", "few_phases": "a few phases", "single_phase": "a single phase"}
 _SOURCES = {"curve": "found from the volumes", "given": "given by the user"}
@@ -34,7 +35,7 @@ def head_groups(case: Case, identity: Mapping[str, str]) -> list[Group]:
     """
     facts, measured = case.cine.facts, case.measurements
     groups = [
-        ("Patient", [*_stated(identity, _OF_PATIENT), *_body(facts, measured, identified=bool(identity))]),
+        ("Patient", [*_stated(identity, _OF_PATIENT), *_body(measured, identified=bool(identity))]),
         ("Study", [*_stated(identity, _OF_STUDY), *_scan(facts, measured)]),
         ("Reading", _reading(case)),
     ]
@@ -45,12 +46,13 @@ def _stated(identity: Mapping[str, str], terms: Mapping[str, str]) -> list[tuple
     return [(term, identity[key]) for key, term in terms.items() if identity.get(key)]
 
 
-def _body(facts: StudyFacts, measured: Measurements, *, identified: bool) -> list[tuple[str, str]]:
-    height, weight, bsa = facts.height_m, facts.weight_kg, measured.bsa_m2
+def _body(measured: Measurements, *, identified: bool) -> list[tuple[str, str]]:
+    subject, bsa = measured.subject, measured.bsa_m2
+    height, weight = subject.height_cm, subject.weight_kg
     rows = [
-        ("Sex", facts.sex),
-        ("Age", _age(facts.age_years, identified=identified)),
-        ("Height", None if height is None else f"{100 * height:.0f} cm"),
+        ("Sex", None if subject.sex is None else _SEXES[subject.sex]),
+        ("Age", _age(subject.age_years, identified=identified)),
+        ("Height", None if height is None else f"{height:.0f} cm"),
         ("Weight", None if weight is None else f"{weight:.0f} kg"),
         ("Body surface", None if bsa is None else f"{bsa:.2f} m² ({_BSA.get(str(measured.bsa_method), '')})"),
         ("Heart rate", None if measured.heart_rate_bpm is None else f"{measured.heart_rate_bpm:.0f} /min"),

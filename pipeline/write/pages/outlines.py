@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.measure import find_contours
 
-__all__ = ["UNITS_PER_PIXEL", "outline_path"]
+__all__ = ["UNITS_PER_PIXEL", "outline_path", "outline_rings"]
 
 UNITS_PER_PIXEL = 100
 """A quarter of a screen's pixel at the highest zoom."""
@@ -39,12 +39,25 @@ def outline_path(mask: np.ndarray) -> str:
         closed ring of quadratic curves for each piece and each hole. Each encloses its pixels' area. Empty if the mask
         is.
     """
+    return "".join(map(_ring_path, _trace(mask)))
+
+
+def outline_rings(mask: np.ndarray) -> list[np.ndarray]:
+    """Points (N, 2) along the outlines of `outline_path` in pixels, a ring for each piece and each hole."""
+    return [
+        np.stack([_joints(knots), (6.0 * knots + _before(knots) + _after(knots)) / 8.0], axis=1).reshape(-1, 2)
+        for knots in _trace(mask)
+    ]
+
+
+def _trace(mask: np.ndarray) -> list[np.ndarray]:
+    """Knots (N, 2) of each ring, in pixels from the corner of the first one."""
     hit = np.argwhere(mask)
     if not hit.size:
-        return ""
+        return []
     first, last = hit.min(axis=0), hit.max(axis=0) + 1
     cut = np.pad(mask[first[0] : last[0], first[1] : last[1]], 1).astype(np.float32)
-    return "".join(_ring_path(_smooth_ring(ring[:-1]) + first - 0.5) for ring in find_contours(cut, 0.5))
+    return [_smooth_ring(ring[:-1]) + first - 0.5 for ring in find_contours(cut, 0.5)]
 
 
 def _smooth_ring(ring: np.ndarray) -> np.ndarray:
@@ -92,18 +105,18 @@ def _polygon_area(points: np.ndarray) -> float:
 
 def _spline_area(knots: np.ndarray) -> float:
     """Signed area within the closed quadratic B-spline, which leaves out a third of each corner of its polygon."""
-    before, after = (knots + np.roll(knots, 1, axis=0)) / 2 - knots, (knots + np.roll(knots, -1, axis=0)) / 2 - knots
+    before, after = (_before(knots) - knots) / 2, (_after(knots) - knots) / 2
     corners = 0.5 * (after[:, 0] * before[:, 1] - after[:, 1] * before[:, 0])
     return _polygon_area(knots) - float(corners.sum()) / 3
 
 
 def _perimeter(points: np.ndarray) -> float:
-    return float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum())
+    return float(np.linalg.norm(points - _before(points), axis=1).sum())
 
 
 def _normals(knots: np.ndarray) -> np.ndarray:
     """Unit vectors to the side that makes the signed area larger."""
-    along = np.roll(knots, -1, axis=0) - np.roll(knots, 1, axis=0)
+    along = _after(knots) - _before(knots)
     across = np.stack([along[:, 1], -along[:, 0]], axis=1)
     normals: np.ndarray = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
     return normals
@@ -112,8 +125,21 @@ def _normals(knots: np.ndarray) -> np.ndarray:
 def _ring_path(knots: np.ndarray) -> str:
     """The closed uniform quadratic B-spline of some knots: its pieces meet half-way between them."""
     corners = np.round(UNITS_PER_PIXEL * knots).astype(int)
-    joints = np.round(UNITS_PER_PIXEL * (knots + np.roll(knots, -1, axis=0)) / 2).astype(int)
-    from_joint = np.roll(joints, 1, axis=0)  # the piece around a knot starts where the one before it ended
-    steps = np.hstack([corners - from_joint, joints - from_joint])
+    starts = np.round(UNITS_PER_PIXEL * _joints(knots)).astype(int)
+    steps = np.hstack([corners - starts, _after(starts) - starts])
     text = " ".join(f"{a} {b} {c} {d}" for a, b, c, d in steps.tolist())
-    return f"M{from_joint[0, 0]} {from_joint[0, 1]}q{text}z"
+    return f"M{starts[0, 0]} {starts[0, 1]}q{text}z"
+
+
+def _joints(knots: np.ndarray) -> np.ndarray:
+    """Where the piece around each knot starts."""
+    joints: np.ndarray = (_before(knots) + knots) / 2
+    return joints
+
+
+def _before(points: np.ndarray) -> np.ndarray:
+    return np.roll(points, 1, axis=0)
+
+
+def _after(points: np.ndarray) -> np.ndarray:
+    return np.roll(points, -1, axis=0)

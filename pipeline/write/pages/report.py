@@ -40,7 +40,12 @@ _BEAT_MS = 1000.0
 
 
 def write_report(
-    path: Path, case: Case, *, identity: Mapping[str, str] | None = None, worklist: str | None = None
+    path: Path,
+    case: Case,
+    *,
+    identity: Mapping[str, str] | None = None,
+    worklist: str | None = None,
+    thumbnail: Path | None = None,
 ) -> Path:
     """Write the report of a case as one HTML file that needs no other and no network.
 
@@ -54,6 +59,7 @@ def write_report(
             "report_date": ..., "institution": ...}.
         worklist: address of the worklist, relative to the report, as "../index.html"; the report then links to it and,
             through it, to the studies before and after.
+        thumbnail: JPEG to write as well, a small picture for the worklist.
 
     Returns:
         `path`.
@@ -62,6 +68,8 @@ def write_report(
     pose = measured.pose.pose if measured.pose else AS_STORED
     shown = _shown_phases(measured)
     pictures = draw_study(cine, case.labels, pose=pose, still_phases=[phase for phase, _ in shown])
+    if thumbnail is not None:
+        thumbnail.write_bytes(pictures.thumbnail)
     content = {
         "case": case.name,
         "worklist": worklist,

@@ -23,6 +23,7 @@ from pipeline.write.pages.pictures import (
     stored_range,
     to_grey,
 )
+from pipeline.write.pages.thumbnail import thumbnail
 
 __all__ = ["Locator", "StudyPictures", "draw_study"]
 
@@ -60,6 +61,7 @@ class StudyPictures:
         edges: patient's directions at the (left, right, upper, lower) edge of a tile, or `None` if the file's axes are
             not a scanner's own.
         locator: picture that shows the location of the tiles.
+        thumbnail: JPEG of the locator's slice in the first of `still_phases`, or the first phase.
     """
 
     sheets: tuple[bytes, ...]
@@ -72,6 +74,7 @@ class StudyPictures:
     rows: int
     edges: tuple[str, str, str, str] | None
     locator: Locator
+    thumbnail: bytes
 
     @property
     def tile_mm(self) -> tuple[float, float]:
@@ -107,18 +110,21 @@ def draw_study(
     cut, cut_labels = cine.array[:, x, y], labels[:, x, y]
     shown = brightness_range(cut)
     stored = stored_range(cut, shown)
-    columns = sheet_columns(cine.n_slices)
+    columns, stills = sheet_columns(cine.n_slices), list(still_phases)
+    locator = _locate(cine, labels, shown=shown, box=(x, y))
+    small = (stills or [0])[0], slice(None), slice(None), locator.slice_index
     return StudyPictures(
         sheets=tuple(jpeg(sheet(phase, columns)) for phase in to_grey(cut, stored)),
         window=_window(shown, stored),
-        still_sheets={phase: jpeg(sheet(to_grey(cut[phase], shown), columns)) for phase in still_phases},
+        still_sheets={phase: jpeg(sheet(to_grey(cut[phase], shown), columns)) for phase in stills},
         outlines=tuple(_phase_outlines(phase) for phase in cut_labels),
         tile=(x.stop - x.start, y.stop - y.start),
         pixel_mm=cine.grid.spacing_mm[:2],
         columns=columns,
         rows=-(-cine.n_slices // columns),
         edges=_edges(cine),
-        locator=_locate(cine, labels, shown=shown, box=(x, y)),
+        locator=locator,
+        thumbnail=thumbnail(to_grey(cut[small], shown), cut_labels[small], pixel_mm=cine.grid.spacing_mm[:2]),
     )
 
 

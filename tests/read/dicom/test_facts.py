@@ -21,15 +21,21 @@ from pipeline.read.dicom.series import read_dicom_cine
         ({"PatientWeight": "0"}, "weight_kg", None, ""),
         ({"PatientWeight": "71000"}, "weight_kg", None, "71000 kg, which no body has"),
         ({"PatientWeight": "-3"}, "weight_kg", None, "-3 kg, which no body has"),
-        ({"PatientSex": "F"}, "sex", "female", ""),
-        ({"PatientSex": "X"}, "sex", None, ""),
-        ({"PatientAge": "063Y"}, "age_years", 63.0, ""),
-        ({"PatientAge": "006M"}, "age_years", 0.5, ""),
-        ({"PatientAge": "63"}, "age_years", None, ""),
-        ({"PatientAge": "200Y"}, "age_years", None, "200Y, which no body has"),
-        ({"PatientBirthDate": "19500630", "StudyDate": "20120630"}, "age_years", 62.0, ""),
-        ({"PatientBirthDate": "00000000", "StudyDate": "20120000"}, "age_years", None, ""),
-        ({"PatientBirthDate": "20130101", "StudyDate": "20120101"}, "age_years", None, "which no body has"),
+        ({"PatientSex": "F"}, "sex", "F", ""),
+        ({"PatientSex": "O"}, "sex", None, ""),
+        ({"PatientAge": "045Y"}, "age_years", 45.0, ""),
+        ({"PatientAge": "018M"}, "age_years", 1.5, ""),
+        ({"PatientAge": "45"}, "age_years", None, ""),
+        ({"PatientAge": "450Y"}, "age_years", None, "an age of 450 years, which nobody has"),
+        ({"PatientBirthDate": "19800630", "StudyDate": "20200629"}, "age_years", 39.0, ""),
+        ({"PatientBirthDate": "00000000", "StudyDate": "20200629"}, "age_years", None, ""),
+        ({"PatientBirthDate": "20210101", "StudyDate": "20200629"}, "age_years", None, "which nobody has"),
+        (
+            {"PatientAge": "045Y", "PatientBirthDate": "19000101", "StudyDate": "20010101"},
+            "age_years",
+            45.0,
+            "disagree by over a year: PatientAge is taken",
+        ),
         ({"ManufacturerModelName": "Aera"}, "model", "Aera", ""),
         ({"MagneticFieldStrength": "1.494"}, "field_strength_t", 1.49, ""),
         ({"MagneticFieldStrength": "15000"}, "field_strength_t", 1.5, ""),
@@ -39,10 +45,9 @@ from pipeline.read.dicom.series import read_dicom_cine
         ({"NominalInterval": "0.8"}, "heart_rate_bpm", None, "75000 a minute is none that a heart has"),
     ],
 )
-def test_a_fact_is_taken_or_noted(study, elements: dict[str, Any], fact: str, value: float | str | None, note: str) -> None:
+def test_a_fact_is_taken_or_noted(study, elements: dict[str, Any], fact: str, value: float | None, note: str) -> None:
     study.cine(**elements)
     cine = read_dicom_cine(study.folder)
-    found = getattr(cine.facts, fact)
-    assert found == (pytest.approx(value, abs=0.01) if isinstance(value, float) else value)
+    assert getattr(cine.facts, fact) == pytest.approx(value)
     assert [told for told in cine.notes if note in told] == list(cine.notes)
     assert len(cine.notes) == (note != "")

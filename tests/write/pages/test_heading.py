@@ -8,15 +8,8 @@ from pipeline.phantom.study import PhantomStudy
 from pipeline.write.pages.heading import head_groups
 
 IDENTITY = {"name": "DOE^JANE", "id": "4711", "birth_date": "1950-01-31", "study_date": "2012-03-04"}
-FACTS = StudyFacts(
-    manufacturer="SIEMENS",
-    model="Aera",
-    field_strength_t=1.5,
-    sex="female",
-    age_years=93.2,
-    height_m=1.62,
-    weight_kg=58.4,
-)
+FACTS = StudyFacts(manufacturer="SIEMENS", model="Aera", field_strength_t=1.5)
+SUBJECT = {"sex": "F", "age_years": 93.2, "height_cm": 162.0, "weight_kg": 58.4}
 
 
 def terms(case: Any, identity: dict[str, str]) -> dict[str, str]:
@@ -25,7 +18,7 @@ def terms(case: Any, identity: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def case(phantom: PhantomStudy, measured: dict[str, Any], as_case) -> Any:
-    return as_case(replace(phantom.image, facts=FACTS), measured, phantom.label.array)
+    return as_case(replace(phantom.image, facts=FACTS), measured | {"subject": SUBJECT}, phantom.label.array)
 
 
 def test_the_head_tells_patient_scan_and_reading(case: Any) -> None:
@@ -59,5 +52,5 @@ def test_what_is_not_known_is_left_out(phantom: PhantomStudy, as_case) -> None:
     [(63.99, "63 years"), (89.9, "89 years"), (1.0, "12 months"), (1 / 12, "1 month"), (2.0, "2 years")],
 )
 def test_ages_are_whole(case: Any, years: float, text: str) -> None:
-    facts = replace(FACTS, age_years=years)
-    assert terms(replace(case, cine=replace(case.cine, facts=facts)), {})["Age"] == text
+    aged = replace(case.measurements, subject=replace(case.measurements.subject, age_years=years))
+    assert terms(replace(case, measurements=aged), {})["Age"] == text
