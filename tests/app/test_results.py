@@ -289,6 +289,18 @@ def test_results_of_a_run_cut_short_are_refused(segmented: Path) -> None:
     assert "must be JSON" in update_worklist(segmented.parent).read_text()  # and the others are listed
 
 
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [({"status": "accepted"}, "accepted"), ({"status": "?"}, "unreviewed"), (None, "unreviewed"), (3, "unreviewed")],
+)
+def test_the_worklist_tells_what_a_reader_decided(segmented: Path, review: object, told: str) -> None:
+    path = segmented / "measurements.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"review": review}))
+    text = update_worklist(segmented.parent).read_text()
+    assert f'data-review="{told}"' in text
+    assert f'src="{segmented.name}/thumbnail.jpg"' in text
+
+
 def test_the_worklist_has_each_case_once(segmented: Path) -> None:
     page = update_worklist(segmented.parent, [CaseResult("study", segmented, error="cut short")])
     text = page.read_text()

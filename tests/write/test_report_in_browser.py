@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
@@ -98,6 +100,12 @@ def pixels(page: Any) -> str:
     return str(page.execute_script("return document.querySelector('canvas').toDataURL()"))
 
 
+def are_alike(one: str, other: str) -> bool:
+    """Whether two `pixels` look the same: drawing again may round a grey level otherwise."""
+    a, b = (Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("L") for data in (one, other))
+    return bool(np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 2)
+
+
 def press(element: Any, *keys: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -171,13 +179,13 @@ def test_zoom_by_keys_wheel_and_slider_and_back(page: Any) -> None:
     ActionChains(page).key_down(Keys.SHIFT).send_keys(Keys.ARROW_LEFT).key_up(Keys.SHIFT).perform()
     assert pixels(page) not in (at_first, enlarged)
     press(stage, "0")
-    assert pixels(page) == at_first
+    assert are_alike(pixels(page), at_first)
     wheel(page, steps=3, ctrl=True)
     assert float(part(page, "zoom").get_attribute("value")) > 2
     press(stage, *["+"] * 20)
     assert float(part(page, "zoom").get_attribute("value")) == 8
     part(page, "reset").click()
-    assert pixels(page) == at_first
+    assert are_alike(pixels(page), at_first)
 
 
 def test_dragging_sets_window_and_level_or_moves(page: Any) -> None:
@@ -442,3 +450,116 @@ def test_the_worklist_sorts_and_links(
     page.find_element("link text", "case 2").click()
     until(page, "return document.getElementById('player')?.dataset.ready === 'true'")
     assert page.get_log("browser") == []
+
+
+def judged(measured: dict[str, Any], verdict: str) -> Measurements:
+    return Measurements.from_json(measured | {"quality": {"verdict": verdict, "flags": []}})
+
+
+@pytest.fixture
+def studies(browser: Any, tmp_path: Path, phantom: PhantomStudy, measured: dict[str, Any], as_case) -> Any:
+    """A worklist of three studies with reports and one that failed, opened."""
+    listed = [Study("lost", error="slice 3 is missing")]
+    for name, verdict, review in (
+        ("a", "fail", "rejected"),
+        ("b & c", "pass", "accepted"),
+        ("d", "pass", "unreviewed"),
+    ):
+        folder = tmp_path / name
+        case = as_case(phantom.image, measured | {"case": name}, phantom.label.array)
+        write_report(folder / "report.html", case, worklist="../index.html", thumbnail=folder / "thumbnail.jpg")
+        places = {"report": f"{name}/report.html", "thumbnail": f"{name}/thumbnail.jpg"}
+        listed.append(Study(name, measured=judged(measured, verdict), review=review, **places))
+    return opened(browser, write_worklist(tmp_path / "index.html", listed))
+
+
+def names(page: Any) -> list[str]:
+    rows = page.find_elements("css selector", "tbody tr:not([hidden]) th")
+    return [row.text for row in rows]
+
+
+def choose(page: Any, name: str, value: str) -> None:
+    page.find_element("css selector", f"#filters [name={name}] option[value='{value}']").click()
+    until(page, f"return location.hash.includes('{name}={value}')")
+
+
+def test_the_worklist_filters_and_searches(studies: Any) -> None:
+    assert names(studies) == ["lost", "a", "b & c", "d"]
+    choose(studies, "verdict", "pass")
+    assert names(studies) == ["b & c", "d"]
+    choose(studies, "review", "accepted")
+    assert names(studies) == ["b & c"]
+    assert studies.find_element("id", "shown").text == "1 of 4 shown"
+    studies.find_element("css selector", "#filters button[type=reset]").click()
+    until(studies, "return document.querySelectorAll('tbody tr[hidden]').length === 0")
+    field = studies.find_element("css selector", "#filters [name=search]")
+    field.send_keys("MISSING slice")
+    assert names(studies) == ["lost"]
+    field.send_keys(" nowhere")
+    assert names(studies) == []
+    assert studies.find_element("id", "nothing").is_displayed()
+    assert studies.get_log("browser") == []
+
+
+def test_the_worklist_shows_small_pictures(studies: Any) -> None:
+    until(studies, "return [...document.images].every((image) => image.naturalWidth === 144)")
+    assert len(studies.find_elements("css selector", "tbody img")) == 3
+    assert studies.get_log("browser") == []
+
+
+def test_reports_lead_to_the_next_of_those_shown_and_back(studies: Any) -> None:
+    def follow(text: str) -> str:
+        studies.find_element("link text", text).click()
+        until(studies, "return document.getElementById('player')?.dataset.ready === 'true'")
+        return str(studies.find_element("tag name", "h1").text)
+
+    head = "//thead//button[contains(., 'Case')]"
+    for _ in range(2):  # from the last to the first
+        studies.find_element("xpath", head).click()
+    choose(studies, "verdict", "pass")
+    assert follow("d") == "d"
+    assert follow("Next") == "b & c"
+    assert follow("Previous") == "d"
+    assert follow("Next") == "b & c"
+    studies.find_element("link text", "Next").click()  # there is none: back on the list, as it was
+    until(studies, "return document.querySelector('tr.at')?.cells[1].textContent === 'b & c'")
+    assert names(studies) == ["d", "b & c"]
+    assert studies.find_element("id", "shown").text == "b & c is the last of those shown"
+    follow("d")
+    studies.find_element("link text", "Worklist").click()
+    until(studies, "return document.querySelector('tr.at')?.cells[1].textContent === 'd'")
+    assert names(studies) == ["d", "b & c"]
+
+
+def test_two_thousand_studies_do_not_lag(browser: Any, tmp_path: Path, measured: dict[str, Any]) -> None:
+    listed = [Study(f"sub-{n:04d}", f"sub-{n:04d}/report.html", judged(measured, "pass")) for n in range(2000)]
+    page = opened(browser, write_worklist(tmp_path / "index.html", listed))
+    took_ms = page.execute_script(
+        """
+        const start = performance.now();
+        document.querySelector("thead .case button").click();
+        document.body.offsetHeight;
+        const field = document.querySelector("#filters [name=search]");
+        field.value = "sub-19";
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+        document.body.offsetHeight;
+        return performance.now() - start;
+        """
+    )
+    assert len(names(page)) == 100
+    assert took_ms < 2000  # some 50 on an idle desktop; rows laid out as one table take more than this
+
+
+@pytest.mark.parametrize("width", [1400, 1100, 390])
+def test_the_worklist_fits_and_is_legible(studies: Any, width: int) -> None:
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    studies.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for scheme in ("light", "dark"):
+            colours = [{"name": "prefers-color-scheme", "value": scheme}]
+            studies.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": colours})
+            assert studies.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+            assert studies.execute_script(CONTRAST) == []
+    finally:
+        studies.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        studies.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

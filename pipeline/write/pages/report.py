@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.case import Case
+from pipeline.core.files import replacing
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.core.measurements import Measurements
@@ -69,7 +70,8 @@ def write_report(
     shown = _shown_phases(measured)
     pictures = draw_study(cine, case.labels, pose=pose, still_phases=[phase for phase, _ in shown])
     if thumbnail is not None:
-        thumbnail.write_bytes(pictures.thumbnail)
+        with replacing(thumbnail) as partial:
+            partial.write_bytes(pictures.thumbnail)
     content = {
         "case": case.name,
         "worklist": worklist,

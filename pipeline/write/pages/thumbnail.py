@@ -35,7 +35,7 @@ def thumbnail(picture: np.ndarray, labels: np.ndarray, *, pixel_mm: tuple[float,
     for structure in reversed(STRUCTURES):
         for ring in outline_rings(labels == structure.value):
             scaled = ring * np.divide(large, picture.shape)
-            pen.line([*map(tuple, scaled), tuple(scaled[0])], fill=structure.rgb, width=_FINER + 1, joint="curve")
+            pen.line([*map(tuple, scaled), tuple(scaled[0])], fill=structure.rgb, width=2 * _FINER, joint="curve")
     buffer = io.BytesIO()
     drawn.resize(size, Image.Resampling.LANCZOS).save(buffer, format="JPEG", quality=80, optimize=True)
     return buffer.getvalue()
