@@ -41,6 +41,9 @@ DropOption = Annotated[
 EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: from the volume curve)")]
 EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
+ReferencesOption = Annotated[
+    Path | None, typer.Option(metavar="CSV", help="a centre's own reference values, which come before the package's")
+]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
@@ -79,6 +82,7 @@ def segment(
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
+    references: ReferencesOption = None,
     heart_rate: Annotated[
         float | None, typer.Option(help="beats a minute, where the images state no credible times or no rate")
     ] = None,
@@ -97,7 +101,7 @@ def segment(
     from pipeline.app.summary import case_json, case_line
 
     log_to_stderr(quiet=quiet)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
+    choices = Choices(_phase_choice(ed, es, bsa, references), all_phases, objects, identify, heart_rate)
     options = _series_options(series, prefer, drop_incomplete)
     runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
     failed = []
@@ -152,17 +156,26 @@ def report(
     ed: EdOption = None,
     es: EsOption = None,
     bsa: BsaOption = "mosteller",
+    references: ReferencesOption = None,
     all_phases: AllPhasesOption = False,
     identify: IdentifyOption = False,
+    prior: Annotated[
+        Path | None, typer.Option(metavar="CASE", help="folder of an earlier case of the same patient to compare with")
+    ] = None,
+    same_patient: Annotated[
+        bool, typer.Option("--same-patient", help="say that the prior is of the same patient where files do not tell")
+    ] = False,
 ) -> None:
     """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
+    from pipeline.app.prior import PriorChoice
     from pipeline.app.summary import measured_line
 
     log_to_stderr(quiet=False)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
+    choices = Choices(_phase_choice(ed, es, bsa, references), all_phases, identify=identify)
+    compared = None if prior is None else PriorChoice(prior, same_patient)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices, prior=compared)
     typer.echo(measured_line(case.name, case.measurements, folder))
     _worklist(folder.resolve().parent, [])
 
@@ -205,12 +218,14 @@ def main() -> None:
         raise SystemExit(2) from error
 
 
-def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:
+def _phase_choice(ed: int | None, es: int | None, bsa: str, references: Path | None) -> PhaseChoice:
     from pipeline.measure.measurements import PhaseChoice
+    from pipeline.measure.reference_tables import read_reference_table
 
     if bsa not in ("mosteller", "dubois"):
         raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
-    return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa))
+    own = () if references is None else read_reference_table(references)
+    return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa), own)
 
 
 def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> SeriesOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.images import read_own_images
+from pipeline.app.prior import PriorChoice, compare_with_case
 from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record, write_case
 from pipeline.core.case import Case, Provenance, Source
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
-from pipeline.core.pose import PoseFinding
+from pipeline.measure.prior import renew_prior
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
 from pipeline.read.dicom.segmentation import read_segmentation
@@ -32,6 +34,7 @@ def report_again(
     images: Path | None = None,
     series_uid: str | None = None,
     choices: Choices | None = None,
+    prior: PriorChoice | None = None,
 ) -> Case:
     """Measure a case's label map again, and rewrite everything that depends on it.
 
@@ -42,18 +45,20 @@ def report_again(
         images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
         series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
         choices: as for a segmentation; a pseudonym stays the one that the case has.
+        prior: the case to compare with; `None` keeps the comparison that the case has, with the values of then.
 
     Returns:
         The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
         unknown.
 
     Raises:
-        InputError: no results there, not the images of this study any more, or a mask that cannot be read.
+        InputError: no results there, not the images of this study any more, a mask that cannot be read, or a prior
+            that is not of the same patient, see `app.prior`.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym.
     """
     choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
-    provenance, source, before, pose = _of_the_run(record, folder / MEASUREMENTS)
+    provenance, source, was, before = _of_the_run(record, folder / MEASUREMENTS)
     pseudonym = record["pseudonym"]
     if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
@@ -64,7 +69,11 @@ def report_again(
         labels = _correct_labels(labels, cine, mask)
     corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
     sure = None if corrected else before
-    measured = measure_study(cine, labels, confidence=sure, pose=pose, choice=choices.phases)
+    measured = measure_study(cine, labels, confidence=sure, pose=was.pose, choice=choices.phases)
+    if prior is not None:
+        measured = replace(measured, prior=compare_with_case(measured, cine, prior, record=record, folder=folder))
+    elif was.prior is not None:
+        measured = replace(measured, prior=renew_prior(measured, was.prior))
 
     def fill(new: Path) -> Case:
         case = Case(new.name, cine, labels, measured, provenance, corrected, pseudonym)
@@ -73,8 +82,8 @@ def report_again(
     return rewrite(folder, fill)
 
 
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None, PoseFinding | None]:
-    """What drew the labels, on which images, how sure it was, (T, structures), and in which pose it saw the slices."""
+def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, Measurements, np.ndarray | None]:
+    """What drew the labels, on which images, what was measured, and how sure the network was, (T, structures)."""
     try:
         provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
     except (KeyError, TypeError, AttributeError) as error:
@@ -82,10 +91,10 @@ def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source,
     if provenance.source is None:
         raise InputError("results must say which images they are of; segment the case anew", path)
     if measured.confidence is None:
-        return provenance, provenance.source, None, measured.pose
+        return provenance, provenance.source, measured, None
     columns = [measured.confidence[structure.name] for structure in STRUCTURES]
     confidence = np.array(columns, dtype=float).T  # `None` becomes NaN
-    return provenance, provenance.source, confidence, measured.pose
+    return provenance, provenance.source, measured, confidence
 
 
 def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:

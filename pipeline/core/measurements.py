@@ -12,9 +12,13 @@ from typing import Any, Literal
 
 from pipeline.core.labels import LV, RV
 from pipeline.core.pose import PoseFinding
+from pipeline.core.prior import Prior
+from pipeline.core.reference import References
+from pipeline.core.slices import SliceRow
 from pipeline.core.subject import Subject
+from pipeline.core.wall import Motion, Wall
 
-__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Segment", "Severity", "Verdict", "Wall"]
+__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Severity", "Verdict"]
 
 DISCLAIMER = "Not for diagnosis."
 Severity = Literal["review", "fail"]
@@ -43,33 +47,6 @@ class Function:
     co_l_per_min: float | None = None
     peak_ejection_rate_ml_per_s: float | None = None
     peak_filling_rate_ml_per_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Wall thickness of one segment.
-
-    Attributes:
-        segment: number, 1 to 17.
-        name: as in `measure.wall.aha.SEGMENTS`.
-        ed_mm: mean thickness at end-diastole, or `None` if not measured.
-        es_mm: mean thickness at end-systole, or `None` if not measured.
-        thickening_percent: 100 (ES - ED) / ED, or `None` if either is not measured, or there is no wall at ED.
-    """
-
-    segment: int
-    name: str
-    ed_mm: float | None = None
-    es_mm: float | None = None
-    thickening_percent: float | None = None
-
-
-@dataclass(frozen=True)
-class Wall:
-    """All 17 segments in order, and a sentence for everything left out or doubtful."""
-
-    segments: tuple[Segment, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,9 +108,13 @@ class Measurements:
         left: function of the left ventricle.
         right: function of the right ventricle.
         wall: thickness by segment.
+        motion: of the wall over the beat, by segment and third.
+        slices: areas and thickness at end-diastole and end-systole, slice by slice.
         bsa_m2: body surface area.
         bsa_method: its formula, "mosteller" or "dubois".
         indexed: quantity with `_per_m2` behind its name -> value.
+        references: the values beside published ones for the subject's sex and age.
+        prior: the values beside those of an earlier study of the same patient; `None` where none was given.
         confidence: structure's name -> expected Dice at each phase, `None` where it is absent; `None` where the labels
             are not a network's.
         pose: how the slices were laid down for the network; `None` where no pose was looked for.
@@ -160,15 +141,19 @@ class Measurements:
     left: Function | None = None
     right: Function | None = None
     wall: Wall | None = None
+    motion: Motion | None = None
+    slices: tuple[SliceRow, ...] | None = None
     bsa_m2: float | None = None
     bsa_method: str | None = None
     indexed: Mapping[str, float] = field(default_factory=dict)
+    references: References | None = None
+    prior: Prior | None = None
     confidence: Mapping[str, Sequence[float | None]] | None = None
     pose: PoseFinding | None = None
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     conventions: tuple[str, ...] = ()
-    schema_version: str = "1.0"
+    schema_version: str = "1.1"
 
     def function(self, side: str) -> Function | None:
         """Function of a ventricle by its structure's name, `left_ventricle` or `right_ventricle`."""
@@ -198,13 +183,11 @@ class Measurements:
         known |= {key: tuple(known.get(key, ())) for key in ("notes", "conventions", "spacing_mm")}
         for side, name in (("left", LV.name), ("right", RV.name)):
             known[side] = Function(**content[name]) if content.get(name) else None
-        if known.get("subject") is not None:
-            known["subject"] = Subject.from_json(known["subject"])
-        if known.get("wall"):
-            segments = tuple(Segment(**segment) for segment in known["wall"]["segments"])
-            known["wall"] = Wall(segments, tuple(known["wall"]["notes"]))
-        if known.get("pose"):
-            known["pose"] = PoseFinding.from_json(known["pose"])
+        if known.get("slices") is not None:
+            known["slices"] = tuple(SliceRow.from_json(row) for row in known["slices"])
+        for key, form in _FORMS.items():
+            if known.get(key) is not None:
+                known[key] = form.from_json(known[key])
         if known.get("quality"):
             known["quality"] = Quality(
                 known["quality"]["verdict"], tuple(Flag(**flag) for flag in known["quality"]["flags"])
@@ -223,10 +206,22 @@ _ALWAYS = (
     "volumes_ml",
     "lv_curve_ml",
     "wall",
+    "motion",
+    "slices",
+    "references",
+    "prior",
     "notes",
 )
 _OF_FUNCTION = ("ed_phase", "es_phase", "ed_from", "es_from", "heart_rate_bpm", "myocardial_mass_g")
 _OF_BODY = ("bsa_m2", "bsa_method", "indexed")
+_FORMS: Mapping[str, Any] = {
+    "subject": Subject,
+    "wall": Wall,
+    "motion": Motion,
+    "references": References,
+    "prior": Prior,
+    "pose": PoseFinding,
+}
 
 
 def _as_json(value: Any) -> Any:

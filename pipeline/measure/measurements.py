@@ -12,6 +12,7 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.labels import LV, MYO, RV
 from pipeline.core.measurements import Function, Measurements
+from pipeline.core.quantities import quantities
 from pipeline.core.subject import Subject
 from pipeline.measure.function import (
     MYOCARDIAL_DENSITY_G_PER_ML,
@@ -21,6 +22,9 @@ from pipeline.measure.function import (
     volumes_ml,
 )
 from pipeline.measure.phases import Phases, find_phases
+from pipeline.measure.reference_tables import ReferenceRow
+from pipeline.measure.references import compare_with_references
+from pipeline.measure.slices import measure_slices
 from pipeline.measure.volume_curve import (
     PHASE_HARMONICS,
     RATE_HARMONICS,
@@ -30,6 +34,7 @@ from pipeline.measure.volume_curve import (
     make_beat,
     peak_rates,
 )
+from pipeline.measure.wall.motion import measure_motion
 from pipeline.measure.wall.thickness import measure_wall
 
 __all__ = ["PhaseChoice", "measure_cine"]
@@ -47,22 +52,26 @@ CONVENTIONS = (
     "indices are per square metre of body surface by the formula that is named",
     "wall thickness is measured in the slice's plane by the centreline method, in equal arcs of the AHA's segments "
     "counted from the anterior insertion of the right ventricle, in thirds of the left ventricle's extent at ED",
+    "motion of the wall and its circumferential strain are told from the contours of each phase against those at ED, "
+    "in sectors that stay in place: nothing is tracked",
 )
 
 
 @dataclass(frozen=True)
 class PhaseChoice:
-    """The user's choice of phases and of the formula of the body surface. By default phases are found.
+    """The user's choice of phases, formula of the body surface and reference values. By default phases are found.
 
     Attributes:
         ed: end-diastolic phase, 0-based (`None` finds it).
         es: end-systolic phase, 0-based (`None` finds it).
         bsa_method: formula of the body surface area.
+        references: a centre's own reference values, which come before the package's, see `measure.reference_tables`.
     """
 
     ed: int | None = None
     es: int | None = None
     bsa_method: BsaMethod = "mosteller"
+    references: tuple[ReferenceRow, ...] = ()
 
 
 def measure_cine(
@@ -113,13 +122,26 @@ def measure_cine(
         myocardial_mass_g=round(mass_g, 3),
         left=_round(left),
         right=_round(right),
-        wall=measure_wall(labels, grid, ed=phases.ed, es=phases.es),
     )
-    if not (facts.height_m and facts.weight_kg):
-        return measured
-    bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
-    indexed = _index({LV.name: left, RV.name: right}, mass_g, bsa)
-    return replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
+    if facts.height_m and facts.weight_kg:
+        bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
+        indexed = _index({LV.name: left, RV.name: right}, mass_g, bsa)
+        measured = replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
+    measured = _with_wall(measured, labels, grid, phases, beat)
+    compared = compare_with_references(quantities(measured), measured.subject, own=choice.references)
+    return replace(measured, references=compared)
+
+
+def _with_wall(measured: Measurements, labels: np.ndarray, grid: Grid, phases: Phases, beat: Beat) -> Measurements:
+    """With the thickness and the motion of the left ventricle's wall, and the table of slices."""
+    assert phases.es is not None
+    motion = measure_motion(labels, grid, phases=phases, beat=beat)
+    return replace(
+        measured,
+        wall=measure_wall(labels, grid, ed=phases.ed, es=phases.es),
+        motion=motion,
+        slices=measure_slices(labels, grid, ed=phases.ed, es=phases.es, in_motion=motion.slices),
+    )
 
 
 def _of_every_phase(

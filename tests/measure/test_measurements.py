@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import resources
 from typing import Any, get_args, get_type_hints
 
@@ -15,9 +15,14 @@ from pipeline.core.case import BundleRecord, Provenance, Source, case_record
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
-from pipeline.core.measurements import Flag, Function, Measurements, Segment
+from pipeline.core.measurements import Flag, Function, Measurements
+from pipeline.core.prior import Change, Prior
+from pipeline.core.reference import Reference, References
+from pipeline.core.slices import SliceAreas, SliceRow
 from pipeline.core.subject import Subject
+from pipeline.core.wall import Curve, Motion, Segment, SegmentMotion, Wall
 from pipeline.measure.measurements import PhaseChoice, measure_cine
+from pipeline.measure.prior import compare_with_prior
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 
@@ -215,10 +220,37 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
         (Source, parts["source"]),
         (Subject, parts["subject"]),
         (BundleRecord, whole["bundle"]),
+        (Wall, whole["wall"]["oneOf"][1]),
         (Segment, wall["segments"]["items"]),
+        (Motion, parts["motion"]),
+        (SegmentMotion, parts["segment_motion"]),
+        (Curve, parts["curve"]),
+        (SliceRow, parts["slice_row"]),
+        (SliceAreas, parts["slice_areas"]),
+        (References, parts["references"]),
+        (Reference, parts["reference"]),
+        (Prior, parts["prior"]),
+        (Change, parts["change"]),
         (Flag, quality["flags"]["items"]),
     ):
         hints = get_type_hints(value)
         assert set(described["properties"]) == set(described["required"]) == set(hints)
         nullable = {name for name, kind in described["properties"].items() if "null" in kind.get("type", ())}
         assert nullable == {name for name, hint in hints.items() if type(None) in get_args(hint)}, value
+
+
+def test_a_record_with_a_prior_reads_back(schema: Draft202012Validator, study: PhantomStudy) -> None:
+    facts = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=80.0, sex="M", age_years=60.0)
+    measured = measure_cine(study.label.array, study.label.grid, times_ms=study.label.times_ms, facts=facts)
+    assert measured.references is not None
+    assert {row.quantity for row in measured.references.compared} >= {
+        "left_ventricle_edv_ml",
+        "myocardial_mass_g_per_m2",
+    }
+    prior = compare_with_prior(measured, measured, case="then", same_patient_by="user", interval_days=-3)
+    whole = replace(measured, prior=prior)
+    content = json.loads(json.dumps(whole.to_json()))
+    schema.validate(_file(content))
+    read = Measurements.from_json(content)
+    assert (read.wall, read.motion, read.slices) == (whole.wall, whole.motion, whole.slices)
+    assert (read.references, read.prior, read.subject) == (whole.references, whole.prior, whole.subject)

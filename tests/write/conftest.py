@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.case import Case, Provenance
-from pipeline.core.images import Cine
+from pipeline.core.images import Cine, StudyFacts
 from pipeline.core.measurements import Measurements
+from pipeline.measure.measurements import measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 
@@ -57,14 +59,43 @@ def function(cavity_ml: list[float], ed: int, es: int) -> dict[str, float | None
     }
 
 
+PRIOR = {
+    "case": "phantom0002",
+    "same_patient_by": "patient_id",
+    "interval_days": 365,
+    "changes": [
+        {
+            "quantity": f"left_ventricle_{key}",
+            "before": 60.0,
+            "now": 50.0,
+            "change": -10.0,
+            "change_percent": -16.7,
+            "limit": limit,
+            "beyond": None if limit is None else limit < 10.0,
+        }
+        for key, limit in (("edv_ml", 12.5), ("ef_percent", 8.25), ("sv_ml", None))
+    ],
+    "sources": ["Somebody et al., 2002"],
+    "notes": ["slices are 8.0 mm apart now and were 10.0 mm"],
+}
+
+
+def _measured_content(study: PhantomStudy) -> dict[str, Any]:
+    """What is measured of the phantom's labels, for a man of 60 years."""
+    facts = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, weight_kg=75.0, sex="M", age_years=60.0)
+    label = study.label
+    return json.loads(json.dumps(measure_cine(label.array, label.grid, times_ms=label.times_ms, facts=facts).to_json()))
+
+
 def whole_object(study: PhantomStudy) -> dict[str, Any]:
     truth, cine = study.truth, study.image
     volumes = {name: list(row) for name, row in truth.volumes_ml.items()}
     ed, es = truth.ed_phase, truth.es_phase
     jump = {"rule": "volume_jump", "severity": "review", "message": "A jump.", "value": None, "threshold": None}
+    content = _measured_content(study)
     gap = {"rule": "slice_gap", "severity": "fail", "message": "A gap.", "value": 2, "threshold": 0.5}
     return {
-        "schema_version": "1.0",
+        "schema_version": "1.1",
         "disclaimer": "Not for diagnosis.",
         "case": "phantom0003",
         "conventions": ["papillary muscles count as cavity"],
@@ -91,6 +122,8 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
             "segments": [*SEGMENTS, APEX],
             "notes": ["the apex is not measured"],
         },
+        **{key: content[key] for key in ("motion", "slices", "references")},
+        "prior": PRIOR,
         "notes": ["the localiser was left out"],
         "pose": None,
         "quality": {

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["APEX", "SEGMENTS", "level_of", "segment_of"]
+__all__ = ["APEX", "LEVELS", "SEGMENTS", "level_of", "segment_of"]
 
 _WALLS = ("anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")
+
+LEVELS = ("basal", "mid", "apical")
+"""Thirds of the ventricle."""
 
 SEGMENTS = (
     *(f"basal {wall}" for wall in _WALLS),
@@ -23,6 +26,7 @@ SEGMENTS = (
 """Names in the order of their numbers, 1 to 17."""
 
 APEX = 17
+"""Number of the last segment, the tip."""
 
 
 def level_of(place: int, n_slices: int) -> int:

@@ -11,23 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
+from scipy.ndimage import map_coordinates
 from skimage.measure import find_contours
 
 from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps, slice_normal
 from pipeline.core.labels import LV, MYO, RV
 
-__all__ = ["N_RAYS", "Ring", "chords_mm", "frame_from_apex", "septal_arc", "trace_ring"]
+__all__ = ["N_RAYS", "RAYS", "Ring", "frame_from_apex", "septal_arc", "trace_ring"]
 
 N_RAYS = 120
 
 MIN_ALONG_AXIS = 0.3
 """Cosine between the slices' normal and the heart's usual axis below which the view is unknown: more than 72 degrees
 apart, which no short-axis stack is."""
-
-_CENTRELINE_RAYS = 3.0
-"""Standard deviation in rays of the smoothing of the centreline: 9 degrees, so that its direction follows the wall
-rather than the pixels."""
 
 _CONTACT_PIXELS = 2.0
 """Right cavity this close outside the epi touches the septum, since experts sometimes leave a pixel between."""
@@ -36,7 +32,8 @@ _SEPTUM_DEG = (30.0, 200.0)
 """Arcs of contact that can be a septum. A smaller one is the tip of the right ventricle, which is not informative."""
 
 _ANGLES = 2.0 * np.pi * np.arange(N_RAYS) / N_RAYS
-_RAYS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+RAYS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+"""(N_RAYS, 2) unit vectors of the rays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,33 +93,6 @@ def trace_ring(labels: np.ndarray, frame: np.ndarray) -> Ring | None:
     return Ring(centre, endo, epi, is_closed=bool((epi - endo).min() >= 0.5 * _pixel_mm(frame)))
 
 
-def chords_mm(endo_mm: np.ndarray, epi_mm: np.ndarray) -> np.ndarray:
-    """Thickness of walls by the centreline method (Sheehan et al., Circulation 74:293, 1986).
-
-    The centreline runs midway between the contours and is smoothed. At each ray a chord at right angles to it is drawn
-    from the endo to the epi. Unlike distances along the rays, chords do not grow when the cavity is not round or does
-    not lie in the middle.
-
-    Args:
-        endo_mm: (n, N_RAYS) of n rings.
-        epi_mm: (n, N_RAYS), nowhere below `endo_mm`.
-
-    Returns:
-        (n, N_RAYS) mm, by the ray on which the chord crosses the centreline, at least 0.
-
-    >>> circle = np.ones((1, N_RAYS))
-    >>> float(chords_mm(20.0 * circle, 29.0 * circle).round(2).mean())
-    9.0
-    """
-    middle = gaussian_filter1d(0.5 * (endo_mm + epi_mm), _CENTRELINE_RAYS, axis=1, mode="wrap")
-    points = middle[..., None] * _RAYS
-    tangent = np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)
-    normal = np.stack([tangent[..., 1], -tangent[..., 0]], axis=-1)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    inner, outer = (_along_normal(points, normal, radii[..., None] * _RAYS) for radii in (endo_mm, epi_mm))
-    return np.maximum(outer - inner, 0.0)
-
-
 def septal_arc(labels: np.ndarray, ring: Ring, frame: np.ndarray) -> tuple[float, float] | None:
     """The arc over which the right cavity touches the wall, from one insertion to the other.
 
@@ -156,34 +126,36 @@ def _radii_mm(mask: np.ndarray, centre: np.ndarray, frame: np.ndarray) -> np.nda
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     outlines = find_contours(np.pad(box, 1).astype(np.float32), 0.5)
     corner = np.array([rows[0] - 1, columns[0] - 1])
-    points = (max(outlines, key=len) + corner - centre) @ frame.T
-    here, there = points[:-1], points[1:]
-    sides, other_sides = (np.outer(_RAYS[:, 0], p[:, 1]) - np.outer(_RAYS[:, 1], p[:, 0]) for p in (here, there))
-    reach, other_reach = _RAYS @ here.T, _RAYS @ there.T
-    crosses = (sides > 0) != (other_sides > 0)
-    share = np.divide(sides, sides - other_sides, out=np.zeros_like(sides), where=crosses)
-    distance = reach + share * (other_reach - reach)
-    radii: np.ndarray = np.where(crosses, distance, 0.0).max(axis=1)
-    return np.maximum(radii, 0.0)
+    return _farthest_crossings((max(outlines, key=len) + corner - centre) @ frame.T)
 
 
-def _along_normal(points: np.ndarray, normal: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Signed distance from each point along its normal to the nearest crossing of an outline, all (n, N_RAYS, 2)."""
-    here = outline[:, None] - points[:, :, None]  # (n, points, corners, 2)
-    sides = normal[:, :, None, 0] * here[..., 1] - normal[:, :, None, 1] * here[..., 0]
-    reach = (here * normal[:, :, None]).sum(axis=-1)
-    other_sides, other_reach = (np.roll(values, -1, axis=2) for values in (sides, reach))
-    crosses = (sides > 0) != (other_sides > 0)
-    share = np.divide(sides, sides - other_sides, out=np.zeros_like(sides), where=crosses)
-    distance = np.where(crosses, reach + share * (other_reach - reach), np.inf)
-    nearest = np.abs(distance).argmin(axis=2)[..., None]
-    return np.take_along_axis(distance, nearest, axis=2)[..., 0]
+def _farthest_crossings(outline: np.ndarray) -> np.ndarray:
+    """Distance of a closed outline's (n, 2) farthest crossing with each ray, or 0 if a ray meets none."""
+    here, there = outline[:-1], outline[1:]
+    starts, ends = (np.arctan2(p[:, 1], p[:, 0]) * (N_RAYS / (2.0 * np.pi)) for p in (here, there))
+    turns = (ends - starts + N_RAYS / 2) % N_RAYS - N_RAYS / 2  # the shorter way, as a straight line goes
+    first = np.ceil(np.minimum(starts, starts + turns)).astype(int)
+    counts = np.maximum(np.floor(np.maximum(starts, starts + turns)).astype(int) - first + 1, 0)
+    edges = np.repeat(np.arange(len(here)), counts)
+    rays = (first[edges] + np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)) % N_RAYS
+    along, start = (there - here)[edges], here[edges]
+    ray = RAYS[rays]
+    turned = along[:, 0] * ray[:, 1] - along[:, 1] * ray[:, 0]
+    distances = np.divide(
+        along[:, 0] * -start[:, 1] + along[:, 1] * start[:, 0],
+        -turned,
+        out=(start * ray).sum(axis=1),  # an edge along the ray
+        where=turned != 0,
+    )
+    radii = np.zeros(N_RAYS)
+    np.maximum.at(radii, rays, distances)
+    return radii
 
 
 def _touches(right: np.ndarray, ring: Ring, frame: np.ndarray) -> np.ndarray:
     """Whether right cavity lies just outside the epi, by ray."""
     beyond = np.arange(0.5, _CONTACT_PIXELS + 0.25, 0.5) * _pixel_mm(frame)
-    places = (ring.epi_mm[:, None] + beyond)[..., None] * _RAYS[:, None]  # (N_RAYS, samples, 2) mm
+    places = (ring.epi_mm[:, None] + beyond)[..., None] * RAYS[:, None]  # (N_RAYS, samples, 2) mm
     indices = ring.centre + places @ np.linalg.inv(frame).T
     found: np.ndarray = map_coordinates(right.astype(np.uint8), np.moveaxis(indices, -1, 0), order=0)
     return np.asarray(found.any(axis=1))

@@ -17,6 +17,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.pose import AS_STORED
 from pipeline.write.pages import bullseye, findings
 from pipeline.write.pages.charts import VolumeChart, volume_chart
+from pipeline.write.pages.comparisons import comparisons
 from pipeline.write.pages.heading import head_groups
 from pipeline.write.pages.outlines import UNITS_PER_PIXEL
 from pipeline.write.pages.page import write_page
@@ -91,6 +92,7 @@ def write_report(
         "volumes": measured.volumes_ml,
         "times_ms": cine.times_ms,
         "wall": _wall(measured),
+        **comparisons(measured),
         "notes": measured.notes,
         "conventions": measured.conventions,
         "provenance": _provenance(case),

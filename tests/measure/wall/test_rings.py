@@ -1,4 +1,4 @@
-"""Contours and chords of one slice: rings of known size, the view from the apex, the septum's ends."""
+"""Contours of one slice: rings of known size, the view from the apex, the septum's ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import APEX_TO_BASE_LPS, Grid, flip_ras_lps
-from pipeline.measure.wall.rings import N_RAYS, Ring, chords_mm, frame_from_apex, septal_arc, trace_ring
+from pipeline.measure.wall.centreline import chords_mm
+from pipeline.measure.wall.rings import N_RAYS, Ring, frame_from_apex, septal_arc, trace_ring
 
 ANGLES = 2 * np.pi * np.arange(N_RAYS) / N_RAYS
 AXIAL = np.diag([-1.0, -1.0, 8.0, 1.0])  # X to the left, Y to the back, Z to the head
@@ -41,20 +42,6 @@ def test_a_ring_is_as_thick_as_drawn(name: str) -> None:
     thickness = chords_mm(ring.endo_mm[None], ring.epi_mm[None])
     assert thickness.mean() == pytest.approx(9.0, abs=0.15)
     assert np.abs(thickness - 9.0).max() < 1.5 * frame.max()  # contours of pixels have steps
-
-
-def test_chords_cross_an_oblique_wall_squarely() -> None:
-    """An ellipse's wall of 8 mm: rays cross it obliquely, and measure up to 16 % too much; chords do not."""
-    normal = np.stack([np.cos(ANGLES) / 34.0, np.sin(ANGLES) / 18.0], axis=1)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    endo = np.stack([34.0 * np.cos(ANGLES), 18.0 * np.sin(ANGLES)], axis=1)
-    radii = []
-    for outline in (endo, endo + 8.0 * normal):
-        angle, radius = np.arctan2(outline[:, 1], outline[:, 0]) % (2 * np.pi), np.hypot(*outline.T)
-        radii.append(np.interp(ANGLES, angle, radius, period=2 * np.pi)[None])
-    along_rays = radii[1] - radii[0]
-    assert along_rays.max() == pytest.approx(8.0 * 1.157, abs=0.01)
-    np.testing.assert_allclose(chords_mm(*radii), 8.0, atol=0.12)
 
 
 def test_a_gap_opens_the_ring_and_a_crescent_is_none() -> None:
@@ -241,47 +228,6 @@ def test_one_missing_pixel_opens_the_ring() -> None:
     assert ring is not None
     assert not ring.is_closed
     assert ring.epi_mm[0] == pytest.approx(ring.endo_mm[0])
-
-
-def test_chords_by_hand() -> None:
-    """Circles off each other's centre: thick on one side, thin on the other, and never below nothing."""
-    circle = np.ones((1, N_RAYS))
-    two = chords_mm(np.concatenate([20.0 * circle, 10.0 * circle]), np.concatenate([29.0 * circle, 10.0 * circle]))
-    np.testing.assert_allclose(two, [[9.0] * N_RAYS, [0.0] * N_RAYS], atol=0.02)
-    aside = np.sqrt(30.0**2 - (4.0 * np.sin(ANGLES)) ** 2) + 4.0 * np.cos(ANGLES)  # centre 4 mm to the right
-    chords = chords_mm(20.0 * circle, aside[None])[0]
-    assert chords[0] == pytest.approx(14.0, abs=0.05)
-    assert chords[N_RAYS // 2] == pytest.approx(6.0, abs=0.05)
-    assert int(chords.argmax()) == 0
-    assert int(chords.argmin()) == N_RAYS // 2
-
-
-def test_chords_turn_with_the_wall() -> None:
-    endo = (20.0 + 2.0 * np.cos(2 * ANGLES))[None]
-    epi = (30.0 + 3.0 * np.sin(ANGLES))[None]
-    turned = chords_mm(np.roll(endo, 13, axis=1), np.roll(epi, 13, axis=1))
-    np.testing.assert_allclose(turned, np.roll(chords_mm(endo, epi), 13, axis=1), atol=1e-9)
-    np.testing.assert_allclose(chords_mm(2 * endo, 2 * epi), 2 * chords_mm(endo, epi), atol=1e-9)
-
-
-def _jagged() -> tuple[np.ndarray, np.ndarray]:
-    """Five rings of uneven contours."""
-    rng = np.random.default_rng(0)
-    endo = 20.0 + 3.0 * np.sin(2 * ANGLES) + rng.uniform(-1.0, 1.0, (5, N_RAYS))
-    return endo, endo + 9.0 + 2.0 * np.cos(ANGLES) + rng.uniform(-1.0, 1.0, (5, N_RAYS))
-
-
-def test_chords_of_a_mirrored_wall_are_mirrored() -> None:
-    plain, mirrored = (
-        chords_mm(*(np.roll(radii[:, ::step], (step - 1) // -2, axis=1) for radii in _jagged())) for step in (1, -1)
-    )
-    np.testing.assert_allclose(mirrored, np.roll(plain[:, ::-1], 1, axis=1), atol=1e-9)
-
-
-def test_a_ring_s_chords_do_not_depend_on_the_rings_beside_it() -> None:
-    endo, epi = _jagged()
-    alone = [chords_mm(endo[n : n + 1], epi[n : n + 1])[0] for n in range(5)]
-    np.testing.assert_allclose(chords_mm(endo, epi), alone, atol=1e-12)
 
 
 RING = Ring(np.array([125.0, 120.0]), np.full(N_RAYS, 90.0), np.full(N_RAYS, 100.0), is_closed=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid, flip_ras_lps
-from pipeline.core.measurements import Wall
+from pipeline.core.wall import Wall
 from pipeline.measure.wall.aha import level_of
 from pipeline.measure.wall.thickness import measure_wall
 from pipeline.phantom.anatomy import make_patient

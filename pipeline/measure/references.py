@@ -1,0 +1,95 @@
+"""Where a measured value stands among those of healthy people of the same sex and age."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from pipeline.core.quantities import QUANTITIES
+from pipeline.core.reference import Position, Reference, References
+from pipeline.core.subject import Subject
+from pipeline.measure.reference_tables import ReferenceRow, shipped_references
+
+__all__ = ["compare_with_references"]
+
+_PAPILLARY = "cavity"
+"""What papillary muscles count as in the labels measured here."""
+
+
+def compare_with_references(
+    values: Mapping[str, float], subject: Subject, *, own: Sequence[ReferenceRow] = ()
+) -> References:
+    """Compare a study's values with those of healthy people of the same sex and age.
+
+    Args:
+        values: quantity -> value, see `core.quantities`.
+        subject: whose they are.
+        own: rows that come before the shipped ones; the first that fits is taken.
+
+    >>> rows = compare_with_references({"left_ventricle_edv_ml": 230.0}, Subject("M", 60.0)).compared
+    >>> rows[0].z, rows[0].position
+    (2.0, 'above')
+    """
+    if subject.sex is None or subject.age_years is None:
+        lacking = [name for name, known in (("sex", subject.sex), ("age", subject.age_years)) if known is None]
+        return References(not_compared=(f"nothing is compared: the subject's {' and '.join(lacking)} is not known",))
+    rows = (*own, *shipped_references())
+    compared, reasons = [], defaultdict(list)
+    for name, value in values.items():
+        of_quantity = [row for row in rows if row.quantity == name]
+        fitting = [row for row in of_quantity if _fits(row, subject)]
+        if fitting:
+            compared.append(_compare(name, value, fitting[0]))
+        else:
+            reasons[_why_not(of_quantity, subject)].append(QUANTITIES[name].words)
+    return References(tuple(compared), tuple(f"{', '.join(words)}: {reason}" for reason, words in reasons.items()))
+
+
+def _why_not(rows: Sequence[ReferenceRow], subject: Subject) -> str:
+    """Why none of a quantity's rows fits a subject of known sex and age, in words: what is wrong with the nearest."""
+    if not rows:
+        return "no reference values are at hand"
+    alike = [row for row in rows if row.papillary == _PAPILLARY]
+    if not alike:
+        return f"{rows[0].source} counts papillary muscles as {rows[0].papillary}, these labels as {_PAPILLARY}"
+    of_sex = [row for row in alike if row.sex == subject.sex]
+    if not of_sex:
+        return "no reference values for this sex are at hand"
+    bands = ", ".join(f"{_end(row.age_from)} to {_end(row.age_to)}" for row in of_sex)
+    return f"{of_sex[0].source} is of ages {bands}, the subject's is {math.floor(subject.age_years or 0)}"
+
+
+def _end(age: float | None) -> str:
+    return "any" if age is None else f"{age:g}"
+
+
+def _fits(row: ReferenceRow, subject: Subject) -> bool:
+    """Whether a row is of the subject's sex and age, in completed years, and of this convention."""
+    if row.papillary != _PAPILLARY or row.sex != subject.sex or subject.age_years is None:
+        return False
+    age = math.floor(subject.age_years)
+    return (row.age_from is None or age >= row.age_from) and (row.age_to is None or age <= row.age_to)
+
+
+def _compare(name: str, value: float, row: ReferenceRow) -> Reference:
+    lower, upper = row.limits()
+    position: Position = "within"
+    if lower is not None and value < lower:
+        position = "below"
+    elif upper is not None and value > upper:
+        position = "above"
+    z = None if row.mean is None or row.sd is None else round((value - row.mean) / row.sd, 2)
+    return Reference(
+        quantity=name,
+        value=value,
+        lower=None if lower is None else round(lower, 2),
+        upper=None if upper is None else round(upper, 2),
+        position=position,
+        mean=row.mean,
+        sd=row.sd,
+        z=z,
+        age_from=row.age_from,
+        age_to=row.age_to,
+        source=row.source,
+    )

@@ -1,0 +1,118 @@
+"""Rows of a report's tables of references, prior study, motion and slices, taken from the measurements.
+
+Nothing is computed here. Values that were not measured are `None`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.measurements import Measurements
+from pipeline.core.prior import Prior
+from pipeline.core.quantities import QUANTITIES, Quantity
+from pipeline.core.reference import References
+from pipeline.core.wall import Motion
+
+__all__ = ["ChangeRow", "ReferenceShown", "comparisons"]
+
+_TOLD_BY = {
+    "patient_id": "the same PatientID",
+    "pseudonym": "the same pseudonym",
+    "user": "the user's word that it is the same patient",
+}
+
+
+@dataclass(frozen=True)
+class ReferenceShown:
+    """A quantity beside its reference range, in words, and which of the sources it is of, from 1."""
+
+    quantity: Quantity
+    value: float
+    range: str
+    z: float | None
+    position: str
+    ages: str
+    source: int
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """A quantity then and now, and what the change is against repeatability, in words."""
+
+    quantity: Quantity
+    before: float
+    now: float
+    change: float
+    change_percent: float | None
+    limit: float | None
+    verdict: str
+
+
+def comparisons(measured: Measurements) -> dict[str, Any]:
+    """What the template `comparisons.html` shows, by its names; `None` for a section that has nothing to show."""
+    return {
+        "references": None if measured.references is None else _references(measured.references),
+        "prior": None if measured.prior is None else _prior(measured.prior),
+        "motion": None if measured.motion is None else _motion(measured.motion),
+        "slice_rows": measured.slices,
+    }
+
+
+def _references(references: References) -> dict[str, Any]:
+    sources = list(dict.fromkeys(row.source for row in references.compared))
+    rows = []
+    for row in references.compared:
+        quantity = QUANTITIES[row.quantity]
+        rows.append(
+            ReferenceShown(
+                quantity=quantity,
+                value=row.value,
+                range=_span(row.lower, row.upper, quantity.digits),
+                z=row.z,
+                position=row.position,
+                ages=_span(row.age_from, row.age_to, 0),
+                source=sources.index(row.source) + 1,
+            )
+        )
+    return {"rows": rows, "sources": sources, "not_compared": references.not_compared}
+
+
+def _prior(prior: Prior) -> dict[str, Any]:
+    verdicts = {None: "not known", True: "beyond", False: "within"}
+    rows = [
+        ChangeRow(
+            quantity=QUANTITIES[change.quantity],
+            before=change.before,
+            now=change.now,
+            change=change.change,
+            change_percent=change.change_percent,
+            limit=change.limit,
+            verdict=verdicts[change.beyond],
+        )
+        for change in prior.changes
+    ]
+    return {
+        "case": prior.case,
+        "days": prior.interval_days,
+        "told_by": _TOLD_BY[prior.same_patient_by],
+        "rows": rows,
+        "sources": prior.sources,
+        "notes": prior.notes,
+    }
+
+
+def _motion(motion: Motion) -> dict[str, Any]:
+    return {
+        "strains": [(name, curve) for name, curve in motion.strain_percent.items()],
+        "segments": motion.segments,
+        "notes": motion.notes,
+    }
+
+
+def _span(low: float | None, high: float | None, digits: int) -> str:
+    if low is None and high is None:
+        return "any"
+    if low is None:
+        return f"up to {high:.{digits}f}"
+    return f"from {low:.{digits}f}" if high is None else f"{low:.{digits}f} to {high:.{digits}f}"
