@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pydicom
@@ -27,7 +28,10 @@ _LENGTH = 10
 
 
 def identity_of(cine: Cine) -> dict[str, str]:
-    """Name, ID and birth date as the images state them, empty for other formats than DICOM."""
+    """What tells who was scanned, where and when, as the images state it, and the date of today, the report's.
+
+    Empty for other formats than DICOM. What the header does not state is left out.
+    """
     if cine.sources is None:
         return {}
     with quiet_dicom():
@@ -35,9 +39,24 @@ def identity_of(cine: Cine) -> dict[str, str]:
         found = {
             "name": str(header.get("PatientName") or ""),
             "id": str(header.get("PatientID") or ""),
-            "birth_date": str(header.get("PatientBirthDate") or ""),
+            "birth_date": _readable_date(str(header.get("PatientBirthDate") or "")),
+            "study_date": _readable_date(str(header.get("StudyDate") or "")),
+            "report_date": date.today().isoformat(),
+            "institution": str(header.get("InstitutionName") or ""),
         }
     return {key: value for key, value in found.items() if value}
+
+
+def _readable_date(stated: str) -> str:
+    """A DICOM date as ISO 8601 has it; as it is stated where it is none.
+
+    >>> _readable_date("19501231"), _readable_date("20120000")
+    ('1950-12-31', '20120000')
+    """
+    try:
+        return datetime.strptime(stated, "%Y%m%d").date().isoformat()
+    except ValueError:
+        return stated
 
 
 def pseudonym_of(patient_id: str, *, secret: str) -> str:

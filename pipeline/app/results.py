@@ -26,6 +26,7 @@ from pipeline.write.nifti import write_label_map
 __all__ = [
     "MEASUREMENTS",
     "SEGMENTATION",
+    "THUMBNAIL",
     "WORKLIST",
     "images_digest",
     "is_result",
@@ -41,10 +42,13 @@ __all__ = [
 SEGMENTATION = "segmentation.nii.gz"
 MEASUREMENTS = "measurements.json"
 """The record of a case: whose the folder is, what was measured, and what made it."""
+THUMBNAIL = "thumbnail.jpg"
+"""Of the case, for the worklist."""
 WORKLIST = "index.html"
 """Next to the cases' folders."""
 _WRITTEN = (
     *(SEGMENTATION, MEASUREMENTS, "report.html"),
+    THUMBNAIL,
     *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
 )
 
@@ -71,7 +75,8 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
         from pipeline.write.pages.report import write_report
 
         identity = identity_of(case.cine) if choices.identify else None
-        write_report(folder / "report.html", case, identity=identity)
+        thumbnail = folder / THUMBNAIL
+        write_report(folder / "report.html", case, identity=identity, worklist=f"../{WORKLIST}", thumbnail=thumbnail)
     return case
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.app.predict import CaseResult
-from pipeline.app.results import MEASUREMENTS, WORKLIST, read_record
+from pipeline.app.results import MEASUREMENTS, THUMBNAIL, WORKLIST, read_record
 from pipeline.core.errors import InputError
 from pipeline.core.measurements import Measurements
-from pipeline.write.pages.worklist import Study, write_worklist
+from pipeline.write.pages.worklist import REVIEWS, Study, write_worklist
 
 __all__ = ["update_worklist"]
 
@@ -44,5 +45,16 @@ def _study(folder: Path) -> Study | None:
         return Study(folder.name, error=str(error))
     except (KeyError, TypeError, AttributeError):
         return Study(folder.name, error=f"results must be complete to be listed; segment the case again [{path}]")
-    report = folder / "report.html"
-    return Study(folder.name, f"{folder.name}/{report.name}" if report.is_file() else None, measured)
+    report, thumbnail = (_address(folder, name) for name in ("report.html", THUMBNAIL))
+    return Study(folder.name, report, measured, review=_review(record), thumbnail=thumbnail)
+
+
+def _address(folder: Path, name: str) -> str | None:
+    return f"{folder.name}/{name}" if (folder / name).is_file() else None
+
+
+def _review(record: Mapping[str, Any]) -> str:
+    """A reader's decision; a record that states none, or none that is known, has nobody's."""
+    review = record.get("review")
+    status = review.get("status") if isinstance(review, Mapping) else None
+    return str(status) if status in REVIEWS else REVIEWS[0]

@@ -41,6 +41,8 @@ class StudyFacts:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID of the stack that was read (of its first slice).
         manufacturer: Manufacturer.
+        model: ManufacturerModelName.
+        field_strength_t: MagneticFieldStrength (0018,0087).
         heart_rate_bpm: HeartRate (0018,1088), or from the nominal R-R interval (0018,1062).
         height_m: PatientSize (0010,1020).
         weight_kg: PatientWeight (0010,1030).
@@ -53,6 +55,8 @@ class StudyFacts:
     study_uid: str | None = None
     series_uid: str | None = None
     manufacturer: str | None = None
+    model: str | None = None
+    field_strength_t: float | None = None
     heart_rate_bpm: float | None = None
     height_m: float | None = None
     weight_kg: float | None = None

@@ -71,7 +71,7 @@ def test_a_dicom_case_has_everything(phantom: PhantomStudy, images: Path, tmp_pa
     written = write(tmp_path, make_case(phantom, cine))
     names = {path.name for path in tmp_path.iterdir()}
     objects = {"seg_ed.dcm", "seg_es.dcm", "sr.dcm"}
-    assert names == {"segmentation.nii.gz", "measurements.json", "report.html"} | objects
+    assert names == {"segmentation.nii.gz", "measurements.json", "report.html", "thumbnail.jpg"} | objects
     jsonschema.validate(json.loads((tmp_path / "measurements.json").read_text()), SCHEMA)
     for role in ("ed", "es"):
         phase = written[f"{role}_phase"]
@@ -287,6 +287,18 @@ def test_results_of_a_run_cut_short_are_refused(segmented: Path) -> None:
     with pytest.raises(InputError, match="must be JSON"):
         report_again(segmented)
     assert "must be JSON" in update_worklist(segmented.parent).read_text()  # and the others are listed
+
+
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [({"status": "accepted"}, "accepted"), ({"status": "?"}, "unreviewed"), (None, "unreviewed"), (3, "unreviewed")],
+)
+def test_the_worklist_tells_what_a_reader_decided(segmented: Path, review: object, told: str) -> None:
+    path = segmented / "measurements.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"review": review}))
+    text = update_worklist(segmented.parent).read_text()
+    assert f'data-review="{told}"' in text
+    assert f'src="{segmented.name}/thumbnail.jpg"' in text
 
 
 def test_the_worklist_has_each_case_once(segmented: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the header says beside the pixels, as far as a body can be so: rate, sex, age, height, weight."""
+"""What the header says beside the pixels, as far as it can be so: scanner, rate, sex, age, height, weight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from pipeline.read.dicom.headers import number, read_header, text
 
 __all__ = ["read_facts"]
 
-_TAGS = ("Manufacturer", "PatientSize", "PatientWeight", "PatientSex", "PatientAge", "PatientBirthDate", "StudyDate")
+_TAGS = (
+    *("Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "PatientSize", "PatientWeight"),
+    *("PatientSex", "PatientAge", "PatientBirthDate", "StudyDate"),
+)
 _AGE = re.compile(r"(\d{1,3})([DWMY])")  # PS3.5 6.2, "018M"
 _AGES_IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
@@ -43,14 +46,17 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
             raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)
         height_m, about_height = _height_m(number(header.elements, "PatientSize"))
         weight_kg, about_weight = _weight_kg(number(header.elements, "PatientWeight"))
-        age_years, about_age = _age_years(*(text(header.elements, keyword) or "" for keyword in _TAGS[4:]))
+        age_years, about_age = _age_years(*(text(header.elements, keyword) or "" for keyword in _TAGS[-3:]))
         sex = _sex(text(header.elements, "PatientSex"))
-        manufacturer = text(header.elements, "Manufacturer")
+        manufacturer, model = (text(header.elements, keyword) for keyword in _TAGS[:2])
+        field_strength_t = _field_strength_t(number(header.elements, "MagneticFieldStrength"))
     rate, about_rate = _heart_rate_bpm(float(np.mean(rates)) if rates else None)
     facts = StudyFacts(
         study_uid=first.study_uid or None,
         series_uid=first.series_uid or None,
         manufacturer=manufacturer,
+        model=model,
+        field_strength_t=field_strength_t,
         heart_rate_bpm=rate,
         height_m=height_m,
         weight_kg=weight_kg,
@@ -59,6 +65,10 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
     )
     return facts, (*about_rate, *about_height, *about_weight, *about_age)
 
+
+_FIELD_T = (0.01, 25.0)
+_GAUSS = 10_000.0
+"""In a tesla. Some consoles state the field in gauss."""
 
 Checked = tuple[float | None, tuple[str, ...]]
 
@@ -125,3 +135,8 @@ def _date(stated: str) -> date | None:
         return datetime.strptime(stated.replace(".", ""), "%Y%m%d").date()
     except ValueError:
         return None
+
+
+def _field_strength_t(stated: float | None) -> float | None:
+    tesla = next((value for value in (stated, (stated or 0.0) / _GAUSS) if value and is_within(value, _FIELD_T)), None)
+    return None if tesla is None else round(tesla, 2)

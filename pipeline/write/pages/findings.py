@@ -1,4 +1,4 @@
-"""Text and numbers of a report: facts, numbers and flags, taken from the measurements.
+"""Text and numbers of a report: numbers and flags, taken from the measurements.
 
 Values that were not measured are left out or shown as unknown. Nothing is computed here. Phases and slices count from 0
 in the measurements and from 1 in the report.
@@ -24,7 +24,6 @@ __all__ = [
     "headlines",
     "number_rows",
     "phase_marks",
-    "study_facts",
     "verdict",
 ]
 
@@ -37,18 +36,16 @@ _ROWS = (
     ("Peak ejection rate", "peak_ejection_rate_ml_per_s", "ml/s", 0),
     ("Peak filling rate", "peak_filling_rate_ml_per_s", "ml/s", 0),
 )
-_KINDS = {"cine": "cine", "few_phases": "a few phases", "single_phase": "a single phase"}
-_SOURCES = {"curve": "found from the volumes", "given": "given by the user"}
-_BSA = {"mosteller": "Mosteller", "dubois": "DuBois"}
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A main number: name, value with few digits, unit."""
+    """A main number: name, value and unit; and the value per square metre of body surface, where there is one."""
 
     name: str
     value: float | None
     unit: str
+    per_m2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,18 +107,20 @@ def phase_marks(measured: Measurements) -> dict[str, int]:
 
 def headlines(measured: Measurements) -> list[Headline]:
     """The main numbers, none if function was not measured."""
-    left, right = measured.left, measured.right
-    if left is None or right is None:
+    if measured.left is None or measured.right is None:
         return []
-    return [
-        Headline("LV EF", left.ef_percent, "%"),
-        Headline("LV EDV", left.edv_ml, "ml"),
-        Headline("LV ESV", left.esv_ml, "ml"),
-        Headline("LV mass", measured.myocardial_mass_g, "g"),
-        Headline("RV EF", right.ef_percent, "%"),
-        Headline("RV EDV", right.edv_ml, "ml"),
-        Headline("RV ESV", right.esv_ml, "ml"),
+    sides = [_side_headlines(measured, "LV", LV.name), _side_headlines(measured, "RV", RV.name)]
+    mass = Headline("LV mass", measured.myocardial_mass_g, "g", measured.indexed.get("myocardial_mass_g_per_m2"))
+    return [*sides[0], mass, *sides[1]]
+
+
+def _side_headlines(measured: Measurements, short: str, name: str) -> list[Headline]:
+    side = measured.function(name)
+    volumes = [
+        Headline(f"{short} {title}", getattr(side, key), "ml", measured.indexed.get(f"{name}_{key}_per_m2"))
+        for title, key in (("EDV", "edv_ml"), ("ESV", "esv_ml"))
     ]
+    return [Headline(f"{short} EF", getattr(side, "ef_percent", None), "%"), *volumes]
 
 
 def number_rows(measured: Measurements) -> list[NumberRow]:
@@ -139,25 +138,6 @@ def number_rows(measured: Measurements) -> list[NumberRow]:
     ]
     mass, per_m2 = measured.myocardial_mass_g, indexed.get("myocardial_mass_g_per_m2")
     return [*rows, NumberRow("Myocardial mass at ED", "g", 1, mass, None, per_m2, None)]
-
-
-def study_facts(
-    measured: Measurements, *, manufacturer: str | None = None, corrected: bool = False
-) -> list[tuple[str, str]]:
-    """Facts about the scan and the measurements, as (term, text). Unknown ones are left out."""
-    facts = [("Input", _input(measured)), ("Scanner", manufacturer)]
-    facts.append(("Voxels", " x ".join(f"{mm:.2f}" for mm in measured.spacing_mm) + " mm"))
-    for name, phase, source in (
-        ("End-diastole", measured.ed_phase, measured.ed_from),
-        ("End-systole", measured.es_phase, measured.es_from),
-    ):
-        text = None if phase is None else f"phase {phase + 1}{_time(measured, phase)}"
-        facts.append((name, f"{text}, {_SOURCES.get(source, source)}" if text and source else text))
-    rate, bsa, method = measured.heart_rate_bpm, measured.bsa_m2, measured.bsa_method
-    facts.append(("Heart rate", None if rate is None else f"{rate:.0f} /min"))
-    facts.append(("Body surface", None if bsa is None else f"{bsa:.2f} m² ({_BSA.get(str(method), method)})"))
-    facts.append(("Label map", "corrected by hand" if corrected else None))
-    return [(name, text) for name, text in facts if text]
 
 
 def flags(measured: Measurements) -> list[FlagRow]:
@@ -198,17 +178,6 @@ def flatten(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str
 
 def _plain(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _input(measured: Measurements) -> str:
-    counts = [("phase", measured.n_phases), ("slice", measured.n_slices)]
-    words = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts)
-    kind = _KINDS.get(measured.kind, "")
-    return f"{kind}: {words}" if kind else words
-
-
-def _time(measured: Measurements, phase: int) -> str:
-    return "" if measured.times_ms is None else f" ({measured.times_ms[phase]:.0f} ms)"
 
 
 def _flag_row(flag: Flag) -> FlagRow:

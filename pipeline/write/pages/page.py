@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from pipeline.core.files import write_text
 
@@ -60,6 +62,8 @@ def _environment() -> Environment:
         "words": _words,
         "png": _png,
         "jpeg": _jpeg,
+        "csp_hash": _csp_hash,
+        "css_string": _css_string,
     }
     return environment
 
@@ -81,6 +85,21 @@ def _format_fixed(value: float | None, digits: int) -> str:
 
 def _format_signed(value: float | None, digits: int) -> str:
     return _ABSENT if value is None or math.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _csp_hash(text: str) -> str:
+    """Source expression by which a content policy lets in one inline style or script, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _css_string(text: str) -> Markup:
+    r"""A CSS string of any text: whatever is no letter or digit is escaped by its code point.
+
+    >>> print(_css_string('a"</style>'))
+    "a\22 \3c \2f style\3e "
+    """
+    escaped = (c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text if c != "\0")
+    return Markup('"' + "".join(escaped) + '"')
 
 
 def _words(name: str) -> str:

@@ -1,8 +1,7 @@
-"""Pictures of the images for a page: crops around the heart as JPEG sheets, outlines as vector paths.
+"""Pictures of the images for a page: crops around the heart as JPEG sheets.
 
 A *sheet* is one picture with every slice of one phase, row by row in slice order: `columns` tiles a row, each tile the
 cut-out of one slice, drawn as DICOM draws it: the first array axis to the right, the second down.
-An *outline* is an SVG path in tenths of a pixel, whose origin is the upper left corner of the tile.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ import math
 
 import numpy as np
 from PIL import Image
-from skimage.measure import find_contours
 
 __all__ = [
     "brightness_range",
     "direction_letters",
     "heart_window",
     "jpeg",
-    "outline_path",
     "sheet",
     "sheet_columns",
+    "stored_range",
     "to_grey",
 ]
 
@@ -68,6 +66,19 @@ def brightness_range(image: np.ndarray) -> tuple[float, float]:
     """
     low, high = np.percentile(image, (1.0, 99.5))
     return float(low), float(high)
+
+
+def stored_range(image: np.ndarray, shown: tuple[float, float]) -> tuple[float, float]:
+    """Intensities stored as 0 and as 255: wider than those `shown`, so that a viewer can widen its window.
+
+    The image's 0.05th and 99.95th percentile, as far as half the grey levels are left for what is shown.
+
+    >>> stored_range(np.arange(2001.0), (100.0, 1100.0))
+    (1.0, 1600.0)
+    """
+    low, high = np.percentile(image, (0.05, 99.95))
+    room = (shown[1] - shown[0]) / 2
+    return max(float(low), shown[0] - room), min(float(high), shown[1] + room)
 
 
 def to_grey(image: np.ndarray, shown: tuple[float, float]) -> np.ndarray:
@@ -118,35 +129,6 @@ def jpeg(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="JPEG", quality=_JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
-
-
-def outline_path(mask: np.ndarray) -> str:
-    """Trace the border of a mask, half-way between the pixels inside and outside (marching squares at 0.5).
-
-    Args:
-        mask: (X, Y) bool.
-
-    Returns:
-        An SVG path in tenths of a pixel, x along the first axis. Pixel (0, 0) has its centre at (5, 5). One closed ring
-        for each piece and each hole. Points within a straight line are left out. Empty if the mask is.
-
-    >>> outline_path(np.array([[False, False], [False, True]]))
-    'M20 15l-5 -5 -5 5 5 5z'
-    """
-    hit = np.argwhere(mask)
-    if not hit.size:
-        return ""
-    first, last = hit.min(axis=0), hit.max(axis=0) + 1
-    cut = np.pad(mask[first[0] : last[0], first[1] : last[1]], 1).astype(np.float32)
-    return "".join(_ring_path(ring + first - 0.5) for ring in find_contours(cut, 0.5))
-
-
-def _ring_path(ring: np.ndarray) -> str:
-    points = np.round(10.0 * ring[:-1]).astype(int)  # the last one repeats the first
-    before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
-    corners = points[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
-    steps = " ".join(f"{x} {y}" for x, y in np.diff(corners, axis=0).tolist())
-    return f"M{corners[0, 0]} {corners[0, 1]}l{steps}z"
 
 
 def direction_letters(direction_ras: np.ndarray) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.case import Case
+from pipeline.core.files import replacing
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.core.measurements import Measurements
@@ -17,6 +18,8 @@ from pipeline.core.pose import AS_STORED
 from pipeline.write.pages import bullseye, findings
 from pipeline.write.pages.charts import VolumeChart, volume_chart
 from pipeline.write.pages.comparisons import comparisons
+from pipeline.write.pages.heading import head_groups
+from pipeline.write.pages.outlines import UNITS_PER_PIXEL
 from pipeline.write.pages.page import write_page
 from pipeline.write.pages.sheets import StudyPictures, draw_study
 
@@ -38,7 +41,14 @@ _BEAT_MS = 1000.0
 """Playing time of a beat of unknown length."""
 
 
-def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None = None) -> Path:
+def write_report(
+    path: Path,
+    case: Case,
+    *,
+    identity: Mapping[str, str] | None = None,
+    worklist: str | None = None,
+    thumbnail: Path | None = None,
+) -> Path:
     """Write the report of a case as one HTML file that needs no other and no network.
 
     It does not name the patient unless `identity` is given. Write it last, since it links to the files of `FILES` in
@@ -47,25 +57,33 @@ def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None =
     Args:
         path: HTML to write. Parent folders are created.
         case: the case.
-        identity: the patient's data to print, as {"name": ..., "id": ..., "birth_date": ...}.
+        identity: the patient's data to print, as {"name": ..., "id": ..., "birth_date": ..., "study_date": ...,
+            "report_date": ..., "institution": ...}.
+        worklist: address of the worklist, relative to the report, as "../index.html"; the report then links to it and,
+            through it, to the studies before and after.
+        thumbnail: JPEG to write as well, a small picture for the worklist.
 
     Returns:
         `path`.
     """
     cine, measured = case.cine, case.measurements
     pose = measured.pose.pose if measured.pose else AS_STORED
-    pictures = draw_study(cine, case.labels, pose=pose)
+    shown = _shown_phases(measured)
+    pictures = draw_study(cine, case.labels, pose=pose, still_phases=[phase for phase, _ in shown])
+    if thumbnail is not None:
+        with replacing(thumbnail) as partial:
+            partial.write_bytes(pictures.thumbnail)
     content = {
         "case": case.name,
-        "identity": dict(identity or {}),
+        "worklist": worklist,
         "verdict": findings.verdict(measured),
-        "facts": findings.study_facts(measured, manufacturer=cine.facts.manufacturer, corrected=case.corrected),
+        "head": head_groups(case, identity or {}),
         "headlines": findings.headlines(measured),
         "numbers": findings.number_rows(measured),
         "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
         "flags": findings.flags(measured),
-        "shown_phases": _shown_phases(measured),
+        "shown_phases": shown,
         "structures": STRUCTURES,
         "pictures": pictures,
         "laid_down": None if pose == AS_STORED else pose.name,
@@ -103,6 +121,9 @@ def _player(cine: Cine, measured: Measurements, pictures: StudyPictures) -> dict
         "times_ms": cine.times_ms,
         "step_ms": _step_ms(cine),
         "marks": {str(phase): name for name, phase in marks.items()},
+        "stills": marks if cine.n_phases > 1 else {},
+        "window": pictures.window,
+        "units": UNITS_PER_PIXEL,
         "colours": [f"rgb{structure.rgb}" for structure in STRUCTURES],
         "outlines": pictures.outlines,
     }

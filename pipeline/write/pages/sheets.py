@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,16 +12,18 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.pose import AS_STORED, Pose
+from pipeline.write.pages.outlines import outline_path
 from pipeline.write.pages.pictures import (
     brightness_range,
     direction_letters,
     heart_window,
     jpeg,
-    outline_path,
     sheet,
     sheet_columns,
+    stored_range,
     to_grey,
 )
+from pipeline.write.pages.thumbnail import thumbnail
 
 __all__ = ["Locator", "StudyPictures", "draw_study"]
 
@@ -47,7 +50,9 @@ class StudyPictures:
     """Pictures of a study, see `pipeline.write.pages.pictures` for the terms.
 
     Attributes:
-        sheets: JPEG of each phase.
+        sheets: JPEG of each phase, for the player, in a wider range of brightness than is shown at first.
+        window: grey levels of the sheets (0 to 255) that are shown as black and as white at first.
+        still_sheets: phase -> JPEG as it is shown without the player, for `still_phases`.
         outlines: `outlines[t][z][s]` is the SVG path of structure s in slice z of phase t, in `STRUCTURES`' order.
         tile: width and height of a tile in pixels.
         pixel_mm: width and height of a pixel.
@@ -56,9 +61,12 @@ class StudyPictures:
         edges: patient's directions at the (left, right, upper, lower) edge of a tile, or `None` if the file's axes are
             not a scanner's own.
         locator: picture that shows the location of the tiles.
+        thumbnail: JPEG of the locator's slice in the first of `still_phases`, or the first phase.
     """
 
     sheets: tuple[bytes, ...]
+    window: tuple[float, float]
+    still_sheets: Mapping[int, bytes]
     outlines: tuple[tuple[tuple[str, ...], ...], ...]
     tile: tuple[int, int]
     pixel_mm: tuple[float, float]
@@ -66,6 +74,7 @@ class StudyPictures:
     rows: int
     edges: tuple[str, str, str, str] | None
     locator: Locator
+    thumbnail: bytes
 
     @property
     def tile_mm(self) -> tuple[float, float]:
@@ -78,7 +87,9 @@ class StudyPictures:
         return round(z % self.columns * width, 2), round(z // self.columns * height, 2)
 
 
-def draw_study(cine: Cine, labels: np.ndarray, *, pose: Pose = AS_STORED) -> StudyPictures:
+def draw_study(
+    cine: Cine, labels: np.ndarray, *, pose: Pose = AS_STORED, still_phases: Iterable[int] = ()
+) -> StudyPictures:
     """Cut the region around the heart out of every slice and trace the label map.
 
     The range of brightness is one for the whole study, taken over the cut-outs of all phases.
@@ -87,6 +98,7 @@ def draw_study(cine: Cine, labels: np.ndarray, *, pose: Pose = AS_STORED) -> Stu
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
         pose: in which slices are shown, rather than as they are stored.
+        still_phases: phases of which a picture that needs no player is drawn as well.
 
     Raises:
         GridError: the label map is not on the cine's grid.
@@ -97,17 +109,30 @@ def draw_study(cine: Cine, labels: np.ndarray, *, pose: Pose = AS_STORED) -> Stu
     x, y = heart_window(labels)
     cut, cut_labels = cine.array[:, x, y], labels[:, x, y]
     shown = brightness_range(cut)
-    columns = sheet_columns(cine.n_slices)
+    stored = stored_range(cut, shown)
+    columns, stills = sheet_columns(cine.n_slices), list(still_phases)
+    locator = _locate(cine, labels, shown=shown, box=(x, y))
+    small = (stills or [0])[0], slice(None), slice(None), locator.slice_index
     return StudyPictures(
-        sheets=tuple(jpeg(sheet(phase, columns)) for phase in to_grey(cut, shown)),
+        sheets=tuple(jpeg(sheet(phase, columns)) for phase in to_grey(cut, stored)),
+        window=_window(shown, stored),
+        still_sheets={phase: jpeg(sheet(to_grey(cut[phase], shown), columns)) for phase in stills},
         outlines=tuple(_phase_outlines(phase) for phase in cut_labels),
         tile=(x.stop - x.start, y.stop - y.start),
         pixel_mm=cine.grid.spacing_mm[:2],
         columns=columns,
         rows=-(-cine.n_slices // columns),
         edges=_edges(cine),
-        locator=_locate(cine, labels, shown=shown, box=(x, y)),
+        locator=locator,
+        thumbnail=thumbnail(to_grey(cut[small], shown), cut_labels[small], pixel_mm=cine.grid.spacing_mm[:2]),
     )
+
+
+def _window(shown: tuple[float, float], stored: tuple[float, float]) -> tuple[float, float]:
+    """Ends of what is shown, in grey levels of what is stored."""
+    low, high = stored
+    scale = 255.0 / (high - low) if high > low else 0.0
+    return round((shown[0] - low) * scale, 1), round((shown[1] - low) * scale, 1) if scale else 255.0
 
 
 def _laid_down(cine: Cine, pose: Pose) -> Cine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from pipeline.core.measurements import Measurements
 from pipeline.write.pages import findings
 from pipeline.write.pages.page import write_page
 
-__all__ = ["Study", "worst_first", "write_worklist"]
+__all__ = ["REVIEWS", "Study", "worst_first", "write_worklist"]
 
 _ORDER = ("not processed", "fail", "review", "not assessed", "pass")
+REVIEWS = ("unreviewed", "corrected", "accepted", "rejected")
 _REASONS = 2
 """Number of flags shown as text. The others are in the report."""
 
@@ -28,12 +30,16 @@ class Study:
         report: address of its report, relative to the list, or `None` if there is none.
         measured: its measurements, or `None` if it could not be processed.
         error: the sentence that says why it could not, or `None` if it could.
+        review: what a reader has decided, one of `REVIEWS`.
+        thumbnail: address of a small picture, relative to the list, or `None` if there is none.
     """
 
     case: str
     report: str | None = None
     measured: Measurements | None = None
     error: str | None = None
+    review: str = "unreviewed"
+    thumbnail: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -75,7 +81,9 @@ def worst_first(studies: Iterable[Study]) -> list[Study]:
 
 
 def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
-    """Write the list as one HTML file that needs no other and no network. Click a column's head to sort by it.
+    """Write the list as one HTML file that needs no network, and no other file but the studies' small pictures.
+
+    It can be searched, filtered and sorted, and its reports lead to the studies before and after in the order shown.
 
     Args:
         path: HTML to write, as index.html above the studies' folders. Parent folders are created.
@@ -85,10 +93,11 @@ def write_worklist(path: Path, studies: Iterable[Study]) -> Path:
         `path`.
     """
     ordered = worst_first(studies)
-    counts = [(verdict, sum(study.verdict == verdict for study in ordered)) for verdict in _ORDER]
+    verdicts, reviews = Counter(study.verdict for study in ordered), Counter(study.review for study in ordered)
     content = {
         "n_studies": len(ordered),
-        "counts": [(verdict, n) for verdict, n in counts if n],
+        "counts": [(verdict, verdicts[verdict]) for verdict in _ORDER if verdicts[verdict]],
+        "reviews": [(status, reviews[status]) for status in REVIEWS if reviews[status]],
         "rows": [_row(study, place) for place, study in enumerate(ordered)],
     }
     return write_page(path, "worklist.html", content)
@@ -101,8 +110,12 @@ def _row(study: Study, place: int) -> dict[str, Any]:
     return {
         "case": study.case,
         "report": study.report,
+        "thumbnail": study.thumbnail,
+        "review": study.review,
+        "review_place": REVIEWS.index(study.review),
         "verdict": study.verdict,
         "place": place,
+        "is_measured": measured is not None,
         "numbers": [getattr(side, key, None) for side in sides for key in ("edv_ml", "esv_ml", "ef_percent")],
         "mass_g": None if measured is None else measured.myocardial_mass_g,
         "confidence": study.lowest_confidence,

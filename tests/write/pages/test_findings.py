@@ -14,19 +14,6 @@ def found(measured: dict[str, Any]) -> Measurements:
     return Measurements.from_json(measured)
 
 
-def test_facts_count_phases_from_1_and_leave_out_what_is_not_known(found: Measurements) -> None:
-    facts = dict(findings.study_facts(found, manufacturer="ACME", corrected=True))
-    assert facts["Input"] == "cine: 8 phases, 8 slices"
-    assert facts["End-diastole"] == "phase 1 (0 ms), found from the volumes"
-    assert facts["End-systole"].startswith(f"phase {found.es_phase + 1} (")
-    assert facts["End-systole"].endswith("given by the user")
-    assert facts["Body surface"] == "1.87 m² (Mosteller)"
-    assert facts["Label map"] == "corrected by hand"
-    assert facts["Voxels"] == "3.00 x 3.00 x 10.00 mm"
-    unknown = [("Input", "a single phase: 1 phase, 3 slices"), ("Voxels", "3.00 x 3.00 x 10.00 mm")]
-    assert findings.study_facts(NOTHING) == unknown
-
-
 def test_numbers_stand_in_their_columns(found: Measurements) -> None:
     rows = {row.name: row for row in findings.number_rows(found)}
     assert rows["End-diastolic volume"].left == found.left.edv_ml
@@ -37,7 +24,11 @@ def test_numbers_stand_in_their_columns(found: Measurements) -> None:
     assert rows["Myocardial mass at ED"].left_indexed == 61.25
     assert findings.number_rows(NOTHING) == []
     assert findings.headlines(NOTHING) == []
-    assert [row.value for row in findings.headlines(found)][:2] == [found.left.ef_percent, found.left.edv_ml]
+    main = {row.name: row for row in findings.headlines(found)}
+    assert list(main) == ["LV EF", "LV EDV", "LV ESV", "LV mass", "RV EF", "RV EDV", "RV ESV"]
+    assert (main["LV EF"].value, main["LV EF"].per_m2) == (found.left.ef_percent, None)
+    assert (main["LV EDV"].value, main["LV EDV"].per_m2) == (found.left.edv_ml, 72.5)
+    assert (main["LV mass"].per_m2, main["RV EDV"].per_m2) == (61.25, None)
 
 
 def test_the_gravest_flag_comes_first_with_its_place(found: Measurements) -> None:

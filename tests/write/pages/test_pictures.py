@@ -1,5 +1,4 @@
 import io
-import itertools
 
 import numpy as np
 import pytest
@@ -12,46 +11,11 @@ from pipeline.write.pages.pictures import (
     direction_letters,
     heart_window,
     jpeg,
-    outline_path,
     sheet,
     sheet_columns,
+    stored_range,
     to_grey,
 )
-
-
-def points(path: str) -> list[list[tuple[float, float]]]:
-    """Corners of each ring of a path in pixels, its start once more at the end."""
-    rings = []
-    for ring in path.removesuffix("z").split("z"):
-        start, steps = ring.removeprefix("M").split("l")
-        moves = np.array([[int(n) for n in start.split()], *np.array(steps.split(), int).reshape(-1, 2)])
-        corners = np.cumsum(moves, axis=0) / 10
-        rings.append([tuple(corner) for corner in (*corners.tolist(), corners[0].tolist())])
-    return rings
-
-
-def area(ring: list[tuple[float, float]]) -> float:
-    """Shoelace formula, positive."""
-    return abs(sum(x * v - u * y for (x, y), (u, v) in itertools.pairwise(ring))) / 2
-
-
-def test_an_outline_lies_on_the_pixels_edges_and_cuts_the_corners() -> None:
-    mask = np.zeros((8, 6), bool)
-    mask[2:5, 1:3] = True  # pixels x 2 to 4, y 1 and 2: the rectangle from (2, 1) to (5, 3)
-    (ring,) = points(outline_path(mask))
-    assert {x for x, _ in ring} == {2.0, 2.5, 4.5, 5.0}
-    assert {y for _, y in ring} == {1.0, 1.5, 2.5, 3.0}
-    assert area(ring) == 6.0 - 4 * 0.125
-    assert len(ring) - 1 == 8  # no points within straight lines
-
-
-def test_holes_pieces_and_the_pictures_edge_give_closed_rings() -> None:
-    mask = np.ones((5, 5), bool)
-    mask[2, 2] = False
-    rings = points(outline_path(mask))
-    assert sorted(area(ring) for ring in rings) == [0.5, 24.5]
-    assert outline_path(np.zeros((3, 3), bool)) == ""
-    assert len(points(outline_path(np.eye(3, dtype=bool) & (np.arange(3) != 1)))) == 2
 
 
 def test_the_window_holds_every_phase_and_stays_in_the_picture() -> None:
@@ -81,6 +45,12 @@ def test_brightness_is_clipped_and_one_value_is_black() -> None:
     assert 99 <= high <= 9000
     assert not to_grey(np.full((2, 2), 7), (7.0, 7.0)).any()
     assert to_grey(np.array([-32768, 32767], np.int16), (-32768.0, 32767.0)).tolist() == [0, 255]
+
+
+def test_more_is_stored_than_is_shown_but_half_the_grey_levels_are_left_for_that() -> None:
+    assert stored_range(np.array([0.0, 10.0, 20.0, 24.0]), (10.0, 20.0)) == pytest.approx((5.0, 24.0), abs=0.02)
+    assert stored_range(np.array([9.0, 10.0, 20.0, 900.0]), (10.0, 20.0)) == pytest.approx((9.0, 25.0), abs=0.02)
+    assert stored_range(np.full(9, 7.0), (7.0, 7.0)) == (7.0, 7.0)
 
 
 def test_a_jpeg_is_grey_and_close(phantom: PhantomStudy) -> None:

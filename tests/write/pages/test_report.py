@@ -85,7 +85,9 @@ def test_a_report_needs_no_network_and_no_other_file(
     assert not re.search(r"https?://|@import|url\((?!#)", text)
     assert set(re.findall(r'(?:src|href)="([^":#]*:?)', text)) == {"", "data:"}
     assert "default-src 'none'" in text
-    assert text.count("data-frame=") == phantom.image.n_phases
+    assert text.count("<img data-frame=") == phantom.image.n_phases
+    assert " style=" not in text  # the content policy forbids styles in elements
+    assert not re.search(r"<[^>]+ on[a-z]+=", text)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -108,6 +110,13 @@ def test_nobody_is_named_unless_asked(
     assert "Name DOE^JANE ID 4711 Birth date 1970-01-31" in words
 
 
+def test_a_report_links_to_its_worklist_where_there_is_one(tmp_path: Path, phantom_case) -> None:
+    case = phantom_case(case="a b#1")
+    text = text_of(tmp_path / "a.html", case, worklist="../index.html")
+    assert [f'href="../index.html#{step}=a%20b%231"' in text for step in ("before", "at", "after")] == [True] * 3
+    assert "index.html" not in text_of(tmp_path / "b.html", case)
+
+
 def test_uids_of_the_study_are_left_out(tmp_path: Path, phantom_case) -> None:
     case = phantom_case()
     facts = StudyFacts(study_uid="1.2.840.99", manufacturer="ACME & Co")
@@ -122,7 +131,13 @@ def test_what_is_put_in_is_escaped(
     evil = "</script><script>alert(1)</script>"
     measured["quality"]["flags"][0]["message"] = evil
     case = phantom_case(case=evil, notes=[evil], settings={evil: evil})
-    assert "<script>alert" not in text_of(tmp_path / "report.html", case, identity={"name": evil})
+    text = text_of(tmp_path / "report.html", case, identity={"name": evil}, worklist="../index.html")
+    assert "<script>alert" not in text
+    assert "</script><script" not in text
+    assert len(re.findall("<style>", text)) == 1
+    case = phantom_case(case='"; } </style><style>')  # it stands in the style as well, at the foot of each page
+    text = text_of(tmp_path / "report.html", case)
+    assert len(re.findall("</style>", text)) == 1
 
 
 @pytest.mark.parametrize("missing", ["wall", "quality", "confidence", "bsa_m2", "left_ventricle", "times_ms"])

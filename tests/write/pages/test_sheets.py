@@ -40,6 +40,16 @@ def test_brightness_does_not_change_with_the_phase() -> None:
     assert first / second == pytest.approx(2.0, abs=0.1)
 
 
+def test_still_pictures_show_the_window_of_the_others(phantom: PhantomStudy) -> None:
+    pictures = draw_study(phantom.image, phantom.label.array, still_phases=[3])
+    assert list(pictures.still_sheets) == [3]
+    stored, still = (
+        np.asarray(Image.open(io.BytesIO(data)), float) for data in (pictures.sheets[3], pictures.still_sheets[3])
+    )
+    low, high = pictures.window
+    assert np.abs((255 * (stored - low) / (high - low)).clip(0, 255) - still).mean() < 4
+
+
 def test_edges_are_named_for_a_scanners_own_axes_alone(phantom: PhantomStudy) -> None:
     assert draw_study(phantom.image, phantom.label.array).edges is None
     frames = tuple(tuple(SourceFrame("a", "1.2") for _ in range(8)) for _ in range(8))

@@ -43,13 +43,26 @@ def test_a_row_shows_numbers_reasons_and_a_link(tmp_path: Path, measured: dict[s
     text = write_worklist(tmp_path / "new" / "index.html", studies).read_text(encoding="utf-8")
     assert 'href="a%20b%231/report.html"' in text
     assert "&lt;b&gt;" in text
-    assert f'<td data-value="{measured["left_ventricle"]["edv_ml"]}">' in text
+    assert f'<td data-value="{measured["left_ventricle"]["edv_ml"]}" data-head="LV EDV">' in text
     assert "A gap. A jump. <span" in text
     assert "and 2 more" in text
     assert "slice 3 is missing" in text
     assert text.index("slice 3 is missing") < text.index("A gap.")
     assert "Not for diagnosis" in text
     assert not re.search(r"https?://", text)
+
+
+def test_a_row_tells_what_a_reader_decided_and_shows_a_picture(tmp_path: Path) -> None:
+    studies = [
+        Study("a b", measured=judged("pass"), review="accepted", thumbnail="a b/thumbnail.jpg"),
+        Study("c", measured=judged("pass")),
+    ]
+    text = write_worklist(tmp_path / "index.html", studies).read_text(encoding="utf-8")
+    assert '<tr data-verdict="pass" data-review="accepted">' in text
+    assert '<img src="a%20b/thumbnail.jpg" loading="lazy"' in text
+    assert text.count("<img") == 1
+    assert '<option value="unreviewed">unreviewed (1)</option><option value="accepted">accepted (1)</option>' in text
+    assert "rejected" not in text.split("<body>")[1].split("<script>")[0]
 
 
 @pytest.mark.parametrize(("n", "words"), [(0, "no study"), (1, "1 study: 1 pass")])
