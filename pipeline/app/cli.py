@@ -185,6 +185,30 @@ def report(
 
 
 @app.command()
+def review(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of results, as `cmr segment --out`")],
+    host: Annotated[
+        str, typer.Option(help="address to listen on; others than this machine's own are a risk")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one")] = 0,
+    images: Annotated[Path | None, typer.Option(help="the images, if they have moved or cases have pseudonyms")] = None,
+    trust_network: Annotated[
+        bool, typer.Option("--trust-network", help="let others on the network in, unencrypted")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="check all audit trails instead; exit code 1 if one is broken")
+    ] = False,
+) -> None:
+    """Correct, accept or reject segmentations in the browser, on this machine alone unless told otherwise."""
+    from pipeline.app.review.commands import serve_results, verify_trails
+
+    if not verify:
+        serve_results(out, host=host, port=port, images=images, trust_network=trust_network)
+    elif not verify_trails(out):
+        raise typer.Exit(1)
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="folder to write to")],
     patients: Annotated[int, typer.Option(min=1, help="number of patients")] = 8,

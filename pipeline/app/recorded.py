@@ -60,25 +60,25 @@ class Result:
         path = self.folder / SEGMENTATION
         return on_grid(read_label(path, scheme="cmr"), cine, path)
 
-    def measure(self, cine: Cine, labels: np.ndarray, choices: Choices, review: Review) -> Measurements:
-        """Measure labels of this case. The network's confidence holds for its own labels alone."""
-        return measure_study(
+    def again(self, cine: Cine, labels: np.ndarray, choices: Choices, review: Review) -> Case:
+        """The case with these labels, measured anew. The network's confidence holds for its own labels alone.
+
+        Raises:
+            GridError, ConfigError: what `measure.study.measure_study` refuses.
+        """
+        drawn = self.provenance.labels_sha256
+        edited = labels_digest(labels) != drawn
+        measured = measure_study(
             cine,
             labels,
-            confidence=self._confidence() if labels_digest(labels) == self.provenance.labels_sha256 else None,
+            confidence=None if edited else self._confidence(),
             pose=self.measurements.pose,
             choice=choices.phases,
             excluded_slices=review.excluded_slices,
         )
-
-    def again(self, cine: Cine, labels: np.ndarray, choices: Choices, review: Review) -> Case:
-        """The case with these labels, measured anew."""
-        drawn = self.provenance.labels_sha256
-        corrected = self.corrected if drawn is None else labels_digest(labels) != drawn
-        measured = self.measure(cine, labels, choices, review)
-        return Case(
-            self.folder.resolve().name, cine, labels, measured, self.provenance, corrected, self.pseudonym, review
-        )
+        corrected = self.corrected if drawn is None else edited
+        name = self.folder.resolve().name
+        return Case(name, cine, labels, measured, self.provenance, corrected, self.pseudonym, review)
 
     def _confidence(self) -> np.ndarray | None:
         """Expected Dice (T, structures) of the network's own labels, NaN where a structure is absent."""
