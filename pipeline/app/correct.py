@@ -12,6 +12,7 @@ from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.recorded import on_grid, read_result
 from pipeline.app.results import labels_digest, write_case
+from pipeline.app.review.draft import refuse_drafts
 from pipeline.core.case import Case
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
@@ -47,10 +48,12 @@ def report_again(
         unknown. What a reader had accepted or rejected is only "corrected" once the labels have changed.
 
     Raises:
-        InputError: no results there, not the images of this study any more, or a mask that cannot be read.
+        InputError: no results there, not the images of this study any more, a mask that cannot be read, or a correction
+            that is being drawn.
         GridError: a mask on another grid than the images.
         ConfigError: to name the patient of a case under a pseudonym, or a slice that is not there.
     """
+    refuse_drafts(folder)
     before = read_result(folder)
     choices = before.choices if choices is None else choices
     if choices.identify and before.pseudonym is not None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.core.errors import ConfigError, InputError
 
-__all__ = ["Change", "Decisions", "Draft", "Step", "has_draft", "set_aside"]
+__all__ = ["Change", "Decisions", "Draft", "Step", "has_draft", "refuse_drafts", "set_aside"]
 
 PLACE = "review"
 """Folder of draft and audit trail in a case's folder."""
@@ -217,6 +217,16 @@ def has_draft(folder: Path) -> bool:
             return sum(line.endswith(b"\n") for line in (file.readline(), file.readline())) == 2
     except OSError:
         return False
+
+
+def refuse_drafts(folder: Path) -> None:
+    """Leave a case alone whose correction is being drawn.
+
+    Raises:
+        InputError: it is.
+    """
+    if has_draft(folder):
+        raise InputError("a correction of this case is being drawn; save or discard it in `cmr review` first", folder)
 
 
 def set_aside(folder: Path, time: str) -> None:

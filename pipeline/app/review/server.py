@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import numpy as np
@@ -27,12 +27,14 @@ from pipeline.app.review.errors import RefusedError
 from pipeline.app.review.failures import TellFailures
 from pipeline.app.review.guard import REPORT_POLICY, Guard, Keys
 from pipeline.app.review.requests import read_body, read_decisions, read_verdict
+from pipeline.app.review.session import CaseSession
 from pipeline.core.errors import PipelineError
 
 __all__ = ["STATIC", "make_app"]
 
 STATIC = Path(__file__).parent / "static"
 """The built page."""
+T = TypeVar("T")
 _READER = "X-CMR-Reader"
 _LONGEST_NAME = 80
 _Act = Callable[[Desk, str, str, dict[str, Any]], dict[str, Any]]
@@ -79,13 +81,15 @@ class _Pages:
         return FileResponse(page)
 
     async def describe(self, request: Request) -> Response:
-        return await self._of_case(request, lambda opened: JSONResponse(opened.describe()))
+        return JSONResponse(await run_in_threadpool(self._of_case, request, CaseSession.describe))
 
     async def image(self, request: Request) -> Response:
-        return await self._of_case(request, lambda opened: _array(opened.image))
+        image = await run_in_threadpool(self._of_case, request, CaseSession.read_image)
+        return await run_in_threadpool(_array, image)
 
     async def labels(self, request: Request) -> Response:
-        return await self._of_case(request, lambda opened: _array(opened.labels))
+        labels = await run_in_threadpool(self._of_case, request, CaseSession.read_labels)
+        return await run_in_threadpool(_array, labels)
 
     async def audit(self, request: Request) -> Response:
         folder = self.desk.folder(request.path_params["case"])
@@ -97,12 +101,9 @@ class _Pages:
             raise RefusedError(404, "this case has no report")
         return FileResponse(path, headers={"Content-Security-Policy": REPORT_POLICY})
 
-    async def _of_case(self, request: Request, make: Callable[[Any], Response]) -> Response:
-        def answer() -> Response:
-            with self.desk.opened(request.path_params["case"]) as opened:
-                return make(opened)
-
-        return await run_in_threadpool(answer)
+    def _of_case(self, request: Request, make: Callable[[CaseSession], T]) -> T:
+        with self.desk.opened(request.path_params["case"]) as opened:
+            return make(opened)
 
 
 def _plain(act: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:

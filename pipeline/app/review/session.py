@@ -17,7 +17,7 @@ from pipeline.app.choices import Choices
 from pipeline.app.history import utc_now
 from pipeline.app.recorded import read_result
 from pipeline.app.results import MEASUREMENTS, labels_digest
-from pipeline.app.review.display import base_end, display_facts, draw_picture, from_display, to_display
+from pipeline.app.review.display import Picture, base_end, display_facts, draw_picture, from_display, to_display
 from pipeline.app.review.draft import Change, Decisions, Draft, Step
 from pipeline.app.review.errors import RefusedError
 from pipeline.app.review.saving import record_discarding, save_decision
@@ -83,18 +83,16 @@ class CaseSession:
         return self._first_revision + self.draft.n_lines
 
     @cached_property
-    def image(self) -> np.ndarray:
+    def _picture(self) -> Picture:
+        return draw_picture(self.cine, self.pose)
+
+    def read_image(self) -> np.ndarray:
         """(T, Z, ROWS, COLS) uint16."""
         return self._picture.pixels
 
-    @cached_property
-    def _picture(self) -> Any:
-        return draw_picture(self.cine, self.pose)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(T, Z, ROWS, COLS) uint8 of the draft."""
-        return to_display(self.draft.labels, self.pose)
+    def read_labels(self) -> np.ndarray:
+        """(T, Z, ROWS, COLS) uint8 of the draft, a copy."""
+        return to_display(self.draft.labels, self.pose).copy()
 
     def describe(self) -> dict[str, Any]:
         """All that the page needs to show the case, but for the arrays."""
