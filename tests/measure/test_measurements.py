@@ -18,11 +18,13 @@ from pipeline.core.images import StudyFacts
 from pipeline.core.measurements import Flag, Function, Measurements
 from pipeline.core.prior import Change, Prior
 from pipeline.core.reference import Reference, References
+from pipeline.core.review import Review
 from pipeline.core.slices import SliceAreas, SliceRow
 from pipeline.core.subject import Subject
 from pipeline.core.wall import Curve, Motion, Segment, SegmentMotion, Wall
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.measure.prior import compare_with_prior
+from pipeline.measure.reference_tables import ReferenceRow
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
 
@@ -214,6 +216,7 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
     whole, parts = schema.schema["properties"], schema.schema["$defs"]
     sides = {"left": "left_ventricle", "right": "right_ventricle"}
     of_case = {"disclaimer", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
+    of_case |= {"review", "choices"}
     assert set(whole) == of_case | {sides.get(field.name, field.name) for field in fields(Measurements)}
     wall, quality = whole["wall"]["oneOf"][1]["properties"], whole["quality"]["properties"]
     for value, described in (
@@ -222,6 +225,8 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
         (Subject, parts["subject"]),
         (BundleRecord, whole["bundle"]),
         (Wall, whole["wall"]["oneOf"][1]),
+        (Review, parts["review"]),
+        (ReferenceRow, parts["reference_row"]),
         (Segment, wall["segments"]["items"]),
         (Motion, parts["motion"]),
         (SegmentMotion, parts["segment_motion"]),

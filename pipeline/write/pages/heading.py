@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pipeline.core.case import Case
 from pipeline.core.images import StudyFacts
 from pipeline.core.measurements import Measurements
+from pipeline.core.review import Review
 
 __all__ = ["Group", "head_groups"]
 
@@ -37,7 +38,7 @@ def head_groups(case: Case, identity: Mapping[str, str]) -> list[Group]:
     groups = [
         ("Patient", [*_stated(identity, _OF_PATIENT), *_body(measured, identified=bool(identity))]),
         ("Study", [*_stated(identity, _OF_STUDY), *_scan(facts, measured)]),
-        ("Reading", _reading(case)),
+        ("Reading", [*_reading(case), *_review(case.review, dated=bool(identity))]),
     ]
     return [(title, rows) for title, rows in groups if rows]
 
@@ -106,6 +107,20 @@ def _reading(case: Case) -> list[tuple[str, str]]:
     ]
     drawn = f"{bundle.name} {bundle.version}"
     return [*rows, ("Outlines", f"{drawn}, corrected by hand" if case.corrected else f"{drawn}, not corrected")]
+
+
+def _review(review: Review, *, dated: bool) -> list[tuple[str, str]]:
+    """What a reader has decided; nothing where nobody has looked.
+
+    >>> _review(Review("accepted", "AB", "2026-11-27T10:36:36Z"), dated=True)
+    [('Review', 'accepted by AB, 2026-11-27')]
+    """
+    if review.status == "unreviewed":
+        return []
+    by = f" by {review.reader}" if review.reader else ""
+    day = f", {review.time[:10]}" if review.time and dated else ""
+    comment = [("Reader's comment", review.comment)] if review.comment else []
+    return [("Review", f"{review.status}{by}{day}"), *comment]
 
 
 def _time(measured: Measurements, phase: int) -> str:

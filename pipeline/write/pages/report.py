@@ -69,7 +69,7 @@ def write_report(
     cine, measured = case.cine, case.measurements
     pose = measured.pose.pose if measured.pose else AS_STORED
     shown = _shown_phases(measured)
-    pictures = draw_study(cine, case.labels, pose=pose, still_phases=[phase for phase, _ in shown])
+    pictures = draw_study(cine, case.counted_labels, pose=pose, still_phases=[phase for phase, _ in shown])
     if thumbnail is not None:
         with replacing(thumbnail) as partial:
             partial.write_bytes(pictures.thumbnail)
