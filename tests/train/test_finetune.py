@@ -12,6 +12,7 @@ from torch import nn
 
 from pipeline.core.errors import ConfigError
 from pipeline.networks.deeplab_v1_v2 import DeepLabV2
+from pipeline.networks.published import DeepLabV2Caffe
 from pipeline.train import finetune
 from pipeline.train.finetune import STUDY_RATES, ProgressiveUnfreezing, parameter_groups, start_from
 from pipeline.train.losses import CrossEntropy
@@ -201,3 +202,18 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune.idist, "get_world_size", lambda: 2)
     with pytest.raises(ConfigError, match="one process"):
         ProgressiveUnfreezing(_Network(), {2: "backbone"}).attach(Engine(lambda _engine, _batch: None))
+
+
+def test_normalisations_alone_can_be_kept_fixed_as_deeplab_v2s_authors_did() -> None:
+    network = DeepLabV2Caffe(1, 2, backbone="resnet50", scales=(1.0,))
+    schedule = ProgressiveUnfreezing(network, {"100000": ["*.bn?.*", "*.downsample.1.*"]})
+    schedule.apply(1)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    fixed = {id(parameter) for norm in norms for parameter in norm.parameters()}
+    assert len(norms) == 1 + 3 * 16 + 4
+    assert {id(parameter) for parameter in network.parameters() if not parameter.requires_grad} == fixed
+    before = norms[-1].running_mean.clone()
+    network.train()
+    schedule._hold_still(network, ())
+    network(torch.randn(2, 1, 33, 33))
+    assert torch.equal(norms[-1].running_mean, before)
