@@ -34,7 +34,8 @@ def _segment(*arguments: str) -> tuple[int, str, str]:
 def test_a_folder_of_everything_and_one_bad_case(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
     code, out, err = _segment(str(studies), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
     assert code == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "three", "index.html"}
+    written = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert written == {"one", "two", "three", "index.html", "cohort.csv", "cohort_dictionary.csv", "cohort_redcap.csv"}
     assert "broken: FAILED" in err
     assert "phase" in err
     assert all(f"{name}: " in out for name in ("one", "two", "three"))
@@ -92,7 +93,8 @@ def test_without_objects_the_label_map_and_the_measurements_come_alone(
 ) -> None:
     options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle), "--no-objects")
     assert _segment(str(studies / "one"), *options)[0] == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["one"]
+    assert not (tmp_path / "index.html").exists()
     found = {path.name for path in (tmp_path / "one").iterdir()}
     assert found == {"segmentation.nii.gz", "measurements.json"}
     assert json.loads((tmp_path / "one" / "measurements.json").read_text())["bundle"]["name"]
