@@ -56,12 +56,14 @@ def _why_not(rows: Sequence[ReferenceRow], subject: Subject) -> str:
     of_sex = [row for row in alike if row.sex == subject.sex]
     if not of_sex:
         return "no reference values for this sex are at hand"
-    bands = ", ".join(f"{_end(row.age_from)} to {_end(row.age_to)}" for row in of_sex)
-    return f"{of_sex[0].source} is of ages {bands}, the subject's is {math.floor(subject.age_years or 0)}"
+    stated = dict.fromkeys(f"{row.source} is of ages {_band(row)}" for row in of_sex)
+    return f"{', '.join(stated)}; the subject's is {math.floor(subject.age_years or 0)}"
 
 
-def _end(age: float | None) -> str:
-    return "any" if age is None else f"{age:g}"
+def _band(row: ReferenceRow) -> str:
+    """A row's ages in words."""
+    ends = (("from", row.age_from), ("to", row.age_to))
+    return " ".join(f"{word} {age:g}" for word, age in ends if age is not None)
 
 
 def _fits(row: ReferenceRow, subject: Subject) -> bool:
