@@ -33,7 +33,7 @@ def compare_with_references(
     """
     if subject.sex is None or subject.age_years is None:
         lacking = [name for name, known in (("sex", subject.sex), ("age", subject.age_years)) if known is None]
-        return References(not_compared=(f"nothing is compared: the subject's {' and '.join(lacking)} is not known",))
+        return References(not_compared=(f"nothing is compared without the subject's {' and '.join(lacking)}",))
     rows = (*own, *shipped_references())
     compared, reasons = [], defaultdict(list)
     for name, value in values.items():
