@@ -1,7 +1,7 @@
 """Tables of published reference values, the package's own and a centre's.
 
-A value compares only with values measured in the same way: whether papillary muscles count as cavity or as wall
-shifts a left ventricle by about a standard deviation, so every row says which.
+A value compares only with values measured in the same way: papillary muscles that count as wall make a left ventricle
+smaller and heavier than if they count as cavity, so every row says which.
 """
 
 from __future__ import annotations

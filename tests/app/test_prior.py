@@ -15,7 +15,7 @@ from pipeline.app.choices import Choices
 from pipeline.app.prior import PriorChoice, compare_with_case
 from pipeline.app.results import images_digest, labels_digest, write_case
 from pipeline.core.case import BundleRecord, Case, Provenance, Source
-from pipeline.core.errors import InputError
+from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.prior import Prior
 from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -24,7 +24,12 @@ from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import find_cases
 
-HEADER = {"PatientBirthDate": "19600101", "IssuerOfPatientID": "one hospital", "StudyDate": "20210110"}
+HEADER = {
+    "PatientBirthDate": "19600101",
+    "IssuerOfPatientID": "one hospital",
+    "StudyDate": "20210110",
+    "PatientSex": "M",
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +104,16 @@ def _report(*arguments: str) -> dict:
     return json.loads((Path(arguments[0]) / "measurements.json").read_text())
 
 
-def test_a_prior_of_the_same_patient_is_stored_shown_and_kept(now: Path, then: Path) -> None:
-    measured = _report(str(now), "--prior", str(then))
+def test_a_prior_of_the_same_patient_is_stored_shown_and_kept(now: Path, then: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "quantity,sex,age_from,age_to,mean,sd,lower,upper,papillary,source\n"
+        "right_ventricle_edv_ml,M,61,61,150,30,,,cavity,our volunteers\n"
+    )
+    measured = _report(str(now), "--prior", str(then), "--references", str(own))
+    sources = {row["quantity"]: row["source"] for row in measured["references"]["compared"]}
+    assert sources["right_ventricle_edv_ml"] == "our volunteers"
+    assert sources["left_ventricle_edv_ml"].startswith("Petersen")
     prior, edv_ml = measured["prior"], measured["left_ventricle"]["edv_ml"]
     assert (prior["case"], prior["same_patient_by"], prior["interval_days"]) == ("then", "patient_id", 366)
     (change,) = (c for c in prior["changes"] if c["quantity"] == "left_ventricle_edv_ml")
@@ -110,6 +123,14 @@ def test_a_prior_of_the_same_patient_is_stored_shown_and_kept(now: Path, then: P
     (change,) = (c for c in again["prior"]["changes"] if c["quantity"] == "left_ventricle_edv_ml")
     assert change["before"] == edv_ml
     assert change["now"] == again["left_ventricle"]["edv_ml"] != edv_ml
+
+
+def test_a_table_that_makes_no_sense_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("a,b\n")
+    for command in (["segment", "nowhere", "-o", "OUT"], ["report", "nowhere"]):
+        result = CliRunner().invoke(cli.app, [*command, "--references", str(tmp_path / "own.csv")])
+        assert isinstance(result.exception, ConfigError)
+        assert "must have the columns" in str(result.exception)
 
 
 def test_a_prior_that_is_later_is_said(case: Case, now: Path, images: Path) -> None:

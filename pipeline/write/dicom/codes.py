@@ -1,6 +1,7 @@
 """Codes used in DICOM objects: SNOMED CT (SCT), LOINC (LN), DICOM's own (DCM) and units (UCUM).
 
-All but the units come from PS3.16, as pydicom's dictionary holds it.
+All but the units come from PS3.16, as pydicom's dictionary holds it; the patient's height and weight are LOINC's, which
+TID 3602 refers to.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ from pipeline.core.labels import LV, RV, Structure
 
 __all__ = [
     "BSA_METHODS",
+    "CM",
     "CYCLE_POINT",
     "CYCLE_POINTS",
     "FUNCTION_CODES",
     "GRAM",
+    "HEIGHT",
+    "KG",
     "M2",
     "ML",
+    "NO_UNITS",
     "PER_MINUTE",
+    "SEXES",
+    "WEIGHT",
+    "YEAR",
     "structure_code",
 ]
 
@@ -33,6 +41,15 @@ PERCENT = Code("%", "UCUM", "percent")
 GRAM = Code("g", "UCUM", "gram")
 M2 = Code("m2", "UCUM", "square meter")
 PER_MINUTE = Code("{H.B.}/min", "UCUM", "beats per minute")
+YEAR = Code("a", "UCUM", "year")
+CM = Code("cm", "UCUM", "centimeter")
+KG = Code("kg", "UCUM", "kilogram")
+NO_UNITS = Code("1", "UCUM", "no units")
+
+HEIGHT = Code("8302-2", "LN", "Patient Height")
+WEIGHT = Code("29463-7", "LN", "Patient Weight")
+SEXES = {"F": Code("F", "DCM", "Female"), "M": Code("M", "DCM", "Male")}
+"""PatientSex -> its code, CID 7455."""
 
 CYCLE_POINT = Code("272518008", "SCT", "Cardiac cycle point")
 """Name of the question which point of the cycle a phase is."""

@@ -1,8 +1,10 @@
 """Measurements to a DICOM structured report: Comprehensive 3D SR by TID 1500 (PS3.16), referring to the segmentations.
 
 A group for each structure and phase holds its volume and refers to its segment. Groups for each ventricle, the
-myocardium and the body hold derived values. Values without a code of their own in the standard (indexed volumes and
-mass, wall thickness) are only in measurements.json.
+myocardium and the body hold derived values, with the reference values that they were compared with. Values without a
+code of their own in the standard (indexed volumes and mass, thickness and motion by segment) are only in
+measurements.json, and so is strain, whose codes are read as that of tracked tissue. Under a pseudonym neither sex, age,
+height and weight nor reference values are stated, as in the header.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def write_measurement_report(
         phases = {name: _phase_of(segmentation, headers, name, measured) for name, segmentation in read.items()}
         groups = [
             *(group for name in read for group in volume_groups(read[name], name, phases[name], measured, algorithm)),
-            *function_groups(measured),
+            *function_groups(measured, with_subject=case.pseudonym is None),
         ]
         report = _build(groups, headers, [*_evidence(headers, phases.values()), *read.values()], _comments(measured))
         path.parent.mkdir(parents=True, exist_ok=True)

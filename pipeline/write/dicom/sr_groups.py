@@ -13,20 +13,31 @@ from pydicom.uid import generate_uid
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, Structure
 from pipeline.core.measurements import Measurements
+from pipeline.core.reference import Reference
+from pipeline.core.subject import Subject
 from pipeline.write.dicom.codes import (
     BSA_METHODS,
+    CM,
     CYCLE_POINT,
     CYCLE_POINTS,
     FUNCTION_CODES,
     GRAM,
+    HEIGHT,
+    KG,
     M2,
     ML,
+    NO_UNITS,
     PER_MINUTE,
+    SEXES,
+    WEIGHT,
+    YEAR,
     structure_code,
 )
 from pipeline.write.dicom.seg_build import PHASE_NAMES, Algorithm
 
 __all__ = ["function_groups", "volume_groups"]
+
+_MEAN_OF_POPULATION = codes.SCT.MeanValueOfPopulation
 
 
 def volume_groups(
@@ -92,47 +103,105 @@ def _reference(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -
     )
 
 
-def function_groups(measured: Measurements) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
+def function_groups(
+    measured: Measurements, *, with_subject: bool = True
+) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     """Make groups of derived values: each ventricle's function, the mass, and the body. None if nothing is known.
 
     Args:
         measured: the measurements. Values of `None` are left out, and so is a structure of 0 ml at end-diastole, which
             was not found rather than empty.
+        with_subject: whether sex, age, height and weight are stated, and the reference values that are of them.
     """
-    indexed = measured.indexed
+    compared = () if measured.references is None or not with_subject else measured.references.compared
+    references = {row.quantity: row for row in compared}
     for side in (LV, RV):
         function = measured.function(side.name)
         if function is None or not function.edv_ml:
             continue
         values: dict[str, float | None] = asdict(function)
-        values |= {key: indexed.get(f"{side.name}_{key}") for key in FUNCTION_CODES[side.name] if key not in values}
-        numbers = [_number(code, values.get(key), unit) for key, (code, unit) in FUNCTION_CODES[side.name].items()]
+        values |= {
+            key: measured.indexed.get(f"{side.name}_{key}") for key in FUNCTION_CODES[side.name] if key not in values
+        }
+        numbers = [
+            _number(code, values.get(key), unit, reference=references.get(f"{side.name}_{key}"))
+            for key, (code, unit) in FUNCTION_CODES[side.name].items()
+        ]
         yield from _group(f"{side.short}, function", numbers, side)
-    mass = _number(codes.LN.LeftVentricleMass, measured.myocardial_mass_g or None, GRAM)
+    reference = references.get("myocardial_mass_g")
+    mass = _number(codes.LN.LeftVentricleMass, measured.myocardial_mass_g or None, GRAM, reference=reference)
     yield from _group(f"{MYO.short}, mass at end diastole", [mass], MYO)
+    yield from _body_group(measured, measured.subject if with_subject else Subject())
+
+
+def _body_group(measured: Measurements, subject: Subject) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     method = BSA_METHODS.get(measured.bsa_method or "")
-    body = [
+    numbers = [
         _number(codes.LN.BSA, measured.bsa_m2, M2, method),
         _number(codes.LN.HeartRate, measured.heart_rate_bpm, PER_MINUTE),
+        _number(codes.DCM.SubjectAge, subject.age_years, YEAR),
+        _number(HEIGHT, subject.height_cm, CM),
+        _number(WEIGHT, subject.weight_kg, KG),
     ]
-    yield from _group("Body surface and heart rate", body)
+    sex = [] if subject.sex is None else [hd.sr.QualitativeEvaluation(codes.DCM.SubjectSex, SEXES[subject.sex])]
+    yield from _group("Body surface and heart rate", numbers, evaluations=sex)
 
 
-def _number(code: Code, value: float | None, unit: Code, method: Code | None = None) -> hd.sr.Measurement | None:
-    return None if value is None else hd.sr.Measurement(name=code, value=float(value), unit=unit, method=method)
+def _number(
+    code: Code, value: float | None, unit: Code, method: Code | None = None, *, reference: Reference | None = None
+) -> hd.sr.Measurement | None:
+    if value is None:
+        return None
+    properties = None if reference is None else _properties(reference, unit)
+    return hd.sr.Measurement(name=code, value=float(value), unit=unit, method=method, properties=properties)
+
+
+def _properties(reference: Reference, unit: Code) -> hd.sr.MeasurementProperties:
+    """Reference range, mean, SD and z-score (TID 310 to 312), with their source."""
+    limits = _properties_of(
+        (codes.SCT.NormalRangeLowerLimit, reference.lower, unit),
+        (codes.SCT.NormalRangeUpperLimit, reference.upper, unit),
+    )
+    population = _properties_of(
+        (_MEAN_OF_POPULATION, reference.mean, unit),
+        (codes.DCM.StandardDeviationOfPopulation, reference.sd, unit),
+        (codes.DCM.ZScoreOfMeasurement, reference.z, NO_UNITS),
+    )
+    return hd.sr.MeasurementProperties(
+        measurement_statistical_properties=hd.sr.MeasurementStatisticalProperties(
+            population, authority=reference.source
+        )
+        if population
+        else None,
+        normal_range_properties=hd.sr.NormalRangeProperties(limits, authority=reference.source),
+    )
+
+
+def _properties_of(*stated: tuple[Code, float | None, Code]) -> list[hd.sr.NumContentItem]:
+    properties = hd.sr.RelationshipTypeValues.HAS_PROPERTIES
+    return [
+        hd.sr.NumContentItem(name, float(value), unit=unit, relationship_type=properties)
+        for name, value, unit in stated
+        if value is not None
+    ]
 
 
 def _group(
-    name: str, numbers: Sequence[hd.sr.Measurement | None], structure: Structure | None = None
+    name: str,
+    numbers: Sequence[hd.sr.Measurement | None],
+    structure: Structure | None = None,
+    *,
+    evaluations: Sequence[hd.sr.QualitativeEvaluation] = (),
 ) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     known = [number for number in numbers if number is not None]
-    if known:
+    if known or evaluations:
         yield hd.sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=_track(name),
             finding_category=None if structure is None else codes.SCT.AnatomicalStructure,
             finding_type=None if structure is None else structure_code(structure),
             finding_sites=None if structure is None else [_site(structure)],
             measurements=known,
+            qualitative_evaluations=list(evaluations) or None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def write(
     phases = {k: measured[f"{k}_phase"] for k in ("ed", "es")} if "ed_phase" in measured else single
     labels = study.label.array[: cine.n_phases]
     files = write_segmentations(folder, cine, labels, phases=phases, algorithm=ALGORITHM, headers=headers)
-    case = make_case(study, cine, measured)
+    case = replace(make_case(study, cine, measured), pseudonym=pseudonym)
     return write_measurement_report(folder / "sr.dcm", case, segmentations=files, headers=headers)
 
 
@@ -122,8 +123,52 @@ def test_function_reads_back_with_its_codes(study: PhantomStudy, cine: Cine, tmp
         ("MYO, mass at end diastole", "18087-7"): (measured["myocardial_mass_g"], "g"),
         ("Body surface and heart rate", "8277-6"): (measured["bsa_m2"], "m2"),
         ("Body surface and heart rate", "8867-4"): (measured["heart_rate_bpm"], "{H.B.}/min"),
+        ("Body surface and heart rate", "8302-2"): (measured["subject"]["height_cm"], "cm"),
+        ("Body surface and heart rate", "29463-7"): (measured["subject"]["weight_kg"], "kg"),
     }
     assert found == {key: pair for key, pair in expected.items() if pair[0] is not None}
+
+
+def _of_a_man(cine: Cine) -> Cine:
+    return replace(cine, facts=replace(cine.facts, sex="M", age_years=60.0))
+
+
+def test_a_subject_and_reference_values_read_back(
+    study: PhantomStudy, cine: Cine, tmp_path: Path, checker_errors: Checker
+) -> None:
+    measured = measure(study, _of_a_man(cine))
+    path = write(tmp_path, study, cine, measured)
+    content = hd.sr.srread(path).content
+    assert numbers(content)["Body surface and heart rate", "121033"] == (60.0, "a")
+    (body,) = (g for g in content.get_image_measurement_groups() if "Body" in str(g.tracking_identifier))
+    (sex,) = body.get_qualitative_evaluations(name=codes.DCM.SubjectSex)
+    assert sex.value == Code("M", "DCM", "Male")
+    edv = _number_of(content, codes.LN.LeftVentricularEDVolume)
+    found = {item.name.value: float(item.value) for item in edv.ContentSequence if item.ValueType == "NUM"}
+    (row,) = (r for r in measured["references"]["compared"] if r["quantity"] == "left_ventricle_edv_ml")
+    assert found == {
+        "385524004": 103.28,
+        "371933006": 228.72,
+        "373098007": 166.0,
+        "121414": 32.0,
+        "121416": row["z"],
+    }
+    texts = {item.name.value: item.TextValue for item in edv.ContentSequence if item.ValueType == "TEXT"}
+    assert texts == {"121408": row["source"], "121406": row["source"]}
+    assert checker_errors(path, "Comprehensive3DSR") == []
+
+
+def test_a_pseudonym_has_neither_body_nor_reference_values(study: PhantomStudy, cine: Cine, tmp_path: Path) -> None:
+    measured = measure(study, _of_a_man(cine))
+    content = hd.sr.srread(write(tmp_path, study, cine, measured, pseudonym="P-1")).content
+    found = {code for group, code in numbers(content) if group.startswith("Body")}
+    assert found == {"8277-6", "8867-4"}
+    assert "ContentSequence" not in _number_of(content, codes.LN.LeftVentricularEDVolume)
+
+
+def _number_of(content: hd.sr.MeasurementReport, name: Code) -> hd.sr.NumContentItem:
+    (item,) = (n for group in content.get_image_measurement_groups() for n in group.get_measurements(name=name))
+    return item[0]
 
 
 @pytest.mark.parametrize(("method", "code"), [("mosteller", "122244"), ("dubois", "122241")])
@@ -200,6 +245,7 @@ def test_what_is_not_known_is_left_out(study: PhantomStudy, cine: Cine, tmp_path
     for key in ("bsa_m2", "bsa_method", "indexed", "quality"):
         del measured[key]
     measured["heart_rate_bpm"] = measured["left_ventricle"]["co_l_per_min"] = None
+    measured["subject"] = dict.fromkeys(measured["subject"])
     measured["right_ventricle"] = dict.fromkeys(measured["right_ventricle"]) | {
         "edv_ml": 0.0,
         "esv_ml": 0.0,
