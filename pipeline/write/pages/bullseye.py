@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SIZE", "THICKENING", "THICKNESS", "Sector", "Shades", "sectors"]
+__all__ = ["DISPLACEMENT", "SIZE", "STRAIN", "THICKENING", "THICKNESS", "Sector", "Shades", "sectors"]
 
 SIZE = 260
 _CENTRE, _RADIUS = SIZE / 2, 124.0
@@ -56,6 +56,12 @@ THICKNESS = Shades(0.0, 20.0, ((250, 252, 255), (92, 150, 210)), 1)
 
 THICKENING = Shades(-100.0, 100.0, ((226, 132, 60), (252, 252, 250), (88, 168, 112)), 0)
 """In percent: thinning and thickening in two hues that meet in white at 0."""
+
+DISPLACEMENT = Shades(-12.0, 12.0, THICKENING.colours, 1)
+"""In mm, outward and inward."""
+
+STRAIN = Shades(-30.0, 30.0, THICKENING.colours[::-1], 0)
+"""In percent. A wall that contracts has a negative one, in the colour of one that thickens."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,10 @@ from pipeline.core.prior import Prior
 from pipeline.core.quantities import QUANTITIES, Quantity
 from pipeline.core.reference import References
 from pipeline.core.wall import Motion
+from pipeline.write.pages import bullseye
+from pipeline.write.pages.findings import phase_marks
+from pipeline.write.pages.motion_charts import Panel, motion_panels
+from pipeline.write.pages.range_bars import RangeBar, range_bar
 
 __all__ = ["ChangeRow", "ReferenceShown", "comparisons"]
 
@@ -25,7 +29,7 @@ _TOLD_BY = {
 
 @dataclass(frozen=True)
 class ReferenceShown:
-    """A quantity beside its reference range, in words, and which of the sources it is of, from 1."""
+    """A quantity beside its reference range, in words and as a bar, and which of the sources it is of, from 1."""
 
     quantity: Quantity
     value: float
@@ -34,11 +38,12 @@ class ReferenceShown:
     position: str
     ages: str
     source: int
+    bar: RangeBar | None
 
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """A quantity then and now, and what the change is against repeatability, in words."""
+    """A quantity then and now, and what the change is against repeatability, in words and as a bar."""
 
     quantity: Quantity
     before: float
@@ -47,6 +52,7 @@ class ChangeRow:
     change_percent: float | None
     limit: float | None
     verdict: str
+    bar: RangeBar | None
 
 
 def comparisons(measured: Measurements) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def comparisons(measured: Measurements) -> dict[str, Any]:
     return {
         "references": None if measured.references is None else _references(measured.references),
         "prior": None if measured.prior is None else _prior(measured.prior),
-        "motion": None if measured.motion is None else _motion(measured.motion),
+        "motion": None if measured.motion is None else _motion(measured.motion, measured),
         "slice_rows": measured.slices,
     }
 
@@ -73,6 +79,7 @@ def _references(references: References) -> dict[str, Any]:
                 position=row.position,
                 ages=_span(row.age_from, row.age_to, 0),
                 source=sources.index(row.source) + 1,
+                bar=range_bar(row.value, row.lower, row.upper),
             )
         )
     return {"rows": rows, "sources": sources, "not_compared": references.not_compared}
@@ -89,6 +96,7 @@ def _prior(prior: Prior) -> dict[str, Any]:
             change_percent=change.change_percent,
             limit=change.limit,
             verdict=verdicts[change.beyond],
+            bar=None if change.limit is None else range_bar(change.change, -change.limit, change.limit),
         )
         for change in prior.changes
     ]
@@ -102,12 +110,37 @@ def _prior(prior: Prior) -> dict[str, Any]:
     }
 
 
-def _motion(motion: Motion) -> dict[str, Any]:
+def _motion(motion: Motion, measured: Measurements) -> dict[str, Any]:
     return {
         "strains": [(name, curve) for name, curve in motion.strain_percent.items()],
+        "panels": motion_panels(motion, times_ms=measured.times_ms, marks=phase_marks(measured)),
+        "walls": _walls(motion),
+        "plots": _peak_plots(motion),
         "segments": motion.segments,
         "notes": motion.notes,
     }
+
+
+def _walls(motion: Motion) -> list[str]:
+    """Names of the walls that have curves, in the order of the segments."""
+    panels: list[Panel] = [panel for row in motion_panels(motion) for panel in row]
+    return list(dict.fromkeys(line.wall for panel in panels for line in panel.lines))
+
+
+def _peak_plots(motion: Motion) -> list[dict[str, Any]]:
+    """Bull's eyes of the peak of each quantity."""
+    drawings = (
+        ("Peak inward displacement", "displacement_mm", bullseye.DISPLACEMENT, "mm"),
+        ("Peak thickening", "thickening_percent", bullseye.THICKENING, "%"),
+        ("Peak circumferential strain", "strain_percent", bullseye.STRAIN, "%"),
+    )
+    plots = []
+    for title, key, shades, unit in drawings:
+        rows = [{"segment": row.segment, "name": row.name, key: getattr(row, key).peak} for row in motion.segments]
+        sectors = bullseye.sectors(rows, key, shades, unit=unit)
+        if any(sector.text for sector in sectors):
+            plots.append({"title": title, "unit": unit, "shades": shades, "sectors": sectors})
+    return plots
 
 
 def _span(low: float | None, high: float | None, digits: int) -> str:

@@ -92,6 +92,7 @@ def write_report(
         "volumes": measured.volumes_ml,
         "times_ms": cine.times_ms,
         "wall": _wall(measured),
+        "wall_size": bullseye.SIZE,
         **comparisons(measured),
         "notes": measured.notes,
         "conventions": measured.conventions,
@@ -160,7 +161,7 @@ def _wall(measured: Measurements) -> dict[str, Any] | None:
         {"title": title, "unit": unit, "shades": shades, "sectors": bullseye.sectors(segments, key, shades, unit=unit)}
         for title, key, shades, unit in drawings
     ]
-    return {"plots": plots, "segments": segments, "notes": measured.wall.notes, "size": bullseye.SIZE}
+    return {"plots": plots, "segments": segments, "notes": measured.wall.notes}
 
 
 def _provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
