@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core.errors import HeaderError, LabelError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
-from pipeline.core.labels import STRUCTURES, as_drawn, map_labels
+from pipeline.core.labels import STRUCTURES, UNLABELLED, as_drawn, map_labels
 from pipeline.read.alignment import lay_on_grid, lay_on_phases
 from pipeline.read.formats import read_volume, volume_kind
 from pipeline.read.nifti_files import stored_header
@@ -42,7 +42,8 @@ def read_case_label(case: Mapping[str, Any], *, grid: Grid, n_phases: int) -> Ci
     """Read the label map of a case of a data list, for its image.
 
     Args:
-        case: names `label` and `scheme`; perhaps `drawn_phases` and `drawn_structures`, see `read.datalists.cases`.
+        case: names `label` and `scheme`; perhaps `drawn_phases`, `drawn_structures` and `undrawn_slices`, see
+            `read.datalists.cases`.
         grid: the image's.
         n_phases: the image's.
 
@@ -68,6 +69,7 @@ def lay_on_image(
     laid, notes = lay_on_grid(mapped, stored.grid, grid)
     laid = lay_on_phases(laid, n_phases, None if drawn_phases is None else sorted(drawn_phases))
     drawn = as_drawn(laid, drawn_phases=drawn_phases, drawn_values=drawn_values(case))
+    drawn[..., [level for level in case.get("undrawn_slices") or () if level < drawn.shape[-1]]] = UNLABELLED
     return Cine(drawn, grid, notes=stored.notes + notes)
 
 
