@@ -103,6 +103,25 @@ def test_what_has_changed_since_is_a_fault(study: PhantomStudy, images: Path, tm
     assert "changed since it was accepted" in said
 
 
+def test_slices_that_nobody_has_drawn_stand_in_any_list(study: PhantomStudy, images: Path, tmp_path: Path) -> None:
+    folder = write_result(tmp_path / "out", "one", images / "cine.nii.gz", study)
+    header, row = (
+        "image,label,patient,scheme,undrawn_slices",
+        f"{images / 'cine.nii.gz'},{folder / 'segmentation.nii.gz'},p,cmr",
+    )
+    table = tmp_path / "datalist.csv"
+    table.write_text(f"{header}\n{row},0 4\n")
+    (case,) = load_datalist(table)
+    loaded = LoadLabeld("label")(CineLoadImaged("image")(case))["label"].numpy()
+    assert [bool((loaded[..., z] == UNLABELLED).all()) for z in range(5)] == [True, False, False, False, True]
+    table.write_text(f"{header}\n{row},5\n")
+    (checked,) = check_cases(load_datalist(table))
+    assert "`undrawn_slices` must be from 0 to 4" in checked.faults[0].text
+    table.write_text(f"{header}\n{row},x\n")
+    with pytest.raises(DatasetError, match="`undrawn_slices`"):
+        load_datalist(table)
+
+
 def test_nothing_accepted_or_no_place_of_the_images_is_told(study: PhantomStudy, images: Path, tmp_path: Path) -> None:
     folder = write_result(tmp_path / "out", "one", images / "cine.nii.gz", study, status="rejected")
     with pytest.raises(DatasetError, match="at least one labelled case"):

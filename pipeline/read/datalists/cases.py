@@ -5,7 +5,7 @@ unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels
 set's label values to ours), and whatever else the data set tells. `drawn_phases` (0-based) says in which phases of a 4D
 label somebody has drawn: all others are unlabelled then, whatever their values; a label of as many phases holds those
 alone. `drawn_structures` (["LV", "MYO"]) says which structures were drawn: background may be any other one.
-`undrawn_slices` (0-based) are unlabelled in all phases. `image_sha256` and `label_sha256` are of voxels and label map that
+`undrawn_slices` (0-based) are unlabelled in all phases. `image_sha256` and `label_sha256` are of voxels and labels that
 belong together, see `core.digests`. `note` is a sentence for whoever checks the data.
 """
 
