@@ -21,6 +21,7 @@ from pipeline.app.correct import report_again
 from pipeline.app.review.desk import Desk
 from pipeline.app.review.guard import Keys
 from pipeline.app.review.server import make_app
+from pipeline.app.review.session import Verdict
 from pipeline.core.errors import InputError
 from pipeline.core.pose import Pose
 from pipeline.phantom.study import PhantomStudy
@@ -297,6 +298,18 @@ def test_a_draft_is_gone_on_with_by_another_server(page, out: Path) -> None:
         assert opened.revision == page.revision
     with pytest.raises(InputError, match="being drawn"):
         report_again(out / "study")
+
+
+def test_images_that_have_moved_are_found_where_they_are_said_to_be(out: Path, written: Path) -> None:
+    path = out / "study" / "measurements.json"
+    record = json.loads(path.read_text())
+    record["source"]["path"] = str(out / "gone")
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError), Desk(out).opened("study"):
+        pass
+    with Desk(out, written.parent / "images").opened("study") as opened:
+        opened.save(Verdict("accepted"), reader="Dr One")
+    assert record_of(out)["review"]["status"] == "accepted"
 
 
 def test_results_made_again_meanwhile_are_not_overwritten(page, out: Path) -> None:
