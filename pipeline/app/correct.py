@@ -13,9 +13,10 @@ from pipeline.app.folders import rewrite
 from pipeline.app.images import restate_subject
 from pipeline.app.prior import PriorChoice, compare_with_case
 from pipeline.app.recorded import on_grid, read_result
-from pipeline.app.results import MEASUREMENTS, labels_digest, read_record, write_case
+from pipeline.app.results import MEASUREMENTS, read_record, write_case
 from pipeline.app.review.draft import refuse_drafts
 from pipeline.core.case import Case
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.read.cine import read_label

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.app.identity import conceal, conceal_subject
-from pipeline.app.results import images_digest
 from pipeline.core.case import Source
+from pipeline.core.digests import voxels_digest
 from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
@@ -57,7 +57,7 @@ def read_own_images(
     options = SeriesOptions(series_uid or source.series_uid, source.prefer, source.drop_incomplete)
     cine = with_subject(read_cine(own[0].files, options=options), source.subject)
     cine = with_heart_rate(cine, source.heart_rate_bpm)
-    if images_digest(cine) != source.voxels_sha256:
+    if voxels_digest(cine.array) != source.voxels_sha256:
         raise InputError(
             "images must be the very ones that were segmented, these differ; name their series (`--series`), or "
             "segment anew",

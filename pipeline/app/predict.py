@@ -13,11 +13,12 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import conceal, conceal_source, conceal_subject, with_pseudonym
-from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
+from pipeline.app.results import write_case, write_labels, write_record
 from pipeline.app.review.draft import refuse_drafts
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
 from pipeline.core.case import Source, case_record
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.files import require_writable
 from pipeline.core.images import Cine
@@ -154,7 +155,8 @@ class CaseRunner:
         rate, subject = self._heart_rate_bpm(files), files.subject.subject if files.subject else None
         if keyed and subject is not None:
             subject = conceal_subject(subject)
-        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate, subject=subject)
+        digest = voxels_digest(cine.array)
+        return Source(files.identity, path, digest, **asdict(read), heart_rate_bpm=rate, subject=subject)
 
     def _heart_rate_bpm(self, files: CaseFiles) -> float | None:
         """Of the case in the table of subjects, else the one that is given for all."""

@@ -24,10 +24,11 @@ from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.folders import claim_folder, rewrite
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
-from pipeline.app.results import labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Quality
@@ -230,6 +231,22 @@ def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None
     for wrong in (("--exclude", "8"), ("--exclude", "x"), ("--bsa", "haycock")):
         with pytest.raises(ConfigError):
             _run("report", str(segmented), *wrong)
+
+
+def test_a_case_whose_correction_is_being_drawn_is_left_alone(
+    segmented: Path, images: Path, untrained_bundle: Path
+) -> None:
+    draft = segmented / "review" / "draft.jsonl"
+    draft.parent.mkdir()
+    draft.write_text("{}\n{}\n")
+    before = (segmented / "segmentation.nii.gz").read_bytes()
+    options = ("-o", str(segmented.parent), "--bundle", str(untrained_bundle))
+    result = CliRunner().invoke(cli.app, ["segment", str(images), *options])
+    assert (result.exit_code, "being drawn" in result.output) == (1, True)
+    with pytest.raises(InputError, match="being drawn"):
+        _run("report", str(segmented))
+    assert (segmented / "segmentation.nii.gz").read_bytes() == before
+    assert draft.read_text() == "{}\n{}\n"
 
 
 def test_an_excluded_slice_is_counted_nowhere_and_kept_in_the_map(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ from starlette.testclient import TestClient
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import write_whole
-from pipeline.app.results import images_digest, labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.review.desk import Desk
 from pipeline.app.review.guard import Keys
 from pipeline.app.review.server import make_app
 from pipeline.core.case import BundleRecord, Case, Provenance, Source
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.pose import Pose, PoseFinding
 from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -52,7 +54,7 @@ def write_result(out: Path, images: Path, study: PhantomStudy) -> None:
     """What `cmr segment` writes, with the phantom's true labels as the network's."""
     (files,) = find_cases(images)
     cine, labels = read_cine(images), study.label.array
-    source = Source(files.identity, str(images), images_digest(cine))
+    source = Source(files.identity, str(images), voxels_digest(cine.array))
     made_by = Provenance({}, BundleRecord("some", "1.0"), {}, labels_digest(labels), source)
     pose = PoseFinding(POSE, POSE, True, 1.0, 1.3)
     measured = measure_study(cine, labels, pose=pose)
@@ -80,7 +82,8 @@ class Page:
     def post(self, act: str, **body: Any) -> httpx2.Response:
         """Do something in the page's newest state."""
         state = {"session": self.session, "revision": self.revision}
-        answer = self.client.post(f"{CASE}/{act}", json=state | body)
+        content, headers = json.dumps(state | body).encode(), {"Content-Type": "application/json"}
+        answer = self.client.post(f"{CASE}/{act}", content=content, headers=headers)
         if answer.is_success:
             self.revision = answer.json().get("revision", self.revision)
         return answer
