@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from pipeline.app import cli
 from pipeline.app.choices import Choices
 from pipeline.app.prior import PriorChoice, compare_with_case
-from pipeline.app.results import images_digest, labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.core.case import BundleRecord, Case, Provenance, Source
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.prior import Prior
 from pipeline.measure.study import measure_study
@@ -49,7 +50,7 @@ def images(phantom: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def case(phantom: PhantomStudy, images: Path) -> Case:
     cine = read_cine(images)
-    source = Source(find_cases(images)[0].identity, str(images), images_digest(cine))
+    source = Source(find_cases(images)[0].identity, str(images), voxels_digest(cine.array))
     labels = phantom.label.array
     made_by = Provenance({}, BundleRecord("a", "1"), {}, labels_digest(labels), source)
     return Case("now", cine, labels, measure_study(cine, labels), made_by)
