@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import pipeline
 from pipeline.app import cli
 from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
 from pipeline.networks.registry import NETWORKS
 from pipeline.phantom.dataset import write_dataset
@@ -140,7 +141,7 @@ def test_wrong_use_ends_in_one_sentence(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
+    copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "bare")
     if error is UnreadableError:
         arguments = (*arguments, "--bundle", str(untrained_bundle))
     monkeypatch.setattr("sys.argv", ["cmr", *arguments])
@@ -170,7 +171,7 @@ def test_help_is_there_by_both_names_and_keeps_its_brackets(arguments: list[str]
     short, long = (runner.invoke(cli.app, [*arguments, option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.stdout) == (0, long.stdout)
     if arguments == ["train"]:
-        assert f"[{cli.DEFAULT_BUNDLE}]" in " ".join(short.stdout.split())
+        assert f"[{DEFAULT_BUNDLE}]" in " ".join(short.stdout.split())
 
 
 def test_the_version_and_the_shells_completion_are_options() -> None:
@@ -203,7 +204,7 @@ def test_a_failure_is_told_once(
 
 
 def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:
-    bare = copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
+    bare = copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "bare")
     with pytest.raises(BundleError, match="no weights"):
         _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(bare))
 
@@ -223,7 +224,7 @@ def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
     assert settings["spacing_mm"] == [5.0, 5.0, -1]
     assert settings["normalisation"] == "subtract_mean"
     assert settings["training_mean"] > 0
-    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", settings)
+    copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "run", settings)
 
 
 @pytest.fixture(scope="module")
