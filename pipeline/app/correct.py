@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def report_again(
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
         images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
         series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
-        choices: as for a segmentation; a pseudonym stays the one that the case has.
+        choices: as for a segmentation, over those that the case's record states; a pseudonym stays that of the case.
 
     Returns:
         The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
@@ -54,6 +55,8 @@ def report_again(
     """
     choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
     provenance, source, before, pose = _of_the_run(record, folder / MEASUREMENTS)
+    choices = choices.over(provenance.choices)
+    provenance = replace(provenance, choices=choices.to_json())
     pseudonym = record["pseudonym"]
     if choices.identify and pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")

@@ -10,22 +10,25 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
+from pipeline.app.scratch import CLAIM, WRITING, replace_folder, scratch
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
+__all__ = ["HISTORY", "claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+HISTORY = "history"
+"""Folder in a case's that keeps results which a reader had in hand before they were made again."""
 _DIGITS = (6, 16, 64)
 """Digits of the identity's digest appended to the name. More are used if the shorter name is taken, too."""
 _NO_FOLDERS = frozenset({"", ".", "..", WORKLIST})
@@ -69,7 +72,7 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     return folder
 
 
-def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
+def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T], *, keep_old: bool = False) -> T:
     """Write all files of a case into a new folder, and put that in the old one's place.
 
     So the files of a case are consistent, even if rewriting them fails halfway. Files that are not ours are kept.
@@ -78,26 +81,29 @@ def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
         out: folder of the cases' folders, created if missing.
         case: whose folder it is, claimed first, see `claim_folder`.
         fill: writes the files into the folder it is given, which has the name of the case's.
+        keep_old: keep the files that are replaced, in `HISTORY/<time>`, the time in UTC.
 
     Returns:
         The result of `fill`.
     """
-    return rewrite(claim_folder(out, case), fill)
+    return rewrite(claim_folder(out, case), fill, keep_old=keep_old)
 
 
-def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
+def rewrite(folder: Path, fill: Callable[[Path], T], *, keep_old: bool = False) -> T:
     """Rewrite all files of a case, see `write_whole`. `folder` is the case's own."""
     folder = folder.resolve()
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as beside:
-        new = Path(beside) / folder.name  # a folder within, for the outer one's permissions are the user's alone
+    with scratch(folder.parent, WRITING) as beside:
+        new = beside / folder.name  # a folder within, for the outer one's permissions are the user's alone
         new.mkdir()
         if (owner := owner_of(folder)) is not None:
             _bind(new, owner)
         filled = fill(new)
-        for path in (path for path in folder.iterdir() if not is_result(path.name)):
+        old = list(folder.iterdir())
+        for path in (path for path in old if not is_result(path.name)):
             _bring(path, new / path.name)
-        folder.rename(Path(beside) / ".old")
-        new.rename(folder)
+        if keep_old:
+            _keep(old, new / HISTORY)
+        replace_folder(folder, new)
     return filled
 
 
@@ -121,6 +127,14 @@ def _bring(path: Path, place: Path) -> None:
             shutil.copy2(path, place, follow_symlinks=False)
 
 
+def _keep(old: Iterable[Path], history: Path) -> None:
+    """Put a case's files that are about to be replaced into a folder of their own."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H%M%S.%fZ")  # a colon is no part of a name everywhere
+    (history / now).mkdir(parents=True)
+    for path in (path for path in old if is_result(path.name)):
+        _bring(path, history / now / path.name)
+
+
 def _bind(folder: Path, identity: str) -> None:
     write_record(folder, {"source": asdict(Source(identity))})
 
@@ -137,8 +151,8 @@ def _take(folder: Path, identity: str) -> bool:
     """Bind a free folder atomically: it is created elsewhere and renamed, which fails if one with files exists."""
     if owner_of(folder) == identity:
         return True
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".claim-") as beside:
-        made = Path(beside) / "case"  # a folder within, for the outer one's permissions are the user's alone
+    with scratch(folder.parent, CLAIM) as beside:
+        made = beside / "case"  # a folder within, for the outer one's permissions are the user's alone
         made.mkdir()
         _bind(made, identity)
         try:

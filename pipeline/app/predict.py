@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pipeline.app.case_results import CaseResult, record_failure, result_on_disk
 from pipeline.app.choices import Choices
+from pipeline.app.earlier import describe_input, in_readers_hands, own_record, standing
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
-from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
-from pipeline.app.segmenter import Segmenter
-from pipeline.core.beat import beat_of_rate
-from pipeline.core.case import Source, case_record
-from pipeline.core.errors import ConfigError, PipelineError, own_error
-from pipeline.core.files import require_writable
+from pipeline.app.identity import conceal_notes, conceal_source
+from pipeline.app.request import Request
+from pipeline.app.results import (
+    MEASUREMENTS,
+    images_digest,
+    labels_digest,
+    read_record,
+    write_case,
+    write_labels,
+    write_record,
+)
+from pipeline.app.segmenter import Segmentation, Segmenter
+from pipeline.core.case import Provenance, Source, case_record
+from pipeline.core.errors import ConfigError, first_line, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.measure.measurements import PhaseChoice
@@ -31,24 +41,8 @@ __all__ = ["CaseResult", "CaseRunner", "segment_path"]
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class CaseResult:
-    """Result of one case.
-
-    Attributes:
-        name: name of its folder in the output folder: the case's, with some digits if another study has that.
-        folder: folder of its files.
-        measurements: its measurements, or `None` if the case failed or the bundle measures nothing.
-        record: the content of `measurements.json`, or `None` in the same cases.
-        error: one sentence that says why the case failed, or `None` when it did not.
-    """
-
-    name: str
-    folder: Path
-    measurements: Measurements | None = None
-    record: dict[str, Any] | None = None
-    error: str | None = None
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the system says of a disk that is full or may only be read: true of every case."""
 
 
 class CaseRunner:
@@ -75,35 +69,15 @@ class CaseRunner:
         choices: Choices | None = None,
         secret: str | None = None,
     ) -> None:
-        self.segmenter, self.output_dir, self.series = segmenter, Path(output_dir), series or SeriesOptions()
-        self.choices, self.secret = choices or Choices(), secret
-        require_writable(self.output_dir)
-        if secret is not None and not secret.strip():
-            raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
-        if secret is not None and self.choices.identify:
-            raise ConfigError("a patient can have a pseudonym or be named, not both")
-        if self.choices.heart_rate_bpm is not None:
-            beat_of_rate(self.choices.heart_rate_bpm)
-        if self.choices.phases != PhaseChoice() and not segmenter.measures:
+        self.segmenter = segmenter
+        self.request = Request(Path(output_dir), series or SeriesOptions(), choices or Choices(), secret)
+        if self.request.choices.phases != PhaseChoice() and not segmenter.measures:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
-
-    def under_its_name(self, files: CaseFiles, places: Sequence[Path]) -> tuple[CaseFiles, str | None]:
-        """The case as its results are to be called, and the patient's pseudonym where there is to be one.
-
-        Args:
-            files: the case.
-            places: where its files can be read, see `read.archives.opened`.
-
-        Raises:
-            ConfigError: a pseudonym is requested, and there is no PatientID to replace.
-        """
-        if self.secret is None:
-            return files, None
-        named, pseudonym = with_pseudonym(replace(files, files=tuple(places)), secret=self.secret)
-        return replace(named, files=files.files), pseudonym
 
     def run(self, files: CaseFiles) -> CaseResult:
         """Read, segment and measure one case, and write its files. Nothing is written before all is computed.
+
+        A case that a reader has decided on or corrected is left as it is, unless the choices ask for it again.
 
         Raises:
             PipelineError: the case cannot be used. The message says why.
@@ -111,48 +85,94 @@ class CaseRunner:
         with opened(files.files) as places:
             return self._run(files, places)
 
+    def attempt(self, files: CaseFiles) -> CaseResult:
+        """As `run`, but a case that fails has a result that says why, and so does its record.
+
+        Under a pseudonym the sentence names no file, for it goes into results; the log then says which.
+
+        Raises:
+            OSError: the output folder cannot be written to, so no other case would fare better.
+        """
+        start = time.monotonic()
+        try:
+            result = self.run(files)
+        except Exception as error:
+            cause = own_error(error)
+            if isinstance(cause, OSError) and cause.errno in _FULL:
+                raise cause from error
+            sentence = _sentence(error)
+            kept = sentence if self.request.secret is None else conceal_source(sentence, files.files)
+            result = record_failure(self.request.out, self.request.named(files), kept)
+            if kept != sentence:  # whoever runs it has to find the file
+                _log.error("%s: %s", result.name, sentence)
+        return replace(result, seconds=time.monotonic() - start)
+
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
-        files, pseudonym = self.under_its_name(files, places)
+        named, pseudonym = self.request.under_its_name(files, places)
+        cine, found = self._segment(named, places, concealed=pseudonym is not None)
+        choices, made_by = self._describe(named, places, cine, found.labels)
+        if self.segmenter.measures:
+            case = self.segmenter.make_case(cine, found, choice=choices.phases)
+            case = replace(case, provenance=made_by, pseudonym=pseudonym)
+
+        def fill(folder: Path) -> Measurements | None:
+            if self.segmenter.measures:
+                return write_case(folder, replace(case, name=folder.name), choices).measurements
+            write_labels(folder, cine, found.labels)
+            write_record(folder, case_record(made_by, name=folder.name, pseudonym=pseudonym))
+            return None
+
+        return self._write(named, fill)
+
+    def _segment(self, files: CaseFiles, places: Sequence[Path], *, concealed: bool) -> tuple[Cine, Segmentation]:
         look = self.segmenter.see_heart if self.segmenter.measures else None
-        cine = with_heart_rate(read_cine(places, options=self.series, look=look), self.choices.heart_rate_bpm)
-        cine = cine if pseudonym is None else conceal_notes(cine, files.files)
+        rate = self.request.choices.heart_rate_bpm
+        cine = with_heart_rate(read_cine(places, options=self.request.series, look=look), rate)
+        cine = conceal_notes(cine, files.files) if concealed else cine
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))
-        found = self.segmenter.segment(cine)
-        source = self._source(files, cine, keyed=pseudonym is not None)
-        made_by = replace(self.segmenter.provenance, labels_sha256=labels_digest(found.labels), source=source)
-        if not self.segmenter.measures:
-            return self._write_labels(files, cine, found.labels, case_record(made_by, pseudonym=pseudonym))
-        case = self.segmenter.make_case(cine, found, choice=self.choices.phases)
-        case = replace(case, provenance=made_by, pseudonym=pseudonym)
+        return cine, self.segmenter.segment(cine)
 
-        def fill(folder: Path) -> CaseResult:
-            written = write_case(folder, replace(case, name=folder.name), self.choices)
-            return CaseResult(folder.name, self.output_dir / folder.name, written.measurements, written.to_json())
+    def _describe(
+        self, files: CaseFiles, places: Sequence[Path], cine: Cine, labels: np.ndarray
+    ) -> tuple[Choices, Provenance]:
+        """The choices, those of an earlier run where they are kept, and where the labels come from."""
+        request = self.request
+        earlier = own_record(find_folder(request.out, files), files).get("choices")
+        choices = request.choices.over(earlier)
+        read = request.series if request.secret is None else replace(request.series, series_uid=None)
+        path = str(files.path.absolute()) if request.secret is None else None
+        source = Source(
+            files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=request.choices.heart_rate_bpm
+        )
+        made_by = replace(
+            self.segmenter.provenance,
+            labels_sha256=labels_digest(labels),
+            source=source,
+            input=describe_input(files, places, secret=request.secret),
+            choices=choices.to_json(),
+        )
+        return choices, made_by
 
-        return write_whole(self.output_dir, files, fill)
+    def _write(self, files: CaseFiles, fill: Callable[[Path], Measurements | None]) -> CaseResult:
+        """Write a case's files, unless a reader has it in hand, maybe since this very run began."""
+        out = self.request.out
+        folder = find_folder(out, files)
+        readers = in_readers_hands(folder, own_record(folder, files))
+        if readers and not self.request.choices.again:
+            return result_on_disk(folder, skipped=f"{readers}; --again would make it anew")
 
-    def _write_labels(self, files: CaseFiles, cine: Cine, labels: np.ndarray, record: dict[str, Any]) -> CaseResult:
-        """All that there is of a case whose labels are no ventricles."""
+        def fill_and_read(new: Path) -> CaseResult:
+            measured = fill(new)
+            return CaseResult(new.name, out / new.name, measured, read_record(new / MEASUREMENTS))
 
-        def fill(folder: Path) -> CaseResult:
-            write_labels(folder, cine, labels)
-            write_record(folder, record | {"case": folder.name})
-            return CaseResult(folder.name, self.output_dir / folder.name)
-
-        return write_whole(self.output_dir, files, fill)
-
-    def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
-        read = replace(self.series, series_uid=None) if keyed else self.series
-        path = None if keyed else str(files.path.absolute())
-        rate = self.choices.heart_rate_bpm
-        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate)
+        return write_whole(out, files, fill_and_read, keep_old=bool(readers))
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
     """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
-    Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log then says which.
+    Those that are done, or in a reader's hands, are skipped as their results say, see `app.earlier`.
 
     Args:
         runner: the loaded bundle and its output folder.
@@ -160,29 +180,22 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
 
     Raises:
         InputError: there is no image at `path`.
+        OSError: the output folder cannot be written to any more.
     """
     for files in find_cases(path):
-        try:
-            yield runner.run(files)
-        except Exception as error:
-            folder, sentence = _folder_of_failed(runner, files), _sentence(error)
-            kept = sentence if runner.secret is None else conceal_source(sentence, files.files)
-            if kept != sentence:  # whoever runs it has to find the file
-                _log.error("%s: %s", folder.name, sentence)
-            yield CaseResult(folder.name, folder, error=kept)
-
-
-def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
-    """The case's folder, or one of a neutral name if it should have had a pseudonym and none could be made."""
-    try:
-        if runner.secret is None:
-            return find_folder(runner.output_dir, files)
-        with opened(files.files) as places:
-            return find_folder(runner.output_dir, runner.under_its_name(files, places)[0])
-    except PipelineError:
-        return runner.output_dir / "unnamed"
+        named = runner.request.named(files)
+        left = standing(named, runner.request, runner.segmenter.provenance)
+        if left.skips:
+            yield result_on_disk(find_folder(runner.request.out, named), skipped=left.reason)
+        else:
+            yield runner.attempt(files)
 
 
 def _sentence(error: Exception) -> str:
     """The message for the user, from our own error if there is one."""
-    return str(own_error(error) or f"{type(error).__name__}: {error}".splitlines()[0])
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MemoryError):
+        cause = cause.__cause__
+    if cause is not None:
+        return f"more memory is needed than there is: {first_line(cause)}"
+    return str(own_error(error) or f"{type(error).__name__}: {first_line(error)}")

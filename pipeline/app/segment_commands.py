@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -14,7 +13,6 @@ from pipeline.app.logs import log_to_stderr
 from pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.app.predict import CaseResult
     from pipeline.measure.measurements import PhaseChoice
     from pipeline.read.cine import SeriesOptions
 
@@ -27,8 +25,9 @@ PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired tw
 DropOption = Annotated[
     bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
 ]
-EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: from the volume curve)")]
-EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: from the volume curve)")]
+_PHASE_HELP = "phase, from 0, or auto for the volume curve's (default: as given before, else auto)"
+EdOption = Annotated[str | None, typer.Option(metavar="PHASE", help=f"end-diastolic {_PHASE_HELP}")]
+EsOption = Annotated[str | None, typer.Option(metavar="PHASE", help=f"end-systolic {_PHASE_HELP}")]
 BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
 AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
@@ -36,6 +35,7 @@ IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the pati
 
 @segment_app.command()
 def segment(
+    context: typer.Context,
     path: Annotated[
         Path,
         typer.Argument(
@@ -63,30 +63,37 @@ def segment(
         str | None,
         typer.Option(metavar="SECRET", help="replace the patient's identity by a pseudonym made with this secret"),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="redo all; what a reader has corrected is kept under CASE/history")
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="CMR_JOBS", help="processes that segment; 0 segments in the command's own, unprotected"
+        ),
+    ] = 1,
+    timeout: Annotated[float, typer.Option(min=0, help="seconds that a study may take; 0 sets no limit")] = 900,
 ) -> None:
-    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, and a worklist."""
+    """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, and a worklist.
+
+    Studies that are done are skipped, and so are those that a reader has corrected, accepted or rejected. Exit codes: 0
+    all went well; 1 a study failed; 2 nothing could be done, or not go on; 130 and 143 ended by Ctrl-C and SIGTERM.
+    """
     from pipeline.app.choices import Choices
-    from pipeline.app.predict import CaseRunner, segment_path  # torch and MONAI load only when needed
-    from pipeline.app.segmenter import Segmenter
-    from pipeline.app.summary import case_json, case_line
+    from pipeline.app.cohort import Cohort, LoadRunner, threads_a_job
+    from pipeline.app.progress import Progress
+    from pipeline.app.request import Request
+    from pipeline.app.run_cohort import run_cohort
 
     log_to_stderr(quiet=quiet)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, objects, identify, heart_rate)
-    options = _series_options(series, prefer, drop_incomplete)
-    runner = CaseRunner(Segmenter(bundle, device=device), out, series=options, choices=choices, secret=pseudonym)
-    failed = []
-    for result in segment_path(runner, path):
-        if result.error is not None:
-            failed.append(result)
-            typer.echo(case_line(result), err=True)
-        if as_json:
-            typer.echo(json.dumps(case_json(result)))
-        elif result.error is None and not quiet:
-            typer.echo(case_line(result))
-    if objects:
-        _worklist(out, failed)
-    if failed:
-        raise typer.Exit(1)
+    phases, said = _phase_choice(ed, es, bsa), _said(context)
+    choices = Choices(phases, all_phases, objects, identify, heart_rate, again, said)
+    request = Request(out, _series_options(series, prefer, drop_incomplete), choices, pseudonym)
+    load = LoadRunner(str(bundle), device, request, quiet, threads_a_job(jobs))
+    cohort = Cohort(load, request, jobs=jobs, timeout_s=timeout or None)
+    code = run_cohort(cohort, path, Progress(as_json=as_json, quiet=quiet))
+    if code:
+        raise typer.Exit(code)
 
 
 @segment_app.command()
@@ -117,6 +124,7 @@ def inspect(
 
 @segment_app.command()
 def report(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case written by `cmr segment`")],
     mask: Annotated[
         Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
@@ -129,24 +137,45 @@ def report(
     all_phases: AllPhasesOption = False,
     identify: IdentifyOption = False,
 ) -> None:
-    """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
+    """Measure a case again after its mask was corrected or with other phases, and rewrite its files.
+
+    Phases, formula and SEGs of all phases stay as they were once asked for.
+    """
     from pipeline.app.choices import Choices
     from pipeline.app.correct import report_again
     from pipeline.app.summary import measured_line
+    from pipeline.app.worklist import update_worklist
 
     log_to_stderr(quiet=False)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
+    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify, said=_said(context))
     case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
     typer.echo(measured_line(case.name, case.measurements, folder))
-    _worklist(folder.resolve().parent, [])
+    typer.echo(f"worklist: {update_worklist(folder.resolve().parent)}", err=True)
 
 
-def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:
+def _said(context: typer.Context) -> frozenset[str]:
+    """Which of the choices that are kept from run to run were made outright."""
+    from pipeline.app.choices import KEPT
+
+    sources = {name: context.get_parameter_source(name) for name in KEPT}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
+
+
+def _phase_choice(ed: str | None, es: str | None, bsa: str) -> PhaseChoice:
     from pipeline.measure.measurements import PhaseChoice
 
     if bsa not in ("mosteller", "dubois"):
         raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
-    return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa))
+    method = cast(Literal["mosteller", "dubois"], bsa)
+    return PhaseChoice(_phase("--ed", ed), _phase("--es", es), method)
+
+
+def _phase(option: str, stated: str | None) -> int | None:
+    if stated is None or stated == "auto":
+        return None
+    if not stated.isdecimal():
+        raise ConfigError(f"`{option}` must be a phase from 0, or auto, got {stated!r}")
+    return int(stated)
 
 
 def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> SeriesOptions:
@@ -155,9 +184,3 @@ def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> S
     if prefer not in ("later", "first"):
         raise ConfigError(f"`--prefer` must be later or first, got {prefer!r}")
     return SeriesOptions(series, cast(Literal["later", "first"], prefer), drop_incomplete)
-
-
-def _worklist(out: Path, failed: list[CaseResult]) -> None:
-    from pipeline.app.worklist import update_worklist
-
-    typer.echo(f"worklist: {update_worklist(out, failed)}", err=True)
