@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
+from pipeline.core.errors import ConfigError
+from pipeline.measure.function import BsaMethod
 from pipeline.measure.measurements import PhaseChoice
 
-__all__ = ["KEPT", "Choices"]
+__all__ = ["KEPT", "Choices", "bsa_method", "change_choices", "parse_slices"]
 
 KEPT = ("ed", "es", "bsa", "all_phases")
-"""Choices that once given hold until others are given."""
+"""Choices that once made hold when a study is segmented again, until they are made otherwise."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Choices beyond a plain segmentation, some of which are kept from run to run, see `over`.
+    """Choices beyond a plain segmentation.
 
     Attributes:
         phases: phases given rather than found, and the formula of the body surface.
@@ -24,9 +26,8 @@ class Choices:
         objects: write DICOM segmentations, structured report and HTML report.
         identify: print the patient's name, ID and birth date in the report.
         heart_rate_bpm: beats a minute, for images that state no credible times or no rate, see `read.clock`.
-        again: redo cases that are done or in a reader's hands; the latter's files are kept under `history/`.
-        said: those of `KEPT` that are meant even where they are as by default; other values than the default always
-            are. `"ed"` with the phase left `None` has it found again.
+        again: redo cases that are done or in a reader's hands; the latter's files are kept, see `app.folders`.
+        said: those of `KEPT` that are meant though they are as by default. Other values than the default always are.
     """
 
     phases: PhaseChoice = field(default_factory=PhaseChoice)
@@ -54,6 +55,63 @@ class Choices:
         return replace(self, phases=phases, all_phases=kept.get("all_phases", self.all_phases))
 
     def to_json(self) -> dict[str, Any]:
-        """What results depend on, as a case's record states it; the heart rate is stated with the source."""
-        phases = {"ed": self.phases.ed, "es": self.phases.es, "bsa": self.phases.bsa_method}
-        return phases | {"all_phases": self.all_phases, "objects": self.objects, "identify": self.identify}
+        """As `measurements.json` holds it, so that the choices hold when results are made again.
+
+        The heart rate is no part of it: it is of the images, and stands in `source`.
+        """
+        kept = {"all_phases": self.all_phases, "objects": self.objects, "identify": self.identify}
+        return {"ed": self.phases.ed, "es": self.phases.es, "bsa": self.phases.bsa_method} | kept
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Choices:
+        """Read back the output of `to_json`. Unknown keys are ignored.
+
+        Raises:
+            KeyError, TypeError: the object has another form.
+        """
+        phases = PhaseChoice(content["ed"], content["es"], content["bsa"])
+        return cls(phases, bool(content["all_phases"]), bool(content["objects"]), bool(content["identify"]))
+
+
+def change_choices(before: Choices, given: Mapping[str, Any], *, find_phases: bool = False) -> Choices:
+    """Choices as they were, but for those that are given now.
+
+    Args:
+        before: as the case has them.
+        given: keys of `Choices.to_json` -> value; `None` leaves what was before.
+        find_phases: forget phases that were given before.
+
+    Raises:
+        ConfigError: no such formula of the body surface.
+    """
+    found = {"ed": None, "es": None} if find_phases else {}
+    new = {key: value for key, value in given.items() if value is not None}
+    changed = Choices.from_json(before.to_json() | found | new)
+    bsa_method(changed.phases.bsa_method)
+    return changed
+
+
+def bsa_method(name: str) -> BsaMethod:
+    """The formula of the body surface of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in ("mosteller", "dubois"):
+        raise ConfigError(f"`--bsa` must be mosteller or dubois, got {name!r}")
+    return cast(BsaMethod, name)
+
+
+def parse_slices(text: str) -> tuple[int, ...]:
+    """Slices as a command line spells them.
+
+    >>> parse_slices("0, 11"), parse_slices("none")
+    ((0, 11), ())
+
+    Raises:
+        ConfigError: something else than whole numbers from 0.
+    """
+    words = [] if text.strip() == "none" else text.replace(",", " ").split()
+    if text.strip() != "none" and not (words and all(word.isdigit() for word in words)):
+        raise ConfigError(f"slices must be whole numbers from 0, as 0,1, or none, got {text!r}")
+    return tuple(sorted({int(word) for word in words}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,13 @@ from pipeline.app.results import (
     write_record,
 )
 from pipeline.app.segmenter import Segmentation, Segmenter
-from pipeline.core.case import Provenance, Source, case_record
+from pipeline.core.case import Case, Provenance, Source, case_record
 from pipeline.core.errors import ConfigError, first_line, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
+from pipeline.core.review import Review
 from pipeline.measure.measurements import PhaseChoice
+from pipeline.measure.study import measure_study
 from pipeline.read.archives import opened
 from pipeline.read.cine import SeriesOptions, read_cine, require_stack
 from pipeline.read.clock import with_heart_rate
@@ -110,19 +113,34 @@ class CaseRunner:
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
         named, pseudonym = self.request.under_its_name(files, places)
         cine, found = self._segment(named, places, concealed=pseudonym is not None)
-        choices, made_by = self._describe(named, places, cine, found.labels)
+        made_by = self._describe(named, places, cine, found.labels)
+        earlier = own_record(find_folder(self.request.out, named), named)
+        choices = self.request.choices.over(earlier.get("choices"))
         if self.segmenter.measures:
-            case = self.segmenter.make_case(cine, found, choice=choices.phases)
+            case = self._measure(cine, found, choices, _kept_review(earlier))
             case = replace(case, provenance=made_by, pseudonym=pseudonym)
 
         def fill(folder: Path) -> Measurements | None:
             if self.segmenter.measures:
                 return write_case(folder, replace(case, name=folder.name), choices).measurements
+            record = case_record(made_by, name=folder.name, pseudonym=pseudonym)
             write_labels(folder, cine, found.labels)
-            write_record(folder, case_record(made_by, name=folder.name, pseudonym=pseudonym))
+            write_record(folder, record | {"choices": choices.to_json()})
             return None
 
         return self._write(named, fill)
+
+    def _measure(self, cine: Cine, found: Segmentation, choices: Choices, review: Review) -> Case:
+        """The case, measured; what the user once chose and excluded holds for the new labels, too."""
+        measured = measure_study(
+            cine,
+            found.labels,
+            confidence=found.confidence,
+            pose=found.pose,
+            choice=choices.phases,
+            excluded_slices=review.excluded_slices,
+        )
+        return Case("", cine, found.labels, measured, self.segmenter.provenance, review=review)
 
     def _segment(self, files: CaseFiles, places: Sequence[Path], *, concealed: bool) -> tuple[Cine, Segmentation]:
         look = self.segmenter.see_heart if self.segmenter.measures else None
@@ -133,26 +151,16 @@ class CaseRunner:
             require_stack(cine, path=str(files.path))
         return cine, self.segmenter.segment(cine)
 
-    def _describe(
-        self, files: CaseFiles, places: Sequence[Path], cine: Cine, labels: np.ndarray
-    ) -> tuple[Choices, Provenance]:
-        """The choices, those of an earlier run where they are kept, and where the labels come from."""
+    def _describe(self, files: CaseFiles, places: Sequence[Path], cine: Cine, labels: np.ndarray) -> Provenance:
+        """Where the labels come from."""
         request = self.request
-        earlier = own_record(find_folder(request.out, files), files).get("choices")
-        choices = request.choices.over(earlier)
         read = request.series if request.secret is None else replace(request.series, series_uid=None)
         path = str(files.path.absolute()) if request.secret is None else None
-        source = Source(
-            files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=request.choices.heart_rate_bpm
-        )
-        made_by = replace(
-            self.segmenter.provenance,
-            labels_sha256=labels_digest(labels),
-            source=source,
-            input=describe_input(files, places, secret=request.secret),
-            choices=choices.to_json(),
-        )
-        return choices, made_by
+        rate = request.choices.heart_rate_bpm
+        source = Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate)
+        read_from = describe_input(files, places, secret=request.secret)
+        drawn = labels_digest(labels)
+        return replace(self.segmenter.provenance, labels_sha256=drawn, source=source, input=read_from)
 
     def _write(self, files: CaseFiles, fill: Callable[[Path], Measurements | None]) -> CaseResult:
         """Write a case's files, unless a reader has it in hand, maybe since this very run began."""
@@ -189,6 +197,12 @@ def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:
             yield result_on_disk(find_folder(runner.request.out, named), skipped=left.reason)
         else:
             yield runner.attempt(files)
+
+
+def _kept_review(earlier: Mapping[str, Any]) -> Review:
+    """What is kept of a reader's decision when labels are drawn anew: which slices do not count, not the verdict."""
+    review = earlier.get("review") or {}
+    return Review(excluded_slices=tuple(review.get("excluded_slices", ())))
 
 
 def _sentence(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -13,7 +14,6 @@ from pipeline.app.logs import log_to_stderr
 from pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.measure.measurements import PhaseChoice
     from pipeline.read.cine import SeriesOptions
 
 __all__ = ["segment_app"]
@@ -25,17 +25,20 @@ PreferOption = Annotated[str, typer.Option(help="of a slice or stack acquired tw
 DropOption = Annotated[
     bool, typer.Option("--drop-incomplete", help="leave out incomplete phases or slices instead of refusing the study")
 ]
-_PHASE_HELP = "phase, from 0, or auto for the volume curve's (default: as given before, else auto)"
-EdOption = Annotated[str | None, typer.Option(metavar="PHASE", help=f"end-diastolic {_PHASE_HELP}")]
-EsOption = Annotated[str | None, typer.Option(metavar="PHASE", help=f"end-systolic {_PHASE_HELP}")]
-BsaOption = Annotated[str, typer.Option(help="formula of the body surface area: mosteller or dubois")]
-AllPhasesOption = Annotated[bool, typer.Option("--all-phases", help="write a DICOM SEG of every phase")]
+EdOption = Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: as before)")]
+EsOption = Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: as before)")]
+FindPhasesOption = Annotated[
+    bool, typer.Option("--find-phases", help="take phases not given here from the volume curve again")
+]
+BsaOption = Annotated[
+    str | None, typer.Option(help="formula of the body surface: mosteller or dubois (default: as before)")
+]
+AllPhasesOption = Annotated[bool | None, typer.Option(help="write a DICOM SEG of every phase (default: as before)")]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
 
 @segment_app.command()
 def segment(
-    context: typer.Context,
     path: Annotated[
         Path,
         typer.Argument(
@@ -52,11 +55,12 @@ def segment(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per case")] = False,
     ed: EdOption = None,
     es: EsOption = None,
-    bsa: BsaOption = "mosteller",
+    find_phases: FindPhasesOption = False,
+    bsa: BsaOption = None,
     heart_rate: Annotated[
         float | None, typer.Option(help="beats a minute, where the images state no credible times or no rate")
     ] = None,
-    all_phases: AllPhasesOption = False,
+    all_phases: AllPhasesOption = None,
     objects: Annotated[bool, typer.Option(help="also write DICOM objects, reports and worklist")] = True,
     identify: IdentifyOption = False,
     pseudonym: Annotated[
@@ -79,15 +83,23 @@ def segment(
     Studies that are done are skipped, and so are those that a reader has corrected, accepted or rejected. Exit codes: 0
     all went well; 1 a study failed; 2 nothing could be done, or not go on; 130 and 143 ended by Ctrl-C and SIGTERM.
     """
-    from pipeline.app.choices import Choices
+    from pipeline.app.choices import Choices, change_choices
     from pipeline.app.cohort import Cohort, LoadRunner, threads_a_job
     from pipeline.app.progress import Progress
     from pipeline.app.request import Request
     from pipeline.app.run_cohort import run_cohort
 
     log_to_stderr(quiet=quiet)
-    phases, said = _phase_choice(ed, es, bsa), _said(context)
-    choices = Choices(phases, all_phases, objects, identify, heart_rate, again, said)
+    given = {"ed": ed, "es": es, "bsa": bsa, "all_phases": all_phases}
+    said = {key for key, value in given.items() if value is not None} | ({"ed", "es"} if find_phases else set())
+    choices = replace(
+        change_choices(Choices(), given),
+        objects=objects,
+        identify=identify,
+        heart_rate_bpm=heart_rate,
+        again=again,
+        said=frozenset(said),
+    )
     request = Request(out, _series_options(series, prefer, drop_incomplete), choices, pseudonym)
     load = LoadRunner(str(bundle), device, request, quiet, threads_a_job(jobs))
     cohort = Cohort(load, request, jobs=jobs, timeout_s=timeout or None)
@@ -124,7 +136,6 @@ def inspect(
 
 @segment_app.command()
 def report(
-    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case written by `cmr segment`")],
     mask: Annotated[
         Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
@@ -133,49 +144,34 @@ def report(
     series: SeriesOption = None,
     ed: EdOption = None,
     es: EsOption = None,
-    bsa: BsaOption = "mosteller",
-    all_phases: AllPhasesOption = False,
-    identify: IdentifyOption = False,
+    find_phases: FindPhasesOption = False,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="SLICES", help="slices that nothing counts, from 0, as 0,1; none: all count again"),
+    ] = None,
+    bsa: BsaOption = None,
+    all_phases: AllPhasesOption = None,
+    identify: Annotated[
+        bool | None, typer.Option(help="print the patient's name in the report (default: as before)")
+    ] = None,
 ) -> None:
-    """Measure a case again after its mask was corrected or with other phases, and rewrite its files.
+    """Measure a case again after its mask was corrected or with other choices, and rewrite its files.
 
-    Phases, formula and SEGs of all phases stay as they were once asked for.
+    What was chosen before holds until it is chosen otherwise.
     """
-    from pipeline.app.choices import Choices
+    from pipeline.app.choices import change_choices, parse_slices
     from pipeline.app.correct import report_again
+    from pipeline.app.recorded import read_result
     from pipeline.app.summary import measured_line
     from pipeline.app.worklist import update_worklist
 
     log_to_stderr(quiet=False)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify, said=_said(context))
-    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
+    given = {"ed": ed, "es": es, "bsa": bsa, "all_phases": all_phases, "identify": identify}
+    choices = change_choices(read_result(folder).choices, given, find_phases=find_phases)
+    excluded = None if exclude is None else parse_slices(exclude)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices, excluded_slices=excluded)
     typer.echo(measured_line(case.name, case.measurements, folder))
     typer.echo(f"worklist: {update_worklist(folder.resolve().parent)}", err=True)
-
-
-def _said(context: typer.Context) -> frozenset[str]:
-    """Which of the choices that are kept from run to run were made outright."""
-    from pipeline.app.choices import KEPT
-
-    sources = {name: context.get_parameter_source(name) for name in KEPT}
-    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
-
-
-def _phase_choice(ed: str | None, es: str | None, bsa: str) -> PhaseChoice:
-    from pipeline.measure.measurements import PhaseChoice
-
-    if bsa not in ("mosteller", "dubois"):
-        raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
-    method = cast(Literal["mosteller", "dubois"], bsa)
-    return PhaseChoice(_phase("--ed", ed), _phase("--es", es), method)
-
-
-def _phase(option: str, stated: str | None) -> int | None:
-    if stated is None or stated == "auto":
-        return None
-    if not stated.isdecimal():
-        raise ConfigError(f"`{option}` must be a phase from 0, or auto, got {stated!r}")
-    return int(stated)
 
 
 def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> SeriesOptions:

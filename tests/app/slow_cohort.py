@@ -56,9 +56,9 @@ class LoadSlow:
                 labels_sha256=labels_digest(labels),
                 source=Source(case.identity, str(case.path)),
                 input=describe_input(case, case.files, secret=None),
-                choices=self.request.choices.to_json(),
             )
-            write_record(folder, case_record(made_by, name=folder.name))
+            choices = self.request.choices.to_json()
+            write_record(folder, case_record(made_by, name=folder.name) | {"choices": choices})
             return result_on_disk(folder)
 
         return replace(write_whole(self.request.out, case, fill), seconds=self.pause_s)

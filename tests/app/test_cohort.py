@@ -276,14 +276,11 @@ def test_phases_once_given_are_kept_until_they_are_cleared(
         )
     ]
     assert phases == [(2, "given", 0, "given")] * 3 + [(1, "given", 0, "given")] * 2
-    record = run(*report, "--es", "auto", "--ed", "auto")
-    assert (record["ed_from"], record["es_from"]) == ("curve", "curve")
-    assert record["choices"] | {"objects": True} == {
-        **{"ed": None, "es": None, "bsa": "mosteller"},
-        **{"all_phases": False, "objects": True, "identify": False},
-    }
-    refused = CliRunner().invoke(cli.app, [*report, "--ed", "first"])
-    assert "`--ed` must be a phase from 0, or auto, got 'first'" in str(refused.exception)
+    record = run(*report, "--exclude", "0")
+    assert record["choices"]["bsa"] == "mosteller"
+    record = run(*segment, "--find-phases", "--es", "1")
+    assert (record["ed_from"], record["es_phase"], record["es_from"]) == ("curve", 1, "given")
+    assert record["review"]["excluded_slices"] == [0]
 
 
 def test_cores_are_divided() -> None:
