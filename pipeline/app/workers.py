@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -142,7 +143,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.temporary = Path(tempfile.mkdtemp(dir=temporary))
         self.process = context.Process(target=_serve, args=(theirs, load, str(self.temporary)), daemon=True)
-        with library_first():
+        with library_first(), _deaf():
             self.process.start()
         theirs.close()
         self.told: Any = None
@@ -192,11 +193,20 @@ class _Worker:
         shutil.rmtree(self.temporary, ignore_errors=True)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started within do not hear Ctrl-C, which reaches all of a terminal's; their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection, load: Load, temporary: str) -> None:
     """What a process does from its start to its end."""
     end_with_parent()
     be_ended_first()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent ends this one
     os.environ["TMPDIR"] = tempfile.tempdir = temporary
     try:
         told, call = load()

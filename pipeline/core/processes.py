@@ -74,7 +74,8 @@ def describe_end(exitcode: int) -> str:
     """
     if exitcode >= 0:
         return f"its process ended by itself with exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
+    names = {number.value: number.name for number in signal.Signals}
+    name = names.get(-exitcode, f"signal {-exitcode}")
     if name == "SIGKILL":
         return "its process was killed (SIGKILL), most likely because memory ran out"
     return f"its process crashed ({name})" if name in _CRASHES else f"its process was ended ({name})"
