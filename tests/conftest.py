@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ from pipeline.phantom.study import PhantomStudy
 from pipeline.read.cine import read_cine
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _segment_in_this_process() -> Iterator[None]:
+    """`cmr segment` starts no processes, which import torch for seconds, unless a test asks for them (`--jobs`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMR_JOBS", "0")
+        yield
+
+
 @pytest.fixture(scope="session")
 def cmr_data() -> Path:
     """The folder of real patients' data; the test is skipped where `CMR_DATA` does not name one."""
@@ -25,6 +33,19 @@ def cmr_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real data: set CMR_DATA to the folder that holds acdc/ and sunnybrook/")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def is_alive() -> Callable[[int], bool]:
+    """Whether a process runs, by its number; one that has ended and is not waited for yet does not."""
+
+    def alive(process: int) -> bool:
+        try:
+            return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+        except OSError:
+            return False
+
+    return alive
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 from pipeline.core.errors import ConfigError
@@ -11,7 +11,10 @@ from pipeline.measure.function import BsaMethod
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.reference_tables import ReferenceRow
 
-__all__ = ["Choices", "bsa_method", "change_choices", "parse_slices"]
+__all__ = ["KEPT", "Choices", "bsa_method", "change_choices", "parse_slices"]
+
+KEPT = ("ed", "es", "bsa", "references", "all_phases")
+"""Choices that once made hold when a study is segmented again, until they are made otherwise."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Choices:
         objects: write DICOM segmentations, structured report and HTML report.
         identify: print the patient's name, ID and birth date in the report.
         heart_rate_bpm: beats a minute, for images that state no credible times or no rate, see `read.clock`.
+        again: redo cases that are done or in a reader's hands; the latter's files are kept, see `app.folders`.
+        said: those of `KEPT` that are meant though they are as by default. Other values than the default always are.
     """
 
     phases: PhaseChoice = field(default_factory=PhaseChoice)
@@ -31,6 +36,24 @@ class Choices:
     objects: bool = True
     identify: bool = False
     heart_rate_bpm: float | None = None
+    again: bool = False
+    said: frozenset[str] = frozenset()
+
+    def over(self, earlier: Mapping[str, Any] | None) -> Choices:
+        """These choices, and for what they leave open those that a case's record states.
+
+        Args:
+            earlier: `choices` of the record, see `to_json`; `None` if there is none.
+
+        >>> given = Choices(PhaseChoice(ed=3)).to_json()
+        >>> Choices().over(given).phases.ed, Choices(said=frozenset({"ed"})).over(given).phases.ed
+        (3, None)
+        """
+        own, usual = self.to_json(), Choices().to_json()
+        kept = {key: value for key, value in (earlier or {}).items() if key in KEPT and key not in self.said}
+        kept = {key: value for key, value in kept.items() if own[key] == usual[key]}
+        chosen = Choices.from_json({**own, **kept})
+        return replace(self, phases=chosen.phases, all_phases=chosen.all_phases)
 
     def to_json(self) -> dict[str, Any]:
         """As `measurements.json` holds it, so that the choices hold when results are made again.
@@ -51,7 +74,7 @@ class Choices:
         """
         references = tuple(ReferenceRow(**row) for row in content["references"])
         phases = PhaseChoice(content["ed"], content["es"], content["bsa"], references)
-        return cls(phases, *(bool(content[key]) for key in ("all_phases", "objects", "identify")))
+        return cls(phases, bool(content["all_phases"]), bool(content["objects"]), bool(content["identify"]))
 
 
 def change_choices(before: Choices, given: Mapping[str, Any], *, find_phases: bool = False) -> Choices:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.app.case_table import DICTIONARY, PARQUET, REDCAP, TABLE
+from pipeline.app.history import keep_previous
 from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
+from pipeline.app.scratch import CLAIM, WRITING, replace_folder, scratch
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
 from pipeline.core.files import bring
@@ -69,7 +70,7 @@ def find_folder(out: Path, case: CaseFiles) -> Path:
     return folder
 
 
-def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
+def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T], *, keep_old: bool = False) -> T:
     """Write all files of a case into a new folder, and put that in the old one's place.
 
     So the files of a case are consistent, even if rewriting them fails halfway. Files that are not ours are kept.
@@ -79,27 +80,29 @@ def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
         case: whose folder it is, claimed first, see `claim_folder`.
         fill: writes the files into the folder it is given, which has the name of the case's. What is not ours is
             brought there afterwards, unless `fill` has put something in its place.
+        keep_old: keep the files that are replaced, see `app.history`.
 
     Returns:
         The result of `fill`.
     """
-    return rewrite(claim_folder(out, case), fill)
+    return rewrite(claim_folder(out, case), fill, keep_old=keep_old)
 
 
-def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
+def rewrite(folder: Path, fill: Callable[[Path], T], *, keep_old: bool = False) -> T:
     """Rewrite all files of a case, see `write_whole`. `folder` is the case's own."""
     folder = folder.resolve()
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as beside:
-        new = Path(beside) / folder.name  # a folder within, for the outer one's permissions are the user's alone
+    with scratch(folder.parent, WRITING) as beside:
+        new = beside / folder.name  # a folder within, for the outer one's permissions are the user's alone
         new.mkdir()
         if (owner := owner_of(folder)) is not None:
             _bind(new, owner)
         filled = fill(new)
+        if keep_old:
+            keep_previous(folder, new)
         for path in (path for path in folder.iterdir() if not is_result(path.name)):
             if not os.path.lexists(new / path.name):
                 bring(path, new / path.name)
-        folder.rename(Path(beside) / ".old")
-        new.rename(folder)
+        replace_folder(folder, new)
     return filled
 
 
@@ -129,8 +132,8 @@ def _take(folder: Path, identity: str) -> bool:
     """Bind a free folder atomically: it is created elsewhere and renamed, which fails if one with files exists."""
     if owner_of(folder) == identity:
         return True
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".claim-") as beside:
-        made = Path(beside) / "case"  # a folder within, for the outer one's permissions are the user's alone
+    with scratch(folder.parent, CLAIM) as beside:
+        made = beside / "case"  # a folder within, for the outer one's permissions are the user's alone
         made.mkdir()
         _bind(made, identity)
         try:

@@ -19,7 +19,16 @@ from pipeline.core.subject import Subject
 from pipeline.read.dicom.headers import read_header, text
 from pipeline.read.discover import CaseFiles
 
-__all__ = ["conceal", "conceal_source", "conceal_subject", "identity_of", "pseudonym_of", "with_pseudonym"]
+__all__ = [
+    "conceal",
+    "conceal_source",
+    "conceal_subject",
+    "identity_of",
+    "keyed",
+    "pseudonym_of",
+    "unnamed",
+    "with_pseudonym",
+]
 
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){3,}(?![\w])")
 _OLDEST_TOLD_YEARS = 90.0
@@ -67,7 +76,7 @@ def pseudonym_of(patient_id: str, *, secret: str) -> str:
     >>> pseudonym_of("4711", secret="a") == pseudonym_of("4711", secret="a") != pseudonym_of("4711", secret="b")
     True
     """
-    return "P-" + _key(patient_id, secret)[:_LENGTH]
+    return "P-" + keyed(patient_id, secret=secret)[:_LENGTH]
 
 
 def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
@@ -83,8 +92,18 @@ def with_pseudonym(case: CaseFiles, *, secret: str) -> tuple[CaseFiles, str]:
         if patient:
             pseudonym = pseudonym_of(patient, secret=secret)
             name = f"{pseudonym}-{pseudonym_of(study, secret=secret)[2:6]}"
-            return replace(case, name=name, identity=f"keyed {_key(case.identity, secret)}"), pseudonym
+            return replace(_keyed_case(case, secret), name=name), pseudonym
     raise ConfigError(f"a pseudonym stands for a DICOM PatientID, got none in {len(case.files)} file(s)")
+
+
+def unnamed(case: CaseFiles, *, secret: str) -> CaseFiles:
+    """The case under a neutral name, where no pseudonym can be made for it."""
+    return replace(_keyed_case(case, secret), name="unnamed")
+
+
+def keyed(plain: str, *, secret: str) -> str:
+    """Digest of a text (HMAC with SHA-256, hexadecimal) on which nothing can be tried without the secret."""
+    return hmac.new(secret.encode(), plain.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
 def conceal_source(sentence: str, files: Iterable[Path]) -> str:
@@ -128,8 +147,8 @@ def _told_age(age_years: float | None) -> float | None:
     return None if age_years is None else min(age_years, _OLDEST_TOLD_YEARS)
 
 
-def _key(plain: str, secret: str) -> str:
-    return hmac.new(secret.encode(), plain.encode(), hashlib.sha256).hexdigest()
+def _keyed_case(case: CaseFiles, secret: str) -> CaseFiles:
+    return replace(case, identity=f"keyed {keyed(case.identity, secret=secret)}")
 
 
 def _ids(file: Path) -> tuple[str, str]:

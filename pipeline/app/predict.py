@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.app.case_results import CaseResult, record_failure, result_on_disk
 from pipeline.app.choices import Choices
+from pipeline.app.earlier import describe_input, in_readers_hands, own_record, standing
 from pipeline.app.folders import find_folder, write_whole
-from pipeline.app.identity import conceal, conceal_source, conceal_subject, with_pseudonym
-from pipeline.app.results import write_case, write_labels, write_record
+from pipeline.app.identity import conceal, conceal_source
+from pipeline.app.request import Request
+from pipeline.app.results import MEASUREMENTS, read_record, write_case, write_labels, write_record
 from pipeline.app.review.draft import refuse_drafts
-from pipeline.app.segmenter import Segmenter
-from pipeline.core.beat import beat_of_rate
-from pipeline.core.case import Source, case_record
+from pipeline.app.segmenter import Segmentation, Segmenter
+from pipeline.core.case import Case, Provenance, Source, case_record
 from pipeline.core.digests import labels_digest, voxels_digest
-from pipeline.core.errors import ConfigError, PipelineError, own_error
-from pipeline.core.files import require_writable
+from pipeline.core.errors import ConfigError, first_line, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
-from pipeline.core.subject import StatedSubject, Subject
+from pipeline.core.review import Review
 from pipeline.measure.measurements import PhaseChoice
+from pipeline.measure.study import measure_study
 from pipeline.read.archives import opened
 from pipeline.read.cine import SeriesOptions, read_cine, require_stack
 from pipeline.read.clock import with_heart_rate
@@ -35,24 +39,8 @@ __all__ = ["CaseResult", "CaseRunner", "segment_path"]
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class CaseResult:
-    """Result of one case.
-
-    Attributes:
-        name: name of its folder in the output folder: the case's, with some digits if another study has that.
-        folder: folder of its files.
-        measurements: its measurements, or `None` if the case failed or the bundle measures nothing.
-        record: the content of `measurements.json`, or `None` in the same cases.
-        error: one sentence that says why the case failed, or `None` when it did not.
-    """
-
-    name: str
-    folder: Path
-    measurements: Measurements | None = None
-    record: dict[str, Any] | None = None
-    error: str | None = None
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the system says of a disk that is full or may only be read: true of every case."""
 
 
 class CaseRunner:
@@ -79,35 +67,15 @@ class CaseRunner:
         choices: Choices | None = None,
         secret: str | None = None,
     ) -> None:
-        self.segmenter, self.output_dir, self.series = segmenter, Path(output_dir), series or SeriesOptions()
-        self.choices, self.secret = choices or Choices(), secret
-        require_writable(self.output_dir)
-        if secret is not None and not secret.strip():
-            raise ConfigError("a pseudonym needs a secret that is not empty, or anybody could try all IDs")
-        if secret is not None and self.choices.identify:
-            raise ConfigError("a patient can have a pseudonym or be named, not both")
-        if self.choices.heart_rate_bpm is not None:
-            beat_of_rate(self.choices.heart_rate_bpm)
-        if self.choices.phases != PhaseChoice() and not segmenter.measures:
+        self.segmenter = segmenter
+        self.request = Request(Path(output_dir), series or SeriesOptions(), choices or Choices(), secret)
+        if self.request.choices.phases != PhaseChoice() and not segmenter.measures:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
-
-    def under_its_name(self, files: CaseFiles, places: Sequence[Path]) -> tuple[CaseFiles, str | None]:
-        """The case as its results are to be called, and the patient's pseudonym where there is to be one.
-
-        Args:
-            files: the case.
-            places: where its files can be read, see `read.archives.opened`.
-
-        Raises:
-            ConfigError: a pseudonym is requested, and there is no PatientID to replace.
-        """
-        if self.secret is None:
-            return files, None
-        named, pseudonym = with_pseudonym(replace(files, files=tuple(places)), secret=self.secret)
-        return replace(named, files=files.files), pseudonym
 
     def run(self, files: CaseFiles) -> CaseResult:
         """Read, segment and measure one case, and write its files. Nothing is written before all is computed.
+
+        A case that a reader has decided on or corrected is left as it is, unless the choices ask for it again.
 
         Raises:
             PipelineError: the case cannot be used. The message says why.
@@ -115,53 +83,94 @@ class CaseRunner:
         with opened(files.files) as places:
             return self._run(files, places)
 
+    def attempt(self, files: CaseFiles) -> CaseResult:
+        """As `run`, but a case that fails has a result that says why, and so does its record.
+
+        Under a pseudonym the sentence names no file, for it goes into results; the log then says which.
+
+        Raises:
+            OSError: the output folder cannot be written to, so no other case would fare better.
+        """
+        start = time.monotonic()
+        try:
+            result = self.run(files)
+        except Exception as error:
+            cause = own_error(error)
+            if isinstance(cause, OSError) and cause.errno in _FULL:
+                raise cause from error
+            sentence = _sentence(error)
+            kept = sentence if self.request.secret is None else conceal_source(sentence, files.files)
+            result = record_failure(self.request.out, self.request.named(files), kept)
+            if kept != sentence:  # whoever runs it has to find the file
+                _log.error("%s: %s", result.name, sentence)
+        return replace(result, seconds=time.monotonic() - start)
+
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
-        files, pseudonym = self.under_its_name(files, places)
-        refuse_drafts(find_folder(self.output_dir, files))
+        named, pseudonym = self.request.under_its_name(files, places)
+        refuse_drafts(find_folder(self.request.out, named))
+        cine, found = self._segment(named, places, concealed=pseudonym is not None)
+        made_by = self._describe(named, places, cine, found.labels)
+        earlier = own_record(find_folder(self.request.out, named), named)
+        choices = self.request.choices.over(earlier.get("choices"))
+        if self.segmenter.measures:
+            case = self._measure(cine, found, choices, _kept_review(earlier))
+            case = replace(case, provenance=made_by, pseudonym=pseudonym)
+
+        def fill(folder: Path) -> Measurements | None:
+            if self.segmenter.measures:
+                return write_case(folder, replace(case, name=folder.name), choices).measurements
+            record = case_record(made_by, name=folder.name, pseudonym=pseudonym)
+            write_labels(folder, cine, found.labels)
+            write_record(folder, record | {"choices": choices.to_json()})
+            return None
+
+        return self._write(named, fill)
+
+    def _measure(self, cine: Cine, found: Segmentation, choices: Choices, review: Review) -> Case:
+        """The case, measured; what the user once chose and excluded holds for the new labels, too."""
+        measured = measure_study(
+            cine,
+            found.labels,
+            confidence=found.confidence,
+            pose=found.pose,
+            choice=choices.phases,
+            excluded_slices=review.excluded_slices,
+        )
+        return Case("", cine, found.labels, measured, self.segmenter.provenance, review=review)
+
+    def _segment(self, files: CaseFiles, places: Sequence[Path], *, concealed: bool) -> tuple[Cine, Segmentation]:
         look = self.segmenter.see_heart if self.segmenter.measures else None
-        stated = files.subject or StatedSubject(Subject())
-        cine = with_subject(read_cine(places, options=self.series, look=look), stated.subject)
-        cine = with_heart_rate(cine, self._heart_rate_bpm(files))
-        cine = cine if pseudonym is None else conceal(cine, files.files)
+        cine = read_cine(places, options=self.request.series, look=look)
+        cine = with_subject(cine, self.request.subject_of(files))
+        cine = with_heart_rate(cine, self.request.heart_rate_of(files))
+        cine = conceal(cine, files.files) if concealed else cine
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))
-        found = self.segmenter.segment(cine)
-        source = self._source(files, cine, keyed=pseudonym is not None)
-        made_by = replace(self.segmenter.provenance, labels_sha256=labels_digest(found.labels), source=source)
-        if not self.segmenter.measures:
-            return self._write_labels(files, cine, found.labels, case_record(made_by, pseudonym=pseudonym))
-        case = self.segmenter.make_case(cine, found, choice=self.choices.phases)
-        case = replace(case, provenance=made_by, pseudonym=pseudonym)
+        return cine, self.segmenter.segment(cine)
 
-        def fill(folder: Path) -> CaseResult:
-            written = write_case(folder, replace(case, name=folder.name), self.choices)
-            return CaseResult(folder.name, self.output_dir / folder.name, written.measurements, written.to_json())
+    def _describe(self, files: CaseFiles, places: Sequence[Path], cine: Cine, labels: np.ndarray) -> Provenance:
+        """Where the labels come from."""
+        request = self.request
+        path = str(files.path.absolute()) if request.secret is None else None
+        stated = asdict(request.stated_series()) | {"heart_rate_bpm": request.heart_rate_of(files)}
+        source = Source(files.identity, path, voxels_digest(cine.array), **stated, subject=request.subject_of(files))
+        read_from = describe_input(files, places, secret=request.secret)
+        drawn = labels_digest(labels)
+        return replace(self.segmenter.provenance, labels_sha256=drawn, source=source, input=read_from)
 
-        return write_whole(self.output_dir, files, fill)
+    def _write(self, files: CaseFiles, fill: Callable[[Path], Measurements | None]) -> CaseResult:
+        """Write a case's files, unless a reader has it in hand, maybe since this very run began."""
+        out = self.request.out
+        folder = find_folder(out, files)
+        readers = in_readers_hands(folder, own_record(folder, files))
+        if readers and not self.request.choices.again:
+            return result_on_disk(folder, skipped=f"{readers}; --again would make it anew")
 
-    def _write_labels(self, files: CaseFiles, cine: Cine, labels: np.ndarray, record: dict[str, Any]) -> CaseResult:
-        """All that there is of a case whose labels are no ventricles."""
+        def fill_and_read(new: Path) -> CaseResult:
+            measured = fill(new)
+            return CaseResult(new.name, out / new.name, measured, read_record(new / MEASUREMENTS))
 
-        def fill(folder: Path) -> CaseResult:
-            write_labels(folder, cine, labels)
-            write_record(folder, record | {"case": folder.name})
-            return CaseResult(folder.name, self.output_dir / folder.name)
-
-        return write_whole(self.output_dir, files, fill)
-
-    def _source(self, files: CaseFiles, cine: Cine, *, keyed: bool) -> Source:
-        read = replace(self.series, series_uid=None) if keyed else self.series
-        path = None if keyed else str(files.path.absolute())
-        rate, subject = self._heart_rate_bpm(files), files.subject.subject if files.subject else None
-        if keyed and subject is not None:
-            subject = conceal_subject(subject)
-        digest = voxels_digest(cine.array)
-        return Source(files.identity, path, digest, **asdict(read), heart_rate_bpm=rate, subject=subject)
-
-    def _heart_rate_bpm(self, files: CaseFiles) -> float | None:
-        """Of the case in the table of subjects, else the one that is given for all."""
-        own = files.subject.heart_rate_bpm if files.subject else None
-        return self.choices.heart_rate_bpm if own is None else own
+        return write_whole(out, files, fill_and_read, keep_old=bool(readers))
 
 
 def segment_path(
@@ -169,7 +178,7 @@ def segment_path(
 ) -> Iterator[CaseResult]:
     """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
-    Under a pseudonym the result's sentence names no file, for it goes into the worklist; the log then says which.
+    Those that are done, or in a reader's hands, are skipped as their results say, see `app.earlier`.
 
     Args:
         runner: the loaded bundle and its output folder.
@@ -178,30 +187,29 @@ def segment_path(
 
     Raises:
         InputError: there is no image at `path`, or a table that is not right.
+        OSError: the output folder cannot be written to any more.
     """
     cases = find_cases(path)
     for files in cases if subjects is None else with_subjects(cases, subjects):
-        try:
-            yield runner.run(files)
-        except Exception as error:
-            folder, sentence = _folder_of_failed(runner, files), _sentence(error)
-            kept = sentence if runner.secret is None else conceal_source(sentence, files.files)
-            if kept != sentence:  # whoever runs it has to find the file
-                _log.error("%s: %s", folder.name, sentence)
-            yield CaseResult(folder.name, folder, error=kept)
+        named = runner.request.named(files)
+        left = standing(named, runner.request, runner.segmenter.provenance)
+        if left.skips:
+            yield result_on_disk(find_folder(runner.request.out, named), skipped=left.reason)
+        else:
+            yield runner.attempt(files)
 
 
-def _folder_of_failed(runner: CaseRunner, files: CaseFiles) -> Path:
-    """The case's folder, or one of a neutral name if it should have had a pseudonym and none could be made."""
-    try:
-        if runner.secret is None:
-            return find_folder(runner.output_dir, files)
-        with opened(files.files) as places:
-            return find_folder(runner.output_dir, runner.under_its_name(files, places)[0])
-    except PipelineError:
-        return runner.output_dir / "unnamed"
+def _kept_review(earlier: Mapping[str, Any]) -> Review:
+    """What is kept of a reader's decision when labels are drawn anew: which slices do not count, not the verdict."""
+    review = earlier.get("review") or {}
+    return Review(excluded_slices=tuple(review.get("excluded_slices", ())))
 
 
 def _sentence(error: Exception) -> str:
     """The message for the user, from our own error if there is one."""
-    return str(own_error(error) or f"{type(error).__name__}: {error}".splitlines()[0])
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, MemoryError):
+        cause = cause.__cause__
+    if cause is not None:
+        return f"more memory is needed than there is: {first_line(cause)}"
+    return str(own_error(error) or f"{type(error).__name__}: {first_line(error)}")

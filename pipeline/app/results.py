@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
@@ -20,6 +20,7 @@ from pipeline.app.identity import conceal_source, identity_of
 from pipeline.core.case import Case, Source
 from pipeline.core.errors import InputError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
+from pipeline.infer.digests import file_digest
 from pipeline.write.nifti import write_label_map
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "SEGMENTATION",
     "THUMBNAIL",
     "WORKLIST",
+    "is_product",
     "is_result",
     "owner_of",
     "read_record",
@@ -44,8 +46,7 @@ THUMBNAIL = "thumbnail.jpg"
 WORKLIST = "index.html"
 """Next to the cases' folders."""
 _WRITTEN = (
-    *(SEGMENTATION, MEASUREMENTS, "report.html"),
-    THUMBNAIL,
+    *(SEGMENTATION, MEASUREMENTS, "report.html", THUMBNAIL, f"{MEASUREMENTS}.*.partial"),
     *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
 )
 
@@ -68,13 +69,13 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
 
         notes = (*case.measurements.notes, *_conceal(write_objects(folder, case, choices), case))
         case = replace(case, measurements=replace(case.measurements, notes=notes))
-    write_record(folder, case.to_json())
-    if choices.objects:
+
         from pipeline.write.pages.report import write_report
 
         identity = identity_of(case.cine) if choices.identify else None
         thumbnail = folder / THUMBNAIL
         write_report(folder / "report.html", case, identity=identity, worklist=f"../{WORKLIST}", thumbnail=thumbnail)
+    write_record(folder, case.to_json())  # last, for it states all other files
     return case
 
 
@@ -88,9 +89,12 @@ def write_labels(folder: Path, cine: Cine, labels: np.ndarray) -> None:
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:
     """Write a case's record, whole or not at all: without the identity in it the folder would be nobody's.
 
+    The record states the digests of the case's other files, so that a later run sees whether they are whole.
+
     Args:
         folder: of the case; it exists.
-        content: the record; where it names no source, the folder stays of the study that it is of.
+        content: the record; where it names no source, the folder stays of the study that it is of; where it states no
+            files, those are stated that lie there now.
 
     Raises:
         InputError: the folder is of another study.
@@ -101,11 +105,15 @@ def write_record(folder: Path, content: Mapping[str, Any]) -> None:
         if source["identity"] != owner:
             raise InputError("a case's folder must be of its own study, this one is of another", folder)
         content = {**content, "source": source}
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if is_product(path.name)}
+    content = {**content, "files": files} if files and "files" not in content else content
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    with tempfile.TemporaryDirectory(dir=folder) as beside:
-        written = Path(beside) / MEASUREMENTS
-        written.write_text(text, encoding="utf-8")
-        written.replace(folder / MEASUREMENTS)
+    partial = folder / f"{MEASUREMENTS}.{os.getpid()}.partial"  # a name of its own, for others may be writing, too
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / MEASUREMENTS)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def owner_of(folder: Path) -> str | None:
@@ -119,6 +127,11 @@ def owner_of(folder: Path) -> str | None:
 def is_result(name: str) -> bool:
     """Whether a file of this name in a case's folder is ours. All others are the user's."""
     return any(fnmatch(name, pattern) for pattern in _WRITTEN)
+
+
+def is_product(name: str) -> bool:
+    """Whether it is one of ours besides the record."""
+    return is_result(name) and not name.startswith(MEASUREMENTS)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -6,26 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.predict import CaseResult
+from pipeline.app.case_results import CaseResult
 from pipeline.core.measurements import Function, Measurements
 from pipeline.evaluate.scores import VolumeScore, summarise
 
-__all__ = ["case_json", "case_line", "measured_line", "scores_table"]
+__all__ = ["case_json", "measured_line", "scores_table"]
 
 
 def case_json(result: CaseResult) -> dict[str, Any]:
     """The result as one JSON-ready object."""
     of_run = {"name": result.name, "folder": str(result.folder)}
-    return of_run | {"measurements": result.record, "error": result.error}
-
-
-def case_line(result: CaseResult) -> str:
-    """The result as a short paragraph, a failure as one line."""
-    if result.error is not None:
-        return f"{result.name}: FAILED: {result.error}"
-    if result.measurements is None:
-        return f"{result.name}: segmented; this bundle measures nothing (not for diagnosis) -> {result.folder}"
-    return measured_line(result.name, result.measurements, result.folder)
+    how = {"error": result.error, "skipped": result.skipped, "seconds": result.seconds}
+    return of_run | {"measurements": result.record} | how
 
 
 def measured_line(name: str, measured: Measurements, folder: Path) -> str:

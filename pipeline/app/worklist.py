@@ -2,51 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.predict import CaseResult
 from pipeline.app.results import MEASUREMENTS, THUMBNAIL, WORKLIST, read_record
 from pipeline.core.errors import InputError
 from pipeline.core.measurements import Measurements
 from pipeline.write.pages.worklist import REVIEWS, Study, write_worklist
 
-__all__ = ["update_worklist"]
+__all__ = ["LiveWorklist", "update_worklist"]
+
+_SHARE = 0.05
+"""Of a run's time that may go into the list while it grows."""
 
 
-def update_worklist(out: Path, failed: Iterable[CaseResult] = ()) -> Path:
-    """Write `index.html` of all cases that lie in a folder, and of those that just failed.
+def update_worklist(out: Path) -> Path:
+    """Write `index.html` of all cases that lie in a folder, those that failed among them.
 
     Args:
         out: folder of the cases' folders.
-        failed: cases without results, with their `error`.
 
     Returns:
         The page.
     """
-    failed = list(failed)
-    names = {result.name for result in failed}
-    folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}")) if path.parent.name not in names]
-    studies = [study for folder in folders if (study := _study(folder)) is not None]
-    studies += [Study(result.name, error=result.error) for result in failed]  # those called "unnamed" each by itself
-    return write_worklist(out / WORKLIST, studies)
+    folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}"))]
+    return write_worklist(out / WORKLIST, [study for folder in folders if (study := _study(folder)) is not None])
+
+
+class LiveWorklist:
+    """The worklist of a run, written as cases are finished, so that a run that is killed leaves it, too.
+
+    The more cases there are, the longer writing it takes and the seldomer that is done. A case of everyday length is
+    always worth it.
+
+    Args:
+        out: folder of the cases' folders.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._due = 0.0
+
+    def update(self) -> None:
+        """Write the list if it is worth it by now."""
+        start = time.monotonic()
+        if start < self._due:
+            return
+        update_worklist(self.out)
+        end = time.monotonic()
+        self._due = end + (end - start) / _SHARE
 
 
 def _study(folder: Path) -> Study | None:
-    """A case with its results; `None` for a folder that is only bound, or whose bundle measures nothing."""
+    """A case; `None` for a folder that is only bound, or whose bundle measures nothing."""
     path = folder / MEASUREMENTS
     try:
         record = read_record(path)
+        failure = record.get("failed")
+        error = None if failure is None else str(failure["error"])
         if "source" in record and "kind" not in record:
-            return None
+            return None if error is None else Study(folder.name, error=error)
         measured = Measurements.from_json(record)
-    except InputError as error:
-        return Study(folder.name, error=str(error))
+    except InputError as unreadable:
+        return Study(folder.name, error=str(unreadable))
     except (KeyError, TypeError, AttributeError):
         return Study(folder.name, error=f"results must be complete to be listed; segment the case again [{path}]")
+    if error is not None:
+        error = f"the last attempt failed, and these are the results of an earlier one: {error}"
     report, thumbnail = (_address(folder, name) for name in ("report.html", THUMBNAIL))
-    return Study(folder.name, report, measured, review=_review(record), thumbnail=thumbnail)
+    return Study(folder.name, report, measured, error, review=_review(record), thumbnail=thumbnail)
 
 
 def _address(folder: Path, name: str) -> str | None:

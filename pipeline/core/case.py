@@ -14,7 +14,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.review import Review, leave_out_slices
 from pipeline.core.subject import Subject
 
-__all__ = ["BundleRecord", "Case", "Provenance", "Source", "case_record"]
+__all__ = ["BundleRecord", "Case", "InputFiles", "Provenance", "Source", "case_record"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class InputFiles:
+    """The files that a case was read from, so that a later run sees whether they are the same.
+
+    Attributes:
+        n_files: their number.
+        sha256: of their contents, whatever their names; under a pseudonym keyed (HMAC).
+        state: digest of their paths, sizes and times of change, likewise keyed; cheaper, see `app.earlier`.
+    """
+
+    n_files: int
+    sha256: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Software, bundle and settings that produced a label map.
 
@@ -71,6 +86,7 @@ class Provenance:
         settings: entries of the bundle's configuration that results depend on.
         labels_sha256: of the label map as the network drew it; `None` where it is in no file.
         source: the images, likewise.
+        input: the files that the images were read from; `None` likewise.
     """
 
     software: Mapping[str, str]
@@ -78,6 +94,7 @@ class Provenance:
     settings: Mapping[str, Any]
     labels_sha256: str | None = None
     source: Source | None = None
+    input: InputFiles | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `measurements.json` holds it."""
@@ -91,8 +108,9 @@ class Provenance:
             KeyError, TypeError: the object has another form.
         """
         source = None if content["source"] is None else Source.from_json(content["source"])
+        files = InputFiles(**content["input"]) if content.get("input") else None
         bundle = BundleRecord(**content["bundle"])
-        return cls(content["software"], bundle, content["settings"], content["labels_sha256"], source)
+        return cls(content["software"], bundle, content["settings"], content["labels_sha256"], source, files)
 
 
 @dataclass(frozen=True, eq=False)

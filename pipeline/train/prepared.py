@@ -9,8 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from pipeline.core.errors import ConfigError, own_error
 from pipeline.core.import_path import library_first
 from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack, quantise
+from pipeline.core.processes import end_with_parent
 from pipeline.prepare.description import describe, description_digest, first_difference
 from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.packs import PACK_INDEX, read_pack_header, read_packed_stacks
@@ -196,7 +195,7 @@ def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int)
         return
     _log.info("preparing %d volumes by %d processes", len(missing), n_processes)
     # started anew, not forked: a fork of a process whose libraries run threads may wait for ever
-    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker, (os.getpid(),))
+    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), _start_worker)
     with library_first(), pool:
         for error in tqdm(pool.map(partial(_try, transform), missing), "prepare", len(missing)):
             if error is not None:
@@ -204,16 +203,9 @@ def _fill_cache(missing: Sequence[_Job], transform: Transform, n_processes: int)
                 raise error
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker() -> None:
+    end_with_parent()
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended or was killed, since nothing else would end it."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _try(transform: Transform, job: _Job) -> Exception | None:

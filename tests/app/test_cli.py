@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import pipeline
 from pipeline.app import cli
 from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.core.errors import BundleError, ConfigError, DatasetError, UnreadableError
 from pipeline.networks.registry import NETWORKS
 from pipeline.phantom.dataset import write_dataset
@@ -35,10 +36,12 @@ def test_a_folder_of_everything_and_one_bad_case(untrained_bundle: Path, studies
     code, out, err = _segment(str(studies), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
     assert code == 1
     written = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert written == {"one", "two", "three", "index.html", "cohort.csv", "cohort_dictionary.csv", "cohort_redcap.csv"}
-    assert "broken: FAILED" in err
+    tables = {"cohort.csv", "cohort_dictionary.csv", "cohort_redcap.csv"}
+    assert written == {"one", "two", "three", "broken", "index.html"} | tables
+    assert [path.name for path in (tmp_path / "broken").iterdir()] == ["measurements.json"]  # which says that it failed
+    assert "] broken: FAILED: " in err
     assert "phase" in err
-    assert all(f"{name}: " in out for name in ("one", "two", "three"))
+    assert all(f"/4] {name}  " in out for name in ("one", "two", "three"))
     assert "not for diagnosis" in out
     for name, source in (("one", studies / "one"), ("two", studies / "two.nii.gz"), ("three", studies / "three.nii")):
         found, image = read_cine(tmp_path / name / "segmentation.nii.gz"), read_cine(source)
@@ -108,9 +111,8 @@ def test_a_full_disk_is_called_by_its_name(
 
     monkeypatch.setattr("pipeline.app.results.write_label_map", full)  # within a transform: MONAI wraps the error
     options = ("-o", str(tmp_path), "--bundle", str(untrained_bundle))
-    code, _, err = _segment(str(studies / "two.nii.gz"), *options)
-    assert code == 1
-    assert "two: FAILED: [Errno 28] No space left on device" in err
+    with pytest.raises(OSError, match="No space left on device"):  # true of all studies, so it ends the run
+        _segment(str(studies / "two.nii.gz"), *options)
 
 
 def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_another_series_by_its_uid(untrained_bundle: Path, studies: Path, tmp_pa
     ("arguments", "error", "words"),
     [
         (("segment", "missing", "-o", "out"), UnreadableError, "missing"),
-        (("segment", "missing", "-o", "out", "--bundle", "no_such"), BundleError, "no_such"),
+        (("segment", "scan.mha", "-o", "out", "--bundle", "no_such"), BundleError, "no_such"),
         (("train", "--data", "x", "-o", "out", "--set", "epoch=3"), ConfigError, "epoch"),
         (("train", "--data", "x", "-o", "out", "--set", "epochs"), ConfigError, "ID=VALUE"),
         (("evaluate", "--data", "x", "--set", "windw=[1,1]"), ConfigError, "windw"),
@@ -142,7 +144,8 @@ def test_wrong_use_ends_in_one_sentence(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
+    copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "bare")
+    (tmp_path / "scan.mha").write_text("not looked into")
     if error is UnreadableError:
         arguments = (*arguments, "--bundle", str(untrained_bundle))
     monkeypatch.setattr("sys.argv", ["cmr", *arguments])
@@ -172,7 +175,7 @@ def test_help_is_there_by_both_names_and_keeps_its_brackets(arguments: list[str]
     short, long = (runner.invoke(cli.app, [*arguments, option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.stdout) == (0, long.stdout)
     if arguments == ["train"]:
-        assert f"[{cli.DEFAULT_BUNDLE}]" in " ".join(short.stdout.split())
+        assert f"[{DEFAULT_BUNDLE}]" in " ".join(short.stdout.split())
 
 
 def test_the_version_and_the_shells_completion_are_options() -> None:
@@ -205,7 +208,7 @@ def test_a_failure_is_told_once(
 
 
 def test_untrained_bundles_say_so(tmp_path: Path, studies: Path) -> None:
-    bare = copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "bare")
+    bare = copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "bare")
     with pytest.raises(BundleError, match="no weights"):
         _segment(str(studies / "two.nii.gz"), "-o", str(tmp_path), "--bundle", str(bare))
 
@@ -225,7 +228,7 @@ def test_plan_reads_a_data_set_and_fits_training(tmp_path: Path) -> None:
     assert settings["spacing_mm"] == [5.0, 5.0, -1]
     assert settings["normalisation"] == "subtract_mean"
     assert settings["training_mean"] > 0
-    copy_bundle(find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", settings)
+    copy_bundle(find_bundle(DEFAULT_BUNDLE), tmp_path / "run", settings)
 
 
 @pytest.fixture(scope="module")

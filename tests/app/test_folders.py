@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from pipeline.app import cli
 from pipeline.app.bundles import run_workflow
+from pipeline.app.case_results import record_failure
 from pipeline.app.folders import claim_folder, claimed, find_folder
-from pipeline.app.predict import CaseResult
 from pipeline.app.results import owner_of, write_record
 from pipeline.app.worklist import update_worklist
 from pipeline.core.errors import InputError
@@ -118,7 +118,7 @@ def test_a_failed_case_leaves_its_namesake_alone(segment: Callable, namesakes: l
     assert told["name"].startswith(f"{NAME}-")
     assert Path(told["folder"]) == out / told["name"]
     assert _contents(out / NAME) == before
-    assert _folders(out) == {NAME}  # what cannot be read leaves nothing
+    assert [path.name for path in Path(told["folder"]).iterdir()] == ["measurements.json"]  # which says that it failed
     page = (out / "index.html").read_text()
     assert f"{quote(NAME)}/report.html" in page
     assert told["name"] in page
@@ -161,7 +161,9 @@ def test_monai_s_own_command_gives_a_folder_each(untrained_bundle: Path, namesak
 
 def test_failed_cases_without_a_name_are_listed_each(tmp_path: Path) -> None:
     reasons = ("cut short", "no slices")
-    page = update_worklist(tmp_path, [CaseResult("unnamed", tmp_path / "unnamed", error=reason) for reason in reasons])
+    for reason in reasons:
+        record_failure(tmp_path, _case(f"keyed {reason}", "unnamed"), reason)
+    page = update_worklist(tmp_path)
     assert all(reason in page.read_text() for reason in reasons)
 
 

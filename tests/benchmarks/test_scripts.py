@@ -16,6 +16,7 @@ from monai.bundle import ConfigParser
 from typer.testing import CliRunner
 
 from pipeline.app import bundles, cli, training
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.phantom.dataset import write_dataset
 
 _FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -85,7 +86,7 @@ def _save_random_weights(run: Path) -> None:
 def test_the_studys_table_is_that_of_ring_and_rest(load, tmp_path: Path) -> None:
     small = {"window": [32, 32], "spacing_mm": [8.0, 8.0, -1], "focus": False}
     small |= {"network_def#channels": [4, 8], "network_def#strides": [2]}
-    run = bundles.copy_bundle(bundles.find_bundle(cli.DEFAULT_BUNDLE), tmp_path / "run", small)
+    run = bundles.copy_bundle(bundles.find_bundle(DEFAULT_BUNDLE), tmp_path / "run", small)
     _save_random_weights(run)
     write_dataset(tmp_path / "data", n_patients=2, n_phases=2, n_slices=3, size=32, pixel_mm=8.0, step_mm=20.0)
     cases = tmp_path / "run.json"

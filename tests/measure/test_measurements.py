@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.core.case import BundleRecord, Provenance, Source, case_record
+from pipeline.core.case import BundleRecord, InputFiles, Provenance, Source, case_record
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
@@ -215,7 +215,7 @@ def test_the_subject_is_told_and_read_back() -> None:
 def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> None:
     whole, parts = schema.schema["properties"], schema.schema["$defs"]
     sides = {"left": "left_ventricle", "right": "right_ventricle"}
-    of_case = {"disclaimer", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
+    of_case = {"disclaimer", "files", "failed", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
     of_case |= {"review", "choices"}
     assert set(whole) == of_case | {sides.get(field.name, field.name) for field in fields(Measurements)}
     wall, quality = whole["wall"]["oneOf"][1]["properties"], whole["quality"]["properties"]
@@ -225,6 +225,7 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
         (Subject, parts["subject"]),
         (BundleRecord, whole["bundle"]),
         (Wall, whole["wall"]["oneOf"][1]),
+        (InputFiles, whole["input"]["anyOf"][1]),
         (Review, parts["review"]),
         (ReferenceRow, parts["reference_row"]),
         (Segment, wall["segments"]["items"]),

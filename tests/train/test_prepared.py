@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,14 +135,14 @@ def test_processes_import_this_library_though_another_is_called_alike(
     assert len(prepare_cases(cases, Compose([Load()]), cache_dir=tmp_path / "cache", n_processes=2)) == 16
 
 
-def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
+def test_processes_end_with_a_killed_parent(tmp_path: Path, is_alive: Callable[[int], bool]) -> None:
     script = (
-        "import os, sys, time\n"
+        "import os, time\n"
         "from multiprocessing import get_context\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from pipeline.train.prepared import _start_worker\n"
         "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, get_context('spawn'), _start_worker, (os.getpid(),))\n"
+        "    pool = ProcessPoolExecutor(1, get_context('spawn'), _start_worker)\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -153,18 +154,10 @@ def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
         child = int(parent.stdout.readline())
         parent.kill()
     for _ in range(100):
-        if not _is_alive(child):
+        if not is_alive(child):
             return
         time.sleep(0.1)
     raise AssertionError(f"process {child} outlives its parent")
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().split()[2]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def test_packed_and_other_cases_keep_their_order(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Study:
         case: its name.
         report: address of its report, relative to the list, or `None` if there is none.
         measured: its measurements, or `None` if it could not be processed.
-        error: the sentence that says why it could not, or `None` if it could.
+        error: the sentence that says why it could not at the last attempt, or `None` if it could.
         review: what a reader has decided, one of `REVIEWS`.
         thumbnail: address of a small picture, relative to the list, or `None` if there is none.
     """
@@ -43,8 +43,8 @@ class Study:
 
     @property
     def verdict(self) -> str:
-        """Verdict of its quality, or "not processed" without measurements."""
-        return "not processed" if self.measured is None else findings.verdict(self.measured)
+        """Verdict of its quality, or "not processed" without measurements, or with those of an earlier attempt."""
+        return "not processed" if self.measured is None or self.error else findings.verdict(self.measured)
 
     @property
     def flags(self) -> list[findings.FlagRow]:
