@@ -20,9 +20,10 @@ from pipeline.app.folders import write_whole
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.progress import Progress
 from pipeline.app.request import Request
-from pipeline.app.results import labels_digest, write_labels, write_record
+from pipeline.app.results import write_labels, write_record
 from pipeline.app.run_cohort import run_cohort
 from pipeline.core.case import BundleRecord, Provenance, Source, case_record
+from pipeline.core.digests import labels_digest
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import CaseFiles
 
