@@ -138,7 +138,7 @@ def test_an_empty_phase_has_no_segmentation(phantom: PhantomStudy, images: Path,
 
 def test_nifti_has_a_report_alone(phantom: PhantomStudy, tmp_path: Path) -> None:
     written = write(tmp_path, make_case(phantom, phantom.image))
-    names = {"segmentation.nii.gz", "measurements.json", "report.html"}
+    names = {"segmentation.nii.gz", "measurements.json", "report.html", "thumbnail.jpg"}
     assert {path.name for path in tmp_path.iterdir()} == names
     assert "not DICOM" in written["notes"][-1]
 
