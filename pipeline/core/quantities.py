@@ -38,7 +38,9 @@ _PLAIN = {
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     _PLAIN
     | {
-        f"{key}_per_m2": Quantity(f"{quantity.words} index", f"{quantity.unit}/m²", quantity.digits)
+        f"{key}_per_m2": Quantity(
+            f"{quantity.words.replace('cardiac output', 'cardiac')} index", f"{quantity.unit}/m²", quantity.digits
+        )
         for key, quantity in _PLAIN.items()
         if quantity.unit != "%"
     }

@@ -33,7 +33,7 @@ def compare_with_references(
     """
     if subject.sex is None or subject.age_years is None:
         lacking = [name for name, known in (("sex", subject.sex), ("age", subject.age_years)) if known is None]
-        return References(not_compared=(f"nothing is compared: the subject's {' and '.join(lacking)} is not known",))
+        return References(not_compared=(f"nothing is compared without the subject's {' and '.join(lacking)}",))
     rows = (*own, *shipped_references())
     compared, reasons = [], defaultdict(list)
     for name, value in values.items():
@@ -56,12 +56,14 @@ def _why_not(rows: Sequence[ReferenceRow], subject: Subject) -> str:
     of_sex = [row for row in alike if row.sex == subject.sex]
     if not of_sex:
         return "no reference values for this sex are at hand"
-    bands = ", ".join(f"{_end(row.age_from)} to {_end(row.age_to)}" for row in of_sex)
-    return f"{of_sex[0].source} is of ages {bands}, the subject's is {math.floor(subject.age_years or 0)}"
+    stated = dict.fromkeys(f"{row.source} is of ages {_band(row)}" for row in of_sex)
+    return f"{', '.join(stated)}; the subject's is {math.floor(subject.age_years or 0)}"
 
 
-def _end(age: float | None) -> str:
-    return "any" if age is None else f"{age:g}"
+def _band(row: ReferenceRow) -> str:
+    """A row's ages in words."""
+    ends = (("from", row.age_from), ("to", row.age_to))
+    return " ".join(f"{word} {age:g}" for word, age in ends if age is not None)
 
 
 def _fits(row: ReferenceRow, subject: Subject) -> bool:

@@ -45,7 +45,7 @@ def test_ages_count_in_completed_years(age: float, fits: bool) -> None:
     if not fits:
         (reason,) = found.not_compared
         assert reason.startswith("LV end-systolic volume: Petersen")
-        assert reason.endswith(f"of ages 45 to 74, the subject's is {int(age)}")
+        assert reason.endswith(f"is of ages from 45 to 74; the subject's is {int(age)}")
 
 
 def test_other_adults_are_compared_with_the_limits_for_all() -> None:
@@ -54,7 +54,9 @@ def test_other_adults_are_compared_with_the_limits_for_all() -> None:
     for age in (18.0, 44.0, 80.0):
         (row,) = compare_with_references(ef, Subject("M", age)).compared
         assert (row.z, row.position) == (None, "below")
-    assert not compare_with_references(ef, Subject("M", 17.9)).compared
+    child = compare_with_references(ef, Subject("M", 17.9))
+    assert not child.compared
+    assert "healthy adults) is of ages from 18; the subject's is 17" in child.not_compared[0]
 
 
 @pytest.mark.parametrize(
