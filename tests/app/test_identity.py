@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
-from pipeline.app.identity import conceal, conceal_source
+from pipeline.app.identity import conceal, conceal_source, identity_of
 from pipeline.core.geometry import Grid
-from pipeline.core.images import Cine, StudyFacts
+from pipeline.core.images import Cine, SourceFrame, StudyFacts
 
 FILES = [Path("/in/Doe Jane/cine/IM-1.dcm"), Path("/in/Doe Jane/cine/2")]
 
@@ -53,3 +55,25 @@ def test_an_age_by_which_somebody_could_be_found_is_not_told(age: float, told: f
     assert (concealed.facts.age_years, concealed.facts.sex) == (told, "F")
     assert concealed.notes[0] == "cut short [...]"
     assert len(concealed.notes) == n_notes
+
+
+def test_an_identity_has_readable_dates_and_nothing_that_is_not_stated(tmp_path: Path) -> None:
+    header, meta = pydicom.Dataset(), pydicom.dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    header.file_meta = meta
+    header.PatientName, header.PatientID, header.PatientBirthDate = "DOE^JANE", "4711", "19501231"
+    header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3"
+    with pydicom.config.disable_value_validation():
+        header.StudyDate = "20120000"
+        pydicom.dcmwrite(tmp_path / "a.dcm", header, enforce_file_format=True)
+    cine = Cine(
+        np.zeros((1, 2, 2, 1)), Grid((2, 2, 1), np.eye(4)), sources=((SourceFrame(str(tmp_path / "a.dcm"), "1.2.3"),),)
+    )
+    assert identity_of(cine) == {
+        "name": "DOE^JANE",
+        "id": "4711",
+        "birth_date": "1950-12-31",
+        "study_date": "20120000",  # as de-identified files state it
+        "report_date": date.today().isoformat(),
+    }
+    assert identity_of(Cine(np.zeros((1, 2, 2, 1)), Grid((2, 2, 1), np.eye(4)))) == {}

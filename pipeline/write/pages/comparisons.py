@@ -15,7 +15,7 @@ from pipeline.core.reference import References
 from pipeline.core.wall import Motion
 from pipeline.write.pages import bullseye
 from pipeline.write.pages.findings import phase_marks
-from pipeline.write.pages.motion_charts import Panel, motion_panels
+from pipeline.write.pages.motion_charts import motion_panels
 from pipeline.write.pages.range_bars import RangeBar, range_bar
 
 __all__ = ["ChangeRow", "ReferenceShown", "comparisons"]
@@ -111,20 +111,16 @@ def _prior(prior: Prior) -> dict[str, Any]:
 
 
 def _motion(motion: Motion, measured: Measurements) -> dict[str, Any]:
+    panels = motion_panels(motion, times_ms=measured.times_ms, marks=phase_marks(measured))
+    lines = [line for row in panels for panel in row for line in panel.lines]
     return {
         "strains": [(name, curve) for name, curve in motion.strain_percent.items()],
-        "panels": motion_panels(motion, times_ms=measured.times_ms, marks=phase_marks(measured)),
-        "walls": _walls(motion),
+        "panels": panels,
+        "walls": list(dict.fromkeys(line.wall for line in lines)),
         "plots": _peak_plots(motion),
         "segments": motion.segments,
         "notes": motion.notes,
     }
-
-
-def _walls(motion: Motion) -> list[str]:
-    """Names of the walls that have curves, in the order of the segments."""
-    panels: list[Panel] = [panel for row in motion_panels(motion) for panel in row]
-    return list(dict.fromkeys(line.wall for panel in panels for line in panel.lines))
 
 
 def _peak_plots(motion: Motion) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class Panel:
 
 
 def motion_panels(
-    motion: Motion, *, times_ms: Sequence[float] | None = None, marks: dict[str, int] | None = None
+    motion: Motion, *, times_ms: Sequence[float] | None = None, marks: Mapping[str, int] | None = None
 ) -> list[list[Panel]]:
     """Lay the segments' curves out over the beat.
 
