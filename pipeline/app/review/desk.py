@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.app.case_table import CaseTable
 from pipeline.app.history import utc_now
 from pipeline.app.results import MEASUREMENTS
 from pipeline.app.review.draft import set_aside
@@ -107,6 +108,7 @@ class Desk:
         state = self.change(case, session, revision, lambda opened: opened.save(verdict, reader=reader))
         with self._writing:
             update_worklist(self.out)
+            CaseTable(self.out).update()
         return state
 
     def discard(self, case: str, session: str, reader: str) -> dict[str, Any]:
