@@ -28,7 +28,6 @@ from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.locks import holding
 from pipeline.core.processes import n_cores
 from pipeline.read.discover import CaseFiles, find_cases
-from pipeline.read.subjects import with_subjects
 
 __all__ = ["Cohort", "LoadRunner", "PlannedCase", "threads_a_job"]
 
@@ -127,9 +126,7 @@ class Cohort:
             ConfigError: another run is writing into the output folder.
             BundleError, ConfigError: of loading the bundle.
         """
-        found = find_cases(path)
-        if self.request.subjects is not None:
-            found = with_subjects(found, self.request.subjects)
+        found = self.request.with_subjects(find_cases(path))
         made_by = self._crew.told()
         self._hold_out()
         cases = _without_results(found, self.request.out)

@@ -31,6 +31,7 @@ from pipeline.core.digests import labels_digest
 from pipeline.core.errors import PipelineError
 from pipeline.core.quiet import quiet_dicom
 from pipeline.infer.digests import file_digest
+from pipeline.read.acdc_info import INFO
 from pipeline.read.archives import archive_of, opened
 from pipeline.read.cine import read_label
 from pipeline.read.discover import CaseFiles
@@ -131,7 +132,8 @@ def describe_input(case: CaseFiles, places: Sequence[Path], *, secret: str | Non
 
 def _content(case: CaseFiles, places: Sequence[Path]) -> str:
     """SHA-256 of the files' contents, which is at hand for a case that is told by its content."""
-    identity = case.identity if case.identity.startswith("content ") else identity_of_content(places)
+    is_told = case.identity.startswith("content ") and case.files[-1].name != INFO
+    identity = case.identity if is_told else identity_of_content(places)
     return identity.split()[1]
 
 
@@ -154,6 +156,7 @@ def _differences(
     yield from (f"{name} is missing or not whole" for name in _changed_files(folder, record))
     yield from _other_bundle(record, made_by)
     yield from _other_choices(record, case, request)
+    yield from _other_subject(record, case, request)
     if _has_changed(record.get("input"), case, request.secret):
         yield "its files have changed"
 
@@ -174,9 +177,7 @@ def _other_bundle(record: Mapping[str, Any], made_by: Provenance) -> Iterator[st
 
 
 def _other_choices(record: Mapping[str, Any], case: CaseFiles, request: Request) -> Iterator[str]:
-    subject = request.subject_of(case)
-    asked = asdict(request.stated_series()) | {"heart_rate_bpm": request.heart_rate_of(case)}
-    asked["subject"] = None if subject is None else asdict(subject)
+    asked = asdict(request.stated_series()) | {"heart_rate_bpm": request.heart_rate_bpm(case)}
     yield from (f"{key} is another" for key, value in asked.items() if record["source"].get(key) != value)
     before, now = record.get("choices"), request.choices.over(record.get("choices")).to_json()
     if before is None:
@@ -184,6 +185,13 @@ def _other_choices(record: Mapping[str, Any], case: CaseFiles, request: Request)
         return
     had = before | {"objects": before["objects"] and now["objects"]}  # having more than is asked for does no harm
     yield from (f"{key} is another" for key, value in now.items() if had[key] != value)
+
+
+def _other_subject(record: Mapping[str, Any], case: CaseFiles, request: Request) -> Iterator[str]:
+    """Whether a table of subjects states other facts now; without one those stated before hold."""
+    subject = request.subject(case)
+    if request.subjects is not None and record["source"].get("subject") != (subject and asdict(subject)):
+        yield "the table of subjects states other values"
 
 
 def _has_changed(before: Mapping[str, Any] | None, case: CaseFiles, secret: str | None) -> bool:

@@ -27,13 +27,14 @@ from pipeline.core.errors import ConfigError, first_line, own_error
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.core.review import Review
+from pipeline.core.subject import StatedSubject, Subject
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.read.archives import opened
 from pipeline.read.cine import SeriesOptions, read_cine, require_stack
 from pipeline.read.clock import with_heart_rate
 from pipeline.read.discover import CaseFiles, find_cases
-from pipeline.read.subjects import with_subject, with_subjects
+from pipeline.read.subjects import with_subject
 
 __all__ = ["CaseResult", "CaseRunner", "segment_path"]
 
@@ -52,6 +53,7 @@ class CaseRunner:
         series: what the user decides about which pictures are read.
         choices: what the user asks for beyond that.
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
+        subjects: table of sex, age, size and heart rate, see `read.subjects`; without it what was stated before holds.
 
     Raises:
         ConfigError: an output folder that cannot be written to, an empty secret, a pseudonym for patients who are to be
@@ -66,9 +68,10 @@ class CaseRunner:
         series: SeriesOptions | None = None,
         choices: Choices | None = None,
         secret: str | None = None,
+        subjects: Path | None = None,
     ) -> None:
         self.segmenter = segmenter
-        self.request = Request(Path(output_dir), series or SeriesOptions(), choices or Choices(), secret)
+        self.request = Request(Path(output_dir), series or SeriesOptions(), choices or Choices(), secret, subjects)
         if self.request.choices.phases != PhaseChoice() and not segmenter.measures:
             raise ConfigError(f"{segmenter.provenance.bundle.name} measures nothing, so phases cannot be chosen for it")
 
@@ -108,6 +111,8 @@ class CaseRunner:
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
         named, pseudonym = self.request.under_its_name(files, places)
         refuse_drafts(find_folder(self.request.out, named))
+        if self.request.subjects is None:
+            named = _with_earlier_subject(named, own_record(find_folder(self.request.out, named), named))
         cine, found = self._segment(named, places, concealed=pseudonym is not None)
         made_by = self._describe(named, places, cine, found.labels)
         earlier = own_record(find_folder(self.request.out, named), named)
@@ -141,8 +146,8 @@ class CaseRunner:
     def _segment(self, files: CaseFiles, places: Sequence[Path], *, concealed: bool) -> tuple[Cine, Segmentation]:
         look = self.segmenter.see_heart if self.segmenter.measures else None
         cine = read_cine(places, options=self.request.series, look=look)
-        cine = with_subject(cine, self.request.subject_of(files))
-        cine = with_heart_rate(cine, self.request.heart_rate_of(files))
+        cine = with_subject(cine, self.request.subject(files))
+        cine = with_heart_rate(cine, self.request.heart_rate_bpm(files))
         cine = conceal(cine, files.files) if concealed else cine
         if self.segmenter.measures:
             require_stack(cine, path=str(files.path))
@@ -152,8 +157,8 @@ class CaseRunner:
         """Where the labels come from."""
         request = self.request
         path = str(files.path.absolute()) if request.secret is None else None
-        stated = asdict(request.stated_series()) | {"heart_rate_bpm": request.heart_rate_of(files)}
-        source = Source(files.identity, path, voxels_digest(cine.array), **stated, subject=request.subject_of(files))
+        stated = asdict(request.stated_series()) | {"heart_rate_bpm": request.heart_rate_bpm(files)}
+        source = Source(files.identity, path, voxels_digest(cine.array), **stated, subject=request.subject(files))
         read_from = describe_input(files, places, secret=request.secret)
         drawn = labels_digest(labels)
         return replace(self.segmenter.provenance, labels_sha256=drawn, source=source, input=read_from)
@@ -173,9 +178,7 @@ class CaseRunner:
         return write_whole(out, files, fill_and_read, keep_old=bool(readers))
 
 
-def segment_path(
-    runner: CaseRunner, path: str | Path | Sequence[str | Path], *, subjects: Path | None = None
-) -> Iterator[CaseResult]:
+def segment_path(runner: CaseRunner, path: str | Path | Sequence[str | Path]) -> Iterator[CaseResult]:
     """Segment every case found at a path. A case that fails is reported in its result, and the rest go on.
 
     Those that are done, or in a reader's hands, are skipped as their results say, see `app.earlier`.
@@ -183,20 +186,26 @@ def segment_path(
     Args:
         runner: the loaded bundle and its output folder.
         path: DICOM file or folder, NIfTI file, or a folder of either; or several.
-        subjects: table of the subjects' sex, age, size and heart rate, see `read.subjects`.
 
     Raises:
         InputError: there is no image at `path`, or a table that is not right.
         OSError: the output folder cannot be written to any more.
     """
-    cases = find_cases(path)
-    for files in cases if subjects is None else with_subjects(cases, subjects):
+    for files in runner.request.with_subjects(find_cases(path)):
         named = runner.request.named(files)
         left = standing(named, runner.request, runner.segmenter.provenance)
         if left.skips:
             yield result_on_disk(find_folder(runner.request.out, named), skipped=left.reason)
         else:
             yield runner.attempt(files)
+
+
+def _with_earlier_subject(files: CaseFiles, earlier: Mapping[str, Any]) -> CaseFiles:
+    """The case with what was stated of its subject before; a heart rate is stated anew each time."""
+    before = (earlier.get("source") or {}).get("subject")
+    if before is None or files.subject is not None:
+        return files
+    return replace(files, subject=StatedSubject(Subject.from_json(before)))
 
 
 def _kept_review(earlier: Mapping[str, Any]) -> Review:

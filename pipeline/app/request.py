@@ -15,6 +15,7 @@ from pipeline.core.subject import Subject
 from pipeline.read.archives import opened
 from pipeline.read.dicom.series import SeriesOptions
 from pipeline.read.discover import CaseFiles
+from pipeline.read.subjects import with_subjects
 
 __all__ = ["Request"]
 
@@ -28,7 +29,7 @@ class Request:
         series: what the user decides about which pictures are read.
         choices: what the user asks for beyond that.
         secret: of pseudonyms, which then stand for the patients in folder names and DICOM objects.
-        subjects: table of the subjects' sex, age, size and heart rate, see `read.subjects`.
+        subjects: table of sex, age, size and heart rate, see `read.subjects`; without it what was stated before holds.
 
     Raises:
         ConfigError: an output folder that cannot be written to, an empty secret, a pseudonym for patients who are to be
@@ -54,12 +55,20 @@ class Request:
         """What is decided about which pictures are read, as records state it: no UID under a pseudonym."""
         return self.series if self.secret is None else replace(self.series, series_uid=None)
 
-    def heart_rate_of(self, files: CaseFiles) -> float | None:
+    def with_subjects(self, cases: Sequence[CaseFiles]) -> list[CaseFiles]:
+        """The cases with what the table states of each.
+
+        Raises:
+            InputError: a table that is not right.
+        """
+        return list(cases) if self.subjects is None else with_subjects(cases, self.subjects)
+
+    def heart_rate_bpm(self, files: CaseFiles) -> float | None:
         """Beats a minute of a case in the table of subjects, else those given for all."""
         own = files.subject.heart_rate_bpm if files.subject else None
         return self.choices.heart_rate_bpm if own is None else own
 
-    def subject_of(self, files: CaseFiles) -> Subject | None:
+    def subject(self, files: CaseFiles) -> Subject | None:
         """What the table of subjects states of a case, as records may state it."""
         if files.subject is None:
             return None

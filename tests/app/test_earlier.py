@@ -42,7 +42,7 @@ def once(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A folder with a study in `in/study`, and its results in `out/study`."""
     root = tmp_path_factory.mktemp("once")
     phantom = make_cine(make_patient(11), n_phases=3, n_slices=4, size=40, pixel_mm=6.0, step_mm=20.0)
-    write_study(phantom, root / "in" / "study", extras=False)
+    write_study(phantom, root / "in" / "doe", extras=False)
     (result,) = segment_path(CaseRunner(segmenter, root / "out"), root / "in")
     assert (result.error, result.skipped) == (None, None)
     return root
@@ -66,7 +66,7 @@ def find(once: Path, root: Path, segmenter: Segmenter) -> Callable[..., Standing
 
 
 def _change_record(root: Path, **entries: Any) -> None:
-    path = root / "out" / "study" / "measurements.json"
+    path = root / "out" / "doe" / "measurements.json"
     path.write_text(json.dumps(read_record(path) | entries))
 
 
@@ -79,21 +79,21 @@ def test_what_is_done_is_seen_without_reading_the_images(find: Callable, monkeyp
 
 
 def test_copied_files_are_the_same_and_changed_ones_are_not(find: Callable, once: Path, tmp_path: Path) -> None:
-    shutil.copytree(once / "in" / "study", tmp_path / "study")
-    assert find(find_cases(tmp_path / "study")[0]) == DONE  # elsewhere, with other times
-    file = next((tmp_path / "study").iterdir())
+    shutil.copytree(once / "in" / "doe", tmp_path / "doe")
+    assert find(find_cases(tmp_path / "doe")[0]) == DONE  # elsewhere, with other times
+    file = next((tmp_path / "doe").iterdir())
     image = pydicom.dcmread(file)
     image.PixelData = bytes(reversed(image.PixelData))
     image.save_as(file)
-    assert find(find_cases(tmp_path / "study")[0]) == Standing("redo", "its files have changed")
+    assert find(find_cases(tmp_path / "doe")[0]) == Standing("redo", "its files have changed")
     file.unlink()
-    assert find(find_cases(tmp_path / "study")[0]).reason == "its files have changed"
+    assert find(find_cases(tmp_path / "doe")[0]).reason == "its files have changed"
 
 
 def test_a_study_in_an_archive_is_told_by_its_content(find: Callable, once: Path, tmp_path: Path) -> None:
-    shutil.make_archive(str(tmp_path / "study"), "zip", once / "in", "study")
-    (case,) = find_cases(tmp_path / "study.zip")
-    assert find(replace(case, name="study")) == DONE
+    shutil.make_archive(str(tmp_path / "doe"), "zip", once / "in", "doe")
+    (case,) = find_cases(tmp_path / "doe.zip")
+    assert find(replace(case, name="doe")) == DONE
 
 
 def test_another_bundle_is_done_again(find: Callable, segmenter: Segmenter) -> None:
@@ -137,7 +137,7 @@ def test_other_wishes_are_done_again_and_lesser_ones_are_met(find: Callable, ask
 
 
 def test_objects_asked_for_later_are_made(find: Callable, root: Path) -> None:
-    choices = read_record(root / "out" / "study" / "measurements.json")["choices"]
+    choices = read_record(root / "out" / "doe" / "measurements.json")["choices"]
     _change_record(root, choices=choices | {"objects": False})
     assert find() == Standing("redo", "objects is another")
 
@@ -147,7 +147,7 @@ def test_objects_asked_for_later_are_made(find: Callable, root: Path) -> None:
 def test_files_that_are_lost_or_cut_short_are_made_again(
     find: Callable, root: Path, name: str, n_bytes: int | None
 ) -> None:
-    path = root / "out" / "study" / name
+    path = root / "out" / "doe" / name
     if n_bytes is None:
         path.unlink()
     else:
@@ -156,7 +156,7 @@ def test_files_that_are_lost_or_cut_short_are_made_again(
 
 
 def test_an_edited_label_map_is_a_correction_though_nobody_reported_it(find: Callable, root: Path) -> None:
-    path = root / "out" / "study" / "segmentation.nii.gz"
+    path = root / "out" / "doe" / "segmentation.nii.gz"
     image = nib.load(path)
     labels = np.asarray(image.dataobj).copy()
     nib.save(nib.Nifti1Image(labels, image.affine, image.header), path)
@@ -168,7 +168,7 @@ def test_an_edited_label_map_is_a_correction_though_nobody_reported_it(find: Cal
 
 
 def test_an_edited_segmentation_is_a_correction(find: Callable, root: Path) -> None:
-    path = root / "out" / "study" / "seg_es.dcm"
+    path = root / "out" / "doe" / "seg_es.dcm"
     image = pydicom.dcmread(path)
     image.PixelData = bytes(len(image.PixelData))
     image.save_as(path)
@@ -200,14 +200,14 @@ def test_what_a_reader_has_decided_is_kept(
 def test_the_runner_itself_overwrites_no_correction(once: Path, root: Path, segmenter: Segmenter) -> None:
     """Whoever calls it, and though the case was plain when the run began."""
     _change_record(root, corrected=True)
-    before = {path.name: path.read_bytes() for path in (root / "out" / "study").iterdir()}
+    before = {path.name: path.read_bytes() for path in (root / "out" / "doe").iterdir()}
     result = CaseRunner(segmenter, root / "out").attempt(find_cases(once / "in")[0])
     assert result.skipped.startswith("corrected by a reader")
-    assert {path.name: path.read_bytes() for path in (root / "out" / "study").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (root / "out" / "doe").iterdir()} == before
 
 
 def test_again_keeps_a_reader_s_files_whole(once: Path, root: Path, segmenter: Segmenter) -> None:
-    folder = root / "out" / "study"
+    folder = root / "out" / "doe"
     (folder / "notes.txt").write_text("mine")
     _change_record(root, corrected=True)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "notes.txt"}
