@@ -10,10 +10,10 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo '  variables, paths with blanks and quotes as they are:'
 	@echo $(call quoted,  BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT)) "ARGS='--set epochs=10'"
 
@@ -57,6 +57,9 @@ bench: setup  ## speed, as ratios measured side by side
 
 zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
 	$(BIN)/python benchmarks/zoo.py $(call quoted,$(DATA)) $(call quoted,$(OUT)/zoo) $(ARGS)
+
+review-page:  ## build the page of cmr review from review/; needs Node 20.19 or later
+	cd review && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
