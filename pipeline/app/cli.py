@@ -149,22 +149,63 @@ def report(
     ] = None,
     images: Annotated[Path | None, typer.Option(help="the images, if they have moved")] = None,
     series: SeriesOption = None,
-    ed: EdOption = None,
-    es: EsOption = None,
-    bsa: BsaOption = "mosteller",
-    all_phases: AllPhasesOption = False,
-    identify: IdentifyOption = False,
+    ed: Annotated[int | None, typer.Option(help="end-diastolic phase, from 0 (default: as before)")] = None,
+    es: Annotated[int | None, typer.Option(help="end-systolic phase, from 0 (default: as before)")] = None,
+    find_phases: Annotated[
+        bool, typer.Option("--find-phases", help="take phases not given here from the volume curve again")
+    ] = False,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="SLICES", help="slices that nothing counts, from 0, as 0,1; none: all count again"),
+    ] = None,
+    bsa: Annotated[str | None, typer.Option(help="mosteller or dubois (default: as before)")] = None,
+    all_phases: Annotated[
+        bool | None, typer.Option(help="write a DICOM SEG of every phase (default: as before)")
+    ] = None,
+    identify: Annotated[
+        bool | None, typer.Option(help="print the patient's name in the report (default: as before)")
+    ] = None,
 ) -> None:
-    """Measure a case again after its mask was corrected or with other phases, and rewrite its files."""
-    from pipeline.app.choices import Choices
+    """Measure a case again after its mask was corrected or with other choices, and rewrite its files.
+
+    What was chosen before holds until it is chosen otherwise.
+    """
+    from pipeline.app.choices import change_choices, parse_slices
     from pipeline.app.correct import report_again
+    from pipeline.app.recorded import read_result
     from pipeline.app.summary import measured_line
 
     log_to_stderr(quiet=False)
-    choices = Choices(_phase_choice(ed, es, bsa), all_phases, identify=identify)
-    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices)
+    given = {"ed": ed, "es": es, "bsa": bsa, "all_phases": all_phases, "identify": identify}
+    choices = change_choices(read_result(folder).choices, given, find_phases=find_phases)
+    excluded = None if exclude is None else parse_slices(exclude)
+    case = report_again(folder, mask=mask, images=images, series_uid=series, choices=choices, excluded_slices=excluded)
     typer.echo(measured_line(case.name, case.measurements, folder))
     _worklist(folder.resolve().parent, [])
+
+
+@app.command()
+def review(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of results, as `cmr segment --out`")],
+    host: Annotated[
+        str, typer.Option(help="address to listen on; others than this machine's own are a risk")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one")] = 0,
+    images: Annotated[Path | None, typer.Option(help="the images, if they have moved or cases have pseudonyms")] = None,
+    trust_network: Annotated[
+        bool, typer.Option("--trust-network", help="let others on the network in, unencrypted")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="check all audit trails instead; exit code 1 if one is broken")
+    ] = False,
+) -> None:
+    """Correct, accept or reject segmentations in the browser, on this machine alone unless told otherwise."""
+    from pipeline.app.review.commands import serve_results, verify_trails
+
+    if not verify:
+        serve_results(out, host=host, port=port, images=images, trust_network=trust_network)
+    elif not verify_trails(out):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -206,11 +247,10 @@ def main() -> None:
 
 
 def _phase_choice(ed: int | None, es: int | None, bsa: str) -> PhaseChoice:
+    from pipeline.app.choices import bsa_method
     from pipeline.measure.measurements import PhaseChoice
 
-    if bsa not in ("mosteller", "dubois"):
-        raise ConfigError(f"`--bsa` must be mosteller or dubois, got {bsa!r}")
-    return PhaseChoice(ed, es, cast(Literal["mosteller", "dubois"], bsa))
+    return PhaseChoice(ed, es, bsa_method(bsa))
 
 
 def _series_options(series: str | None, prefer: str, drop_incomplete: bool) -> SeriesOptions:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
-from pipeline.app.images import read_own_images
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record, write_case
-from pipeline.core.case import Case, Provenance, Source
-from pipeline.core.errors import ConfigError, GridError, InputError
+from pipeline.app.recorded import on_grid, read_result
+from pipeline.app.results import labels_digest, write_case
+from pipeline.app.review.draft import refuse_drafts
+from pipeline.core.case import Case
+from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
-from pipeline.core.labels import STRUCTURES
-from pipeline.core.measurements import Measurements
-from pipeline.core.pose import PoseFinding
-from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_label
 from pipeline.read.dicom.segmentation import read_segmentation
 from pipeline.read.formats import volume_kind
@@ -32,6 +30,7 @@ def report_again(
     images: Path | None = None,
     series_uid: str | None = None,
     choices: Choices | None = None,
+    excluded_slices: Collection[int] | None = None,
 ) -> Case:
     """Measure a case's label map again, and rewrite everything that depends on it.
 
@@ -41,65 +40,37 @@ def report_again(
             whose phases alone are replaced. Without it, `segmentation.nii.gz` is taken as it is now.
         images: where the images lie now, be it among others; otherwise where they lay when the case was segmented.
         series_uid: which of the study's series was segmented; needed under a pseudonym, where one was named then.
-        choices: as for a segmentation; a pseudonym stays the one that the case has.
+        choices: as for a segmentation; `None` keeps to those that the case has. A pseudonym always stays.
+        excluded_slices: slices that nothing counts, 0-based; `None` keeps to those that the case has.
 
     Returns:
         The case as written. `corrected` is true if the labels are no longer the network's own. Their confidence is then
-        unknown.
+        unknown. What a reader had accepted or rejected is only "corrected" once the labels have changed.
 
     Raises:
-        InputError: no results there, not the images of this study any more, or a mask that cannot be read.
+        InputError: no results there, not the images of this study any more, a mask that cannot be read, or a correction
+            that is being drawn.
         GridError: a mask on another grid than the images.
-        ConfigError: to name the patient of a case under a pseudonym.
+        ConfigError: to name the patient of a case under a pseudonym, or a slice that is not there.
     """
-    choices, record = choices or Choices(), read_record(folder / MEASUREMENTS)
-    provenance, source, before, pose = _of_the_run(record, folder / MEASUREMENTS)
-    pseudonym = record["pseudonym"]
-    if choices.identify and pseudonym is not None:
+    refuse_drafts(folder)
+    before = read_result(folder)
+    choices = before.choices if choices is None else choices
+    if choices.identify and before.pseudonym is not None:
         raise ConfigError("a case under a pseudonym cannot name its patient")
-    cine = read_own_images(folder, source, images, keyed=pseudonym is not None, series_uid=series_uid)
-    path = folder / SEGMENTATION
-    labels = _on_grid(read_label(path, scheme="cmr"), cine, path)
+    cine = before.read_images(images, series_uid=series_uid)
+    labels = before.read_labels(cine)
     if mask is not None:
         labels = _correct_labels(labels, cine, mask)
-    corrected = record["corrected"] or labels_digest(labels) != provenance.labels_sha256
-    sure = None if corrected else before
-    measured = measure_study(cine, labels, confidence=sure, pose=pose, choice=choices.phases)
-
-    def fill(new: Path) -> Case:
-        case = Case(new.name, cine, labels, measured, provenance, corrected, pseudonym)
-        return write_case(new, case, choices)
-
-    return rewrite(folder, fill)
-
-
-def _of_the_run(record: dict[str, Any], path: Path) -> tuple[Provenance, Source, np.ndarray | None, PoseFinding | None]:
-    """What drew the labels, on which images, how sure it was, (T, structures), and in which pose it saw the slices."""
-    try:
-        provenance, measured = Provenance.from_json(record), Measurements.from_json(record)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError("results must be complete to be made again; segment the case anew", path) from error
-    if provenance.source is None:
-        raise InputError("results must say which images they are of; segment the case anew", path)
-    if measured.confidence is None:
-        return provenance, provenance.source, None, measured.pose
-    columns = [measured.confidence[structure.name] for structure in STRUCTURES]
-    confidence = np.array(columns, dtype=float).T  # `None` becomes NaN
-    return provenance, provenance.source, confidence, measured.pose
-
-
-def _on_grid(labels: Cine, cine: Cine, path: Path) -> np.ndarray:
-    if labels.n_phases != cine.n_phases or not labels.grid.matches(cine.grid, tolerance_mm=0.1):
-        raise GridError(
-            f"a mask must be on the images' grid with {cine.n_phases} phase(s) of {cine.grid.shape}, "
-            f"got {labels.n_phases} of {labels.grid.shape}, or another place in space [{path}]"
-        )
-    return np.asarray(labels.array, dtype=np.uint8)
+    review = before.review.of(labels_digest(labels), drawn_sha256=before.provenance.labels_sha256)
+    if excluded_slices is not None:
+        review = replace(review, excluded_slices=tuple(sorted(set(excluded_slices))))
+    return rewrite(folder, lambda new: write_case(new, before.again(cine, labels, choices, review), choices))
 
 
 def _correct_labels(labels: np.ndarray, cine: Cine, mask: Path) -> np.ndarray:
     if volume_kind(mask):
-        return _on_grid(read_label(mask, scheme="cmr"), cine, mask)
+        return on_grid(read_label(mask, scheme="cmr"), cine, mask)
     changed = labels.copy()
     for phase, of_phase in read_segmentation(mask, cine).items():
         changed[phase] = of_phase

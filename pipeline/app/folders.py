@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
@@ -19,6 +18,7 @@ from typing import TypeVar
 from pipeline.app.results import WORKLIST, is_result, owner_of, write_record
 from pipeline.core.case import Source
 from pipeline.core.errors import InputError
+from pipeline.core.files import bring
 from pipeline.read.discover import CaseFiles
 
 __all__ = ["claim_folder", "claimed", "find_folder", "rewrite", "write_whole"]
@@ -77,7 +77,8 @@ def write_whole(out: Path, case: CaseFiles, fill: Callable[[Path], T]) -> T:
     Args:
         out: folder of the cases' folders, created if missing.
         case: whose folder it is, claimed first, see `claim_folder`.
-        fill: writes the files into the folder it is given, which has the name of the case's.
+        fill: writes the files into the folder it is given, which has the name of the case's. What is not ours is
+            brought there afterwards, unless `fill` has put something in its place.
 
     Returns:
         The result of `fill`.
@@ -95,7 +96,8 @@ def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
             _bind(new, owner)
         filled = fill(new)
         for path in (path for path in folder.iterdir() if not is_result(path.name)):
-            _bring(path, new / path.name)
+            if not os.path.lexists(new / path.name):
+                bring(path, new / path.name)
         folder.rename(Path(beside) / ".old")
         new.rename(folder)
     return filled
@@ -104,21 +106,6 @@ def rewrite(folder: Path, fill: Callable[[Path], T]) -> T:
 def claimed(cases: Iterable[CaseFiles], output_dir: str | Path) -> list[CaseFiles]:
     """Claim a folder for each case and give the cases its name, for configurations whose transforms write by name."""
     return [replace(case, name=claim_folder(Path(output_dir), case).name) for case in cases]
-
-
-def _bring(path: Path, place: Path) -> None:
-    """Copy a file or folder of the user's, as hard links if the disk supports them."""
-    try:
-        if path.is_dir():
-            shutil.copytree(path, place, symlinks=True, copy_function=os.link)
-        else:
-            os.link(path, place, follow_symlinks=False)
-    except (OSError, shutil.Error):
-        shutil.rmtree(place, ignore_errors=True)
-        if path.is_dir():
-            shutil.copytree(path, place, symlinks=True)
-        else:
-            shutil.copy2(path, place, follow_symlinks=False)
 
 
 def _bind(folder: Path, identity: str) -> None:

@@ -31,14 +31,14 @@ def write_objects(folder: Path, case: Case, choices: Choices) -> list[str]:
     """
     if case.cine.sources is None:
         return ["no DICOM segmentation or structured report is written: the images are not DICOM"]
-    wanted = _phases_to_write(case, choices)
-    phases = {name: phase for name, phase in wanted.items() if case.labels[phase].any()}
+    wanted, labels = _phases_to_write(case, choices), case.counted_labels
+    phases = {name: phase for name, phase in wanted.items() if labels[phase].any()}
     empty = [name for name in wanted if name not in phases]
     notes = [f"no DICOM segmentation of {', '.join(empty)}: nothing is labelled there"] if empty else []
     try:
         headers = source_headers(case.cine, pseudonym=case.pseudonym)
         files = write_segmentations(
-            folder, case.cine, case.labels, phases=phases, algorithm=algorithm_of(case), headers=headers
+            folder, case.cine, labels, phases=phases, algorithm=algorithm_of(case), headers=headers
         )
         pair = {role: path for role, path in files.items() if role in ("ed", "es")}
         if pair:

@@ -14,6 +14,7 @@ from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
 from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
+from pipeline.app.review.draft import refuse_drafts
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
 from pipeline.core.case import Source, case_record
@@ -113,6 +114,7 @@ class CaseRunner:
 
     def _run(self, files: CaseFiles, places: Sequence[Path]) -> CaseResult:
         files, pseudonym = self.under_its_name(files, places)
+        refuse_drafts(find_folder(self.output_dir, files))
         look = self.segmenter.see_heart if self.segmenter.measures else None
         cine = with_heart_rate(read_cine(places, options=self.series, look=look), self.choices.heart_rate_bpm)
         cine = cine if pseudonym is None else conceal_notes(cine, files.files)

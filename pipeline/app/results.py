@@ -61,6 +61,7 @@ def write_case(folder: Path, case: Case, choices: Choices) -> Case:
         The case as written, with notes on the repairs for the DICOM objects.
     """
     write_labels(folder, case.cine, case.labels)
+    case = replace(case, choices=choices.to_json())
     if choices.objects:
         from pipeline.app.objects import write_objects  # not always needed, and highdicom is slow to load
 

@@ -73,8 +73,8 @@ class CaseSaveImaged(SaveImaged):
                 require_stack(cine, path=str(data[self.case_key]))
             write_labels(folder, cine, labels)
             if self.measures:
-                found = {"confidence": data.get(self.confidence_key), "pose": data.get("pose")}
-                measured = measure_study(cine, labels, **found, choice=self.choice)
+                confidence, pose = data.get(self.confidence_key), data.get("pose")
+                measured = measure_study(cine, labels, confidence=confidence, pose=pose, choice=self.choice)
                 write_record(folder, measured.to_json())
         return dict(data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.core.errors import GridError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
+from pipeline.core.review import Review, leave_out_slices
 
 __all__ = ["BundleRecord", "Case", "Provenance", "Source", "case_record"]
 
@@ -89,13 +90,16 @@ class Case:
         name: name of its folder.
         cine: the images.
         labels: (T, X, Y, Z) uint8 on the cine's grid.
-        measurements: of these labels.
+        measurements: of these labels, but for the slices that the review excludes.
         provenance: how they were made.
         corrected: whether they were edited by hand since.
         pseudonym: stands for the patient in DICOM objects (`None` leaves the source's own).
+        review: what a reader has decided on it.
+        choices: what the user asked for, ready for JSON, see `app.choices`; results made again keep to it.
 
     Raises:
         GridError: labels that are not on the cine's grid, or measurements of another number of phases or slices.
+        ConfigError: an excluded slice that is not there.
     """
 
     name: str
@@ -105,6 +109,8 @@ class Case:
     provenance: Provenance
     corrected: bool = False
     pseudonym: str | None = None
+    review: Review = field(default_factory=Review)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.cine.array.shape:
@@ -116,10 +122,18 @@ class Case:
                 f"got {counts[0]} and {counts[1]}"
             )
 
+        leave_out_slices(self.labels[:1], self.review.excluded_slices)
+
+    @property
+    def counted_labels(self) -> np.ndarray:
+        """The labels that are measured, and that objects of the measurements show: those of excluded slices are not."""
+        return leave_out_slices(self.labels, self.review.excluded_slices)
+
     def to_json(self) -> dict[str, Any]:
         """The record that `measurements.json` holds."""
         of_case = case_record(self.provenance, name=self.name, corrected=self.corrected, pseudonym=self.pseudonym)
-        return self.measurements.to_json() | of_case
+        decided = {"review": self.review.to_json(), "choices": dict(self.choices)}
+        return self.measurements.to_json() | of_case | decided
 
 
 def case_record(

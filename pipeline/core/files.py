@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from pipeline.core.errors import ConfigError
 
-__all__ = ["replacing", "require_writable", "write_json", "write_text"]
+__all__ = ["bring", "replacing", "require_writable", "write_json", "write_text"]
 
 
 def require_writable(folder: Path) -> None:
@@ -55,3 +56,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any, *, indent: int = 2) -> None:
     """Write a JSON file whole; content that JSON cannot hold leaves the file as it was."""
     write_text(path, json.dumps(content, indent=indent) + "\n")
+
+
+def bring(path: Path, place: Path) -> None:
+    """Copy a file or folder to a place on the same disk, as hard links if the disk supports them."""
+    try:
+        if path.is_dir():
+            shutil.copytree(path, place, symlinks=True, copy_function=os.link)
+        else:
+            os.link(path, place, follow_symlinks=False)
+    except (OSError, shutil.Error):
+        shutil.rmtree(place, ignore_errors=True)
+        if path.is_dir():
+            shutil.copytree(path, place, symlinks=True)
+        else:
+            shutil.copy2(path, place, follow_symlinks=False)

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.geometry import Grid
-from pipeline.core.labels import STRUCTURES
+from pipeline.core.geometry import Grid, bounding_box
+from pipeline.core.labels import BACKGROUND, STRUCTURES
 from pipeline.core.measurements import Function
 from pipeline.measure.volume_curve import Rates
 
@@ -46,7 +46,9 @@ def volumes_ml(labels: np.ndarray, grid: Grid) -> dict[str, tuple[float, ...]]:
     >>> round(volumes_ml(labels, Grid((2, 2, 2), np.diag([2.0, 2.0, 10.0, 1.0])))["left_ventricle"][0], 6)
     0.04
     """
-    counts = {s.name: (labels == s.value).sum(axis=(1, 2)) for s in STRUCTURES}
+    drawn = labels.max(axis=0).max(axis=2) > BACKGROUND
+    x, y = bounding_box(drawn)  # a heart fills some 8 % of a picture
+    counts = {s.name: (labels[:, x, y] == s.value).sum(axis=(1, 2)) for s in STRUCTURES}
     return {name: tuple((per_phase @ grid.voxel_volumes_ml).tolist()) for name, per_phase in counts.items()}
 
 

@@ -31,6 +31,7 @@ from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Quality
+from pipeline.core.review import Review
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -203,6 +204,71 @@ def test_a_corrected_mask_is_measured_anew(segmented: Path, phantom: PhantomStud
     labels = read_segmentation(segmented / "seg_es.dcm", read_cine(images))[after["es_phase"]]
     np.testing.assert_array_equal(labels, phantom.label.array[after["es_phase"]])
     assert segread(segmented / "seg_es.dcm").SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+
+
+def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None:
+    _run("report", str(segmented), "--ed", "2", "--es", "4", "--bsa", "dubois", "--all-phases", "--exclude", "0,7")
+
+    def record() -> dict:
+        read = json.loads((segmented / "measurements.json").read_text())
+        jsonschema.validate(read, SCHEMA)
+        return read
+
+    chosen = record()["choices"]
+    assert chosen == {
+        **{"ed": 2, "es": 4, "bsa": "dubois"},
+        **{"all_phases": True, "objects": True, "identify": False},
+    }
+    _run("report", str(segmented))
+    assert (record()["choices"], record()["review"]["excluded_slices"]) == (chosen, [0, 7])
+    assert (record()["ed_phase"], record()["ed_from"], record()["bsa_method"]) == (2, "given", "dubois")
+    assert (segmented / "seg_phase_03.dcm").is_file()
+    _run("report", str(segmented), "--find-phases", "--es", "5", "--no-all-phases", "--exclude", "none")
+    assert (record()["ed_from"], record()["es_phase"], record()["es_from"]) == ("curve", 5, "given")
+    assert record()["review"]["excluded_slices"] == []
+    assert not (segmented / "seg_phase_03.dcm").exists()
+    for wrong in (("--exclude", "8"), ("--exclude", "x"), ("--bsa", "haycock")):
+        with pytest.raises(ConfigError):
+            _run("report", str(segmented), *wrong)
+
+
+def test_an_excluded_slice_is_counted_nowhere_and_kept_in_the_map(
+    segmented: Path, phantom: PhantomStudy, images: Path
+) -> None:
+    path, drawn = segmented / "segmentation.nii.gz", phantom.label.array
+    stored = nib.load(path)
+    nib.save(nib.Nifti1Image(np.moveaxis(drawn, 0, -1), stored.affine, stored.header), path)
+    case = report_again(segmented, excluded_slices=[3])
+    counted = drawn.copy()
+    counted[..., 3] = 0
+    assert (drawn != counted).any()
+    np.testing.assert_array_equal(read_cine(path).array, drawn)
+    ml = phantom.label.grid.voxel_volume_ml
+    for value, name in ((1, "left_ventricle"), (2, "myocardium"), (3, "right_ventricle")):
+        sums = (counted == value).sum(axis=(1, 2, 3)) * ml
+        assert case.measurements.volumes_ml[name] == pytest.approx(sums.tolist(), abs=5e-4)
+    es = case.measurements.es_phase
+    found = read_segmentation(segmented / "seg_es.dcm", read_cine(images))
+    np.testing.assert_array_equal(found[es], counted[es])
+    said = [str(item.TextValue) for item in srread(segmented / "sr.dcm").ContentSequence if "TextValue" in item]
+    assert any("slice(s) 4" in text for text in said)
+    assert any("slice(s) 4" in note for note in case.measurements.notes)
+    assert case.review.status == "corrected"
+
+
+def test_a_decision_does_not_outlive_its_labels(segmented: Path, phantom: PhantomStudy) -> None:
+    path = segmented / "measurements.json"
+    record = json.loads(path.read_text())
+    own = record["labels_sha256"]
+    accepted = Review("accepted", "AB", "2026-11-27T10:36:36Z", "", (), (0, 3), own)
+    path.write_text(json.dumps(record | {"review": accepted.to_json()}))
+    assert report_again(segmented).review == accepted
+    assert "accepted by AB" in (segmented / "report.html").read_text()
+    stored = nib.load(segmented / "segmentation.nii.gz")
+    drawn = np.moveaxis(phantom.label.array, 0, -1)
+    nib.save(nib.Nifti1Image(drawn, stored.affine, stored.header), segmented / "segmentation.nii.gz")
+    assert (again := report_again(segmented)).review.status == "corrected"
+    assert again.review.labels_sha256 == labels_digest(phantom.label.array)
 
 
 def test_a_corrected_dicom_segmentation_replaces_its_phase(

@@ -16,6 +16,7 @@ from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.measurements import Flag, Function, Measurements, Segment
+from pipeline.core.review import Review
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -199,12 +200,14 @@ def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> 
     whole, parts = schema.schema["properties"], schema.schema["$defs"]
     sides = {"left": "left_ventricle", "right": "right_ventricle"}
     of_case = {"disclaimer", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
+    of_case |= {"review", "choices"}
     assert set(whole) == of_case | {sides.get(field.name, field.name) for field in fields(Measurements)}
     wall, quality = whole["wall"]["oneOf"][1]["properties"], whole["quality"]["properties"]
     for value, described in (
         (Function, parts["function"]),
         (Source, parts["source"]),
         (BundleRecord, whole["bundle"]),
+        (Review, parts["review"]),
         (Segment, wall["segments"]["items"]),
         (Flag, quality["flags"]["items"]),
     ):

@@ -24,6 +24,7 @@ from pipeline.core.case import Case
 from pipeline.core.errors import ConfigError, UnreadableError
 from pipeline.core.measurements import DISCLAIMER, Measurements
 from pipeline.core.quiet import quiet_dicom
+from pipeline.core.review import tell_excluded
 from pipeline.write.dicom.headers import SourceHeaders, source_headers
 from pipeline.write.dicom.seg_build import MANUFACTURER, algorithm_of
 from pipeline.write.dicom.sr_groups import function_groups, volume_groups
@@ -64,7 +65,7 @@ def write_measurement_report(
             *(group for name in read for group in volume_groups(read[name], name, phases[name], measured, algorithm)),
             *function_groups(measured),
         ]
-        report = _build(groups, headers, [*_evidence(headers, phases.values()), *read.values()], _comments(measured))
+        report = _build(groups, headers, [*_evidence(headers, phases.values()), *read.values()], _comments(case))
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / path.name
@@ -90,10 +91,11 @@ def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured
     return found[0]
 
 
-def _comments(measured: Measurements) -> list[str]:
+def _comments(case: Case) -> list[str]:
     """Comments for readers of the report, the disclaimer first."""
-    quality = [] if measured.quality is None else [f"Quality checks: {measured.quality.verdict}."]
-    return [DISCLAIMER, *quality, *measured.conventions]
+    quality = case.measurements.quality
+    checks = [] if quality is None else [f"Quality checks: {quality.verdict}."]
+    return [DISCLAIMER, *checks, *tell_excluded(case.review.excluded_slices), *case.measurements.conventions]
 
 
 def _evidence(headers: SourceHeaders, phases: Iterable[int]) -> list[Dataset]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.core.measurements import Flag, Measurements
+from pipeline.core.review import Review
 
 __all__ = [
     "Confidence",
@@ -24,6 +25,7 @@ __all__ = [
     "headlines",
     "number_rows",
     "phase_marks",
+    "review_facts",
     "study_facts",
     "verdict",
 ]
@@ -158,6 +160,19 @@ def study_facts(
     facts.append(("Body surface", None if bsa is None else f"{bsa:.2f} m² ({_BSA.get(str(method), method)})"))
     facts.append(("Label map", "corrected by hand" if corrected else None))
     return [(name, text) for name, text in facts if text]
+
+
+def review_facts(review: Review) -> list[tuple[str, str]]:
+    """What a reader has decided, as (term, text); nothing where nobody has looked.
+
+    >>> review_facts(Review("accepted", "AB", "2026-11-27T10:36:36Z"))
+    [('Review', 'accepted by AB, 2026-11-27')]
+    """
+    if review.status == "unreviewed":
+        return []
+    by, day = f" by {review.reader}" if review.reader else "", f", {review.time[:10]}" if review.time else ""
+    comment = [("Reader's comment", review.comment)] if review.comment else []
+    return [("Review", f"{review.status}{by}{day}"), *comment]
 
 
 def flags(measured: Measurements) -> list[FlagRow]:

@@ -53,12 +53,15 @@ def write_report(path: Path, case: Case, *, identity: Mapping[str, str] | None =
     """
     cine, measured = case.cine, case.measurements
     pose = measured.pose.pose if measured.pose else AS_STORED
-    pictures = draw_study(cine, case.labels, pose=pose)
+    pictures = draw_study(cine, case.counted_labels, pose=pose)
     content = {
         "case": case.name,
         "identity": dict(identity or {}),
         "verdict": findings.verdict(measured),
-        "facts": findings.study_facts(measured, manufacturer=cine.facts.manufacturer, corrected=case.corrected),
+        "facts": [
+            *findings.study_facts(measured, manufacturer=cine.facts.manufacturer, corrected=case.corrected),
+            *findings.review_facts(case.review),
+        ],
         "headlines": findings.headlines(measured),
         "numbers": findings.number_rows(measured),
         "has_indices": bool(measured.indexed),

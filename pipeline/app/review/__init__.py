@@ -1,0 +1,1 @@
+"""`cmr review`: correct a segmentation in the browser, see docs/review.md."""
