@@ -35,9 +35,30 @@ const digest: Plugin = {
   },
 };
 
+/** The licences of the packages that are built in, as they ask. */
+const licences: Plugin = {
+  name: "licences",
+  generateBundle(_, bundle) {
+    const modules = Object.values(bundle).flatMap((part) => (part.type === "chunk" ? Object.keys(part.modules) : []));
+    const folders = modules.flatMap(
+      (id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id.replace("\0", ""))?.[0] ?? [],
+    );
+    const texts = [...new Set(folders)].sort().map((folder) => {
+      const { name, version, license, repository } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+      const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
+      return `${name} ${version}, ${license}, ${repository?.url ?? repository ?? ""}\n\n${file ? readFileSync(`${folder}/${file}`, "utf8").trim() : ""}\n`;
+    });
+    this.emitFile({
+      type: "asset",
+      fileName: "licenses.txt",
+      source: `Built into this page:\n\n${texts.join("\n----\n\n")}`,
+    });
+  },
+};
+
 export default defineConfig({
   base: "/static/",
-  plugins: [unused, digest],
+  plugins: [unused, digest, licences],
   resolve: {
     alias: [{ find: /^@kitware\/vtk\.js\/IO\/(XML|Geometry|Misc)\/.*$/, replacement: here("src/unused.ts") }],
   },

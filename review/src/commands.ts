@@ -56,10 +56,13 @@ function drawing(study: Study): Actions {
     ...Object.fromEntries([...structures, ...(["brush", "eraser", "push", "fill"] as const).map(tool)]),
     smaller: () => study.pen.resize(study.pen.radiusMm - SIZE_STEP_MM),
     larger: () => study.pen.resize(study.pen.radiusMm + SIZE_STEP_MM),
-    undo: () => study.back("undo"),
-    redo: () => study.back("redo"),
+    undo: () => study.draft.back("undo"),
+    redo: () => study.draft.back("redo"),
     pen: () => study.keyboardPen.toggle(),
-    "pen-down": () => study.keyboardPen.press(),
+    "pen-down": () => {
+      study.player.stop();
+      study.keyboardPen.press();
+    },
     "pen-off": () => study.keyboardPen.putAway(),
   };
 }
@@ -68,7 +71,7 @@ function planes(study: Study): Actions {
   const copy = (phases: number, slices: number) => () => {
     study.edit("copy", copyTo(study.labels, study.place, { phases, slices }));
   };
-  const choose = (choices: Partial<Study["choices"]>): void => study.choose({ ...study.choices, ...choices });
+  const { draft } = study;
   return {
     "copy-up": copy(0, study.towardsBase),
     "copy-down": copy(0, -study.towardsBase),
@@ -83,13 +86,13 @@ function planes(study: Study): Actions {
     },
     clear: () => study.edit("clear", clear(study.labels, study.place)),
     exclude: () => {
-      const others = study.choices.excluded_slices.filter((slice) => slice !== study.slice);
-      const excluded = others.length < study.choices.excluded_slices.length ? others : [...others, study.slice];
-      choose({ excluded_slices: excluded.sort((a, b) => a - b) });
+      const others = draft.choices.excluded_slices.filter((slice) => slice !== study.slice);
+      const excluded = others.length < draft.choices.excluded_slices.length ? others : [...others, study.slice];
+      draft.choose({ excluded_slices: excluded.sort((a, b) => a - b) });
     },
-    "set-ed": () => choose({ ed: study.phase }),
-    "set-es": () => choose({ es: study.phase }),
-    "find-phases": () => choose({ ed: null, es: null }),
+    "set-ed": () => draft.choose({ ed: study.phase }),
+    "set-es": () => draft.choose({ es: study.phase }),
+    "find-phases": () => draft.choose({ ed: null, es: null }),
   };
 }
 
@@ -126,19 +129,20 @@ function looks(study: Study): Actions {
 }
 
 function decisions(study: Study): Actions {
+  const { draft } = study;
   const decide = (status: "accepted" | "rejected" | "corrected") => async () => {
-    const decision = await askDecision(status, study.review);
-    if (decision) study.save(status, decision);
+    const decision = await askDecision(status, draft.review);
+    if (decision) draft.save(status, decision);
   };
   return {
     accept: () => void decide("accepted")(),
     reject: () => void decide("rejected")(),
     save: () => void decide("corrected")(),
-    history: () => void study.history().then(showHistory),
+    history: () => void draft.history().then(showHistory),
     report: () => void window.open(reportUrl(study.info.name), "_blank", "noopener"),
     discard: async () => {
       const text = "All corrections since the last save are dropped.";
-      if (await confirm("Discard the corrections?", text, "Discard")) study.discard();
+      if (await confirm("Discard the corrections?", text, "Discard")) draft.discard();
     },
   };
 }

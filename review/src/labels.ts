@@ -43,11 +43,6 @@ export class LabelVolume {
     return this.plane(at).some((value) => value > 0);
   }
 
-  /** Voxels with a value in a plane. */
-  count(at: Place, value: number): number {
-    return this.plane(at).reduce((sum, label) => sum + Number(label === value), 0);
-  }
-
   /** Take what differs from what the server knows, among some planes, and count it as told. */
   takeChanges(places: readonly Place[]): PlaneChange[] {
     const changes: PlaneChange[] = [];
@@ -77,21 +72,43 @@ export class LabelVolume {
   }
 }
 
-/** The smallest box around all that is drawn, with a margin as a share of it; the whole picture if nothing is. */
+/** The slice of a phase in which most is drawn; the first if nothing is. */
+export function fullestSlice(labels: LabelVolume, phase: number): number {
+  const counts = Array.from({ length: labels.shape[1] }, (_, slice) =>
+    labels.plane({ phase, slice }).reduce((sum, label) => sum + Number(label > 0), 0),
+  );
+  return counts.indexOf(Math.max(...counts));
+}
+
+/** A hundredth of what is drawn may lie outside the heart's box: stray pixels do not rule the zoom. */
+const STRAY_SHARE = 0.01;
+
+/** The box around the heart, with a margin as a share of it; the whole picture if nothing is drawn. */
 export function heartBox(
   labels: LabelVolume,
   margin = 0.35,
 ): { left: number; right: number; top: number; bottom: number } {
   const [, , rows, columns] = labels.shape;
-  let [left, right, top, bottom] = [columns, -1, rows, -1];
+  const [byColumn, byRow] = [new Float64Array(columns), new Float64Array(rows)];
   labels.values.forEach((value, index) => {
     if (!value) return;
-    const column = index % columns;
-    const row = Math.floor(index / columns) % rows;
-    [left, right] = [Math.min(left, column), Math.max(right, column)];
-    [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
+    const [column, row] = [index % columns, Math.floor(index / columns) % rows];
+    byColumn[column] = (byColumn[column] ?? 0) + 1;
+    byRow[row] = (byRow[row] ?? 0) + 1;
   });
-  if (right < 0) return { left: 0, right: columns - 1, top: 0, bottom: rows - 1 };
+  const [[left, right], [top, bottom]] = [middle(byColumn), middle(byRow)];
+  if (right < left) return { left: 0, right: columns - 1, top: 0, bottom: rows - 1 };
   const [x, y] = [4 + margin * (right - left + 1), 4 + margin * (bottom - top + 1)];
   return { left: left - x, right: right + x, top: top - y, bottom: bottom + y };
+}
+
+/** First and last index between which all but the stray counts lie; [0, -1] if there is none. */
+function middle(counts: Float64Array): [number, number] {
+  const stray = (STRAY_SHARE / 2) * counts.reduce((sum, count) => sum + count, 0);
+  const past = (from: Float64Array): number => {
+    let sum = 0;
+    return from.findIndex((count) => (sum += count) > stray);
+  };
+  const first = past(counts);
+  return first < 0 ? [0, -1] : [first, counts.length - 1 - past(counts.toReversed())];
 }

@@ -42,10 +42,10 @@ export class Lease {
   }
 
   /** Give the study back. */
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.timer);
     sessionStorage.removeItem(keyOf(this.name));
-    void this.api.close(this.name, this.session).catch(() => undefined);
+    await this.api.close(this.name, this.session).catch(() => undefined);
   }
 
   private async renew(changed: (reason: string) => void): Promise<void> {

@@ -24,9 +24,9 @@ async function start(): Promise<void> {
   api.reader = localStorage.getItem(READER) ?? "";
   window.addEventListener("hashchange", () => void show());
   document.addEventListener("keydown", (event) => keyed(event));
-  window.addEventListener("pagehide", () => study?.close());
+  window.addEventListener("pagehide", () => void study?.close());
   window.addEventListener("beforeunload", (event) => {
-    if (study?.hasUnsent) event.preventDefault();
+    if (study?.draft.hasUnsent) event.preventDefault();
   });
   if (!api.reader) await nameReader();
   await show();
@@ -35,8 +35,9 @@ async function start(): Promise<void> {
 /** Show what the address says: `#/case/NAME`, else the worklist. */
 async function show(reason = ""): Promise<void> {
   const mine = ++turn;
-  study?.close();
+  const left = study;
   study = null;
+  await left?.close();
   try {
     const { cases, disclaimer } = await api.worklist();
     const name = /^#\/case\/(.+)$/.exec(location.hash)?.[1];
@@ -80,7 +81,7 @@ async function showStudy(name: string, disclaimer: string, mine: number): Promis
     },
   });
   if (mine === turn) study = opened;
-  else opened.close();
+  else await opened.close();
 }
 
 function failure(error: unknown): HTMLElement {

@@ -11,7 +11,7 @@ const TITLES: Readonly<Record<ViewName, string>> = { ed: "End-diastole", es: "En
 /** What the stage tells of the reader's pointer. */
 export interface StageListener {
   enlarge(view: ViewName): void;
-  /** Whether drawing is allowed now; if not, the reader is told. */
+  /** Whether drawing is allowed; if not, the reader is told. */
   mayDraw(): boolean;
   drawn(view: ViewName): void;
   scroll(slices: number): void;
@@ -52,7 +52,8 @@ export class Stage {
   }
 
   caption(view: ViewName, { phase, slice }: Place, [phases, slices]: readonly [number, number]): void {
-    this.captions[view].textContent = `phase ${phase + 1}/${phases} · slice ${slice + 1}/${slices}`;
+    const where = h("span", { class: "slice" }, ` · slice ${slice + 1}/${slices}`);
+    this.captions[view].replaceChildren(`phase ${phase + 1}/${phases}`, where);
   }
 
   /** Let the reader draw in the large view, and scroll slices in each. */

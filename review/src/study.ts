@@ -1,26 +1,13 @@
-/** One study on the page: what is shown, and what follows from a change. */
+/** One study on the page: where the reader is, and what follows from what they do. */
 
-import {
-  type Answer,
-  type Api,
-  type AuditEntry,
-  type Case,
-  type Choices,
-  type Flag,
-  type Measured,
-  type Refused,
-  type Review,
-  planesOf,
-  toBase64,
-} from "./api";
-import { ChangeQueue } from "./changes";
+import type { Api, Case, Flag } from "./api";
 import { commandsOf } from "./commands";
-import type { Decision } from "./dialogs";
 import { Display } from "./display";
+import { Draft } from "./draft";
 import type { Edit } from "./edits";
 import { KeyboardPen } from "./keyboard_pen";
 import { COMMANDS, type Command, commandOf } from "./keys";
-import { LabelVolume, type Place } from "./labels";
+import { LabelVolume, type Place, type PlaneChange, fullestSlice } from "./labels";
 import { layOut } from "./layout";
 import { Lease } from "./lease";
 import { Pen } from "./pen";
@@ -28,9 +15,6 @@ import { Player, stepsMs } from "./player";
 import { Stage, followSizes } from "./stage";
 import { Strip } from "./strip";
 import { VIEWS, type ViewName, Viewer } from "./viewer";
-
-const SAVED = { accepted: "Accepted.", rejected: "Rejected.", corrected: "Saved." } as const;
-const NOTHING_MEASURED: Measured = { volumes_ml: {} };
 
 /** What the page around a study does for it. */
 export interface Around {
@@ -44,42 +28,37 @@ export interface Around {
 
 export class Study {
   readonly labels: LabelVolume;
+  readonly draft: Draft;
   readonly stage: Stage;
   readonly strip: Strip;
   readonly display: Display;
   readonly player: Player;
-  record: Measured;
-  /** Why the draft cannot be measured; the last numbers then stay. */
-  problem: string | null;
-  review: Review;
-  choices: Choices;
+  viewer!: Viewer;
+  pen!: Pen;
+  keyboardPen!: KeyboardPen;
   slice: number;
   phase: number;
   structure = 1;
   marked: number | null = null;
   overlay = { outlines: true, fills: true };
-  viewer!: Viewer;
-  pen!: Pen;
-  keyboardPen!: KeyboardPen;
-  /** What the numbers were when the study was opened or last saved. */
-  before: Measured;
-  private readonly queue: ChangeQueue;
   private readonly commands: Readonly<Record<string, () => void>>;
   private flagged = 0;
   private observer: ResizeObserver | null = null;
 
   /** Fetch a study and show it in `host`. */
   static async open(name: string, host: HTMLElement, around: Around): Promise<Study> {
-    const lease = await Lease.open(around.api, name, (reason) => around.reload(reason));
-    const [info, image, labels] = await Promise.all([
-      around.api.read(name),
-      around.api.image(name),
-      around.api.labels(name),
-    ]);
-    const study = new Study(info, image, labels, lease, around);
-    host.replaceChildren(study.display.layout.element);
-    await study.start(image);
-    return study;
+    const { api } = around;
+    const lease = await Lease.open(api, name, (reason) => around.reload(reason));
+    try {
+      const [info, image, labels] = await Promise.all([api.read(name), api.image(name), api.labels(name)]);
+      const study = new Study(info, image, labels, lease, around);
+      host.replaceChildren(study.display.layout.element);
+      await study.start(image);
+      return study;
+    } catch (error) {
+      await lease.close();
+      throw error;
+    }
   }
 
   private constructor(
@@ -90,28 +69,28 @@ export class Study {
     readonly around: Around,
   ) {
     this.labels = new LabelVolume(info.shape, labels);
-    [this.review, this.choices, this.problem] = [info.review, info.choices, info.problem ?? null];
-    this.record = this.before = info.record ?? NOTHING_MEASURED;
-    this.phase = this.record.ed_phase ?? 0;
-    this.slice = this.mostDrawn();
-    this.queue = new ChangeQueue(info.revision, {
-      answered: (answer) => this.answered(answer),
-      state: (saving, waiting) => this.display.showSaving(saving, waiting),
-      refused: (error) => this.refused(error),
-      declined: (error) => around.tell(error.message),
+    this.draft = new Draft(around.api, info, lease, {
+      answered: (planes) => this.answered(planes),
+      saving: (state, waiting) => this.display.showSaving(state, waiting),
+      saved: () => this.display.saved(),
+      tell: (message) => around.tell(message),
+      reload: (reason) => around.reload(reason),
     });
+    this.phase = this.draft.record.ed_phase ?? 0;
+    this.slice = fullestSlice(this.labels, this.phase);
     this.stage = new Stage(info, {
       enlarge: (view) => this.enlarge(view),
-      mayDraw: () => this.mayEdit(),
+      mayDraw: () => (this.player.stop(), this.mayEdit()),
       drawn: (view) => this.commit(this.pen.tool, [this.viewer.place(view)]),
       scroll: (slices) => this.goTo({ slice: this.slice - slices * this.towardsBase }),
     });
     this.strip = new Strip(info, image, this.labels, (slice) => this.goTo({ slice }));
     const layout = layOut(info, this.stage.element, this.strip.element, around.disclaimer);
     this.display = new Display(this, layout);
+    const steps = stepsMs(info.times_ms, info.shape[0]);
     this.player = new Player(
-      stepsMs(info.times_ms, info.shape[0]),
-      () => this.step(1),
+      steps,
+      () => this.step(),
       () => this.phase,
     );
     this.commands = commandsOf(this);
@@ -142,14 +121,10 @@ export class Study {
     return this.info.base === "last" ? 1 : -1;
   }
 
-  get holder(): string | null {
-    return this.lease.holder;
-  }
-
-  /** Phases of end-diastole and end-systole as measured; the first where there is none. */
+  /** The plane that a view is to show: ED and ES as measured, the first phase where there is none. */
   placeOf(view: ViewName): Place {
-    const phase = { ed: this.record.ed_phase ?? 0, es: this.record.es_phase ?? 0, cine: this.phase }[view];
-    return { phase, slice: this.slice };
+    const { ed_phase, es_phase } = this.draft.record;
+    return { phase: { ed: ed_phase ?? 0, es: es_phase ?? 0, cine: this.phase }[view], slice: this.slice };
   }
 
   /** Where is drawn: the large view's plane. */
@@ -170,36 +145,30 @@ export class Study {
     const [phases, slices] = this.info.shape;
     this.slice = Math.min(slices - 1, Math.max(0, slice));
     this.phase = (phase + phases) % phases;
-    for (const view of VIEWS) void this.viewer.show(view, this.placeOf(view));
+    this.showPlaces();
     this.display.showPlace();
   }
 
   /** Go where a flag points, in the view that shows its phase. */
-  goToFlag(flag: Pick<Flag, "phase" | "slice">): void {
+  goToFlag({ phase, slice }: Pick<Flag, "phase" | "slice">): void {
+    const { ed_phase, es_phase } = this.draft.record;
     this.player.stop();
-    const { phase, slice } = flag;
-    if (phase !== null)
-      this.enlarge(phase === this.record.ed_phase ? "ed" : phase === this.record.es_phase ? "es" : "cine");
+    if (phase !== null) this.enlarge(phase === ed_phase ? "ed" : phase === es_phase ? "es" : "cine");
     this.goTo({ phase: phase ?? this.phase, slice: slice ?? this.slice });
     this.display.showSlices();
   }
 
-  /** Step the cine. */
-  async step(phases: number): Promise<void> {
-    const count = this.info.shape[0];
-    this.phase = (this.phase + phases + count) % count;
-    await this.viewer.show("cine", this.placeOf("cine"));
-    this.display.showPhase();
+  nextFlag(): void {
+    const flags = this.draft.record.quality?.flags ?? [];
+    const flag = flags[this.flagged++ % Math.max(1, flags.length)];
+    if (flag) this.goToFlag(flag);
+    else this.around.tell("There is no flag.");
   }
 
-  /** Send what was drawn, if anything changed. */
-  commit(tool: string, places: readonly Place[]): void {
-    const changes = this.labels.takeChanges(places);
-    if (!changes.length) return;
-    const content = changes.map(({ phase, slice, labels }) => ({ phase, slice, labels: toBase64(labels) }));
-    this.display.drawn();
-    this.send("strokes", { changes: content, tool });
-    this.display.showSlices(changes.map(({ slice }) => slice));
+  /** Mark the slice as one end for interpolating, or take the mark away. */
+  mark(): void {
+    this.marked = this.marked === this.slice ? null : this.slice;
+    this.display.showPlace();
   }
 
   /** Show and send an edit of whole planes, or tell why it cannot be done. */
@@ -209,79 +178,14 @@ export class Study {
     this.commit(tool, edit);
   }
 
-  /** Put a change into the row. */
-  send(what: Parameters<Api["change"]>[1], body: object): void {
-    const { session } = this.lease;
-    const change = (revision: number) => this.around.api.change(this.info.name, what, { revision, session, ...body });
-    this.queue.push(change, what === "strokes");
-  }
-
-  /** Undo or redo a step, if there is one. */
-  back(what: "undo" | "redo"): void {
-    if (this.display.steps[what] || this.hasUnsent) this.send(what, {});
-    else this.around.tell(`There is nothing to ${what}.`);
-  }
-
-  choose(choices: Choices): void {
-    this.display.drawn();
-    this.send("choices", choices);
-  }
-
-  /** Mark the slice as one end for interpolating, or take the mark away. */
-  mark(): void {
-    this.marked = this.marked === this.slice ? null : this.slice;
-    this.display.showPlace();
-  }
-
-  /** Write the study's results with the reader's decision. */
-  save(status: "accepted" | "rejected" | "corrected", { comment, allPhases }: Decision): void {
-    const phases = allPhases && { checked_phases: Array.from({ length: this.info.shape[0] }, (_, phase) => phase) };
-    const body = { session: this.lease.session, status, comment, ...phases };
-    this.queue.push(async (revision) => {
-      const answer = await this.around.api.change(this.info.name, "save", { revision, ...body });
-      this.before = answer.record ?? this.record;
-      this.display.saved();
-      this.around.tell(`${SAVED[status]} Label map, numbers, DICOM files, report and tables are written.`);
-      return answer;
-    }, false);
-  }
-
-  discard(): void {
-    this.queue.push(async (revision) => {
-      const answer = await this.around.api.change(this.info.name, "discard", { revision, session: this.lease.session });
-      this.around.reload("The corrections were discarded.");
-      return answer;
-    }, false);
-  }
-
-  async history(): Promise<readonly AuditEntry[]> {
-    return (await this.around.api.audit(this.info.name)).entries;
-  }
-
-  nextFlag(): void {
-    const flags = this.record.quality?.flags ?? [];
-    const flag = flags[this.flagged++ % Math.max(1, flags.length)];
-    if (flag) this.goToFlag(flag);
-    else this.around.tell("There is no flag.");
-  }
-
-  mayEdit(): boolean {
-    if (this.holder) this.around.tell(`Held by ${this.holder}: read only.`);
-    return !this.holder;
-  }
-
-  /** Whether closing the page now would lose something. */
-  get hasUnsent(): boolean {
-    return this.queue.length > 0;
-  }
-
-  close(): void {
+  /** Give the study back. What waits to be sent is dropped. */
+  async close(): Promise<void> {
     this.player.stop();
-    this.queue.stop();
+    this.draft.stop();
     this.observer?.disconnect();
     this.pen.close();
     this.viewer.close();
-    this.lease.close();
+    await this.lease.close();
   }
 
   private async start(image: Uint16Array): Promise<void> {
@@ -289,9 +193,8 @@ export class Study {
     this.viewer = await Viewer.open(this.info, image, this.labels, this.stage.canvases, places);
     this.pen = new Pen(this.viewer, this.info, this.labels);
     const parts = { viewer: this.viewer, stage: this.stage, pen: this.pen };
-    this.keyboardPen = new KeyboardPen(this.info, this.labels, parts, (view) =>
-      this.commit(this.pen.tool, [this.viewer.place(view)]),
-    );
+    const drawn = (view: ViewName): void => this.commit(this.pen.tool, [this.viewer.place(view)]);
+    this.keyboardPen = new KeyboardPen(this.info, this.labels, parts, drawn);
     this.stage.attach(this.pen);
     this.pen.use(this.structure);
     this.viewer.setOverlay(this.overlay);
@@ -299,37 +202,48 @@ export class Study {
     this.display.start();
   }
 
+  /** Step the cine. */
+  private async step(): Promise<void> {
+    this.phase = (this.phase + 1) % this.info.shape[0];
+    await this.viewer.show("cine", this.placeOf("cine"));
+    this.display.showPhase();
+  }
+
+  /** Send what was drawn, if anything changed. */
+  private commit(tool: string, places: readonly Place[]): void {
+    const changes = this.labels.takeChanges(places);
+    if (changes.length) this.draft.draw(tool, changes);
+    this.display.showSlices(changes.map(({ slice }) => slice));
+    this.showPlaces();
+  }
+
+  /** The server's numbers came, and with undo and redo planes, which are gone to. */
+  private answered(planes: readonly PlaneChange[]): void {
+    this.labels.apply(planes);
+    if (planes.length) this.viewer.redraw();
+    if (planes[0]) this.goToFlag(planes[0]);
+    else this.showPlaces();
+    this.display.showRecord();
+  }
+
+  /** Let each view show its plane; not while a stroke is drawn, which belongs to the plane it began in. */
+  private showPlaces(): void {
+    if (this.pen.isDown) return;
+    for (const view of VIEWS) {
+      const [now, next] = [this.viewer.place(view), this.placeOf(view)];
+      if (now.phase !== next.phase || now.slice !== next.slice) void this.viewer.show(view, next);
+    }
+  }
+
+  private mayEdit(): boolean {
+    const { holder } = this.lease;
+    if (holder) this.around.tell(`Held by ${holder}: read only.`);
+    return !holder;
+  }
+
   private clicked(event: Event): void {
     const id = (event.target as Element).closest<HTMLElement>("[data-command]")?.dataset["command"];
     const command = COMMANDS.find((one) => one.id === id);
     if (command) this.run(command);
-  }
-
-  /** The server's numbers replace those shown; planes that undo and redo brought are drawn and gone to. */
-  private answered(answer: Answer): void {
-    this.record = answer.record ?? this.record;
-    this.problem = answer.problem ?? null;
-    this.choices = answer.choices ?? this.choices;
-    this.review = answer.review ?? this.review;
-    const planes = planesOf(answer);
-    this.labels.apply(planes);
-    if (planes.length) this.viewer.redraw();
-    const [first] = planes;
-    if (first) this.goToFlag(first);
-    else for (const view of VIEWS) void this.viewer.show(view, this.placeOf(view));
-    this.display.showRecord(answer);
-  }
-
-  /** The study moved on elsewhere, or the change made no sense: what is on disk counts. */
-  private refused(error: Refused): void {
-    this.around.reload(error.status === 409 ? `${error.message} It was read again.` : error.message);
-  }
-
-  /** The slice with most drawn, where the reader starts. */
-  private mostDrawn(): number {
-    const counts = Array.from({ length: this.info.shape[1] }, (_, slice) =>
-      this.labels.plane({ phase: this.phase, slice }).reduce((sum, label) => sum + Number(label > 0), 0),
-    );
-    return counts.indexOf(Math.max(...counts));
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LabelVolume, heartBox } from "../src/labels";
+import { LabelVolume, fullestSlice, heartBox } from "../src/labels";
 import { compose } from "../src/regions";
 
 describe("label volume", () => {
@@ -18,7 +18,7 @@ describe("label volume", () => {
   it("does not send back what the server sent", () => {
     const labels = new LabelVolume([1, 1, 1, 2], new Uint8Array(2));
     labels.apply([{ phase: 0, slice: 0, labels: Uint8Array.of(1, 2) }]);
-    expect([labels.count({ phase: 0, slice: 0 }, 2), labels.isDrawn({ phase: 0, slice: 0 })]).toEqual([1, true]);
+    expect([[...labels.values], labels.isDrawn({ phase: 0, slice: 0 })]).toEqual([[1, 2], true]);
     expect(labels.takeChanges([{ phase: 0, slice: 0 }])).toEqual([]);
   });
 
@@ -33,6 +33,18 @@ describe("label volume", () => {
     labels.values[10 * 40 + 20] = 1;
     labels.values[19 * 40 + 29] = 2;
     expect(heartBox(labels)).toEqual({ left: 12.5, right: 36.5, top: 2.5, bottom: 26.5 });
+  });
+
+  it("finds where most is drawn", () => {
+    const labels = new LabelVolume([2, 3, 1, 2], Uint8Array.from([0, 0, 1, 1, 3, 0, 0, 0, 0, 0, 0, 0]));
+    expect([fullestSlice(labels, 0), fullestSlice(labels, 1)]).toEqual([1, 0]);
+  });
+
+  it("lets no stray pixel rule the box", () => {
+    const labels = new LabelVolume([1, 1, 30, 40], new Uint8Array(1200));
+    for (let row = 10; row < 25; row++) labels.values.fill(1, row * 40 + 10, row * 40 + 30);
+    labels.values[0] = 1;
+    expect(heartBox(labels, 0)).toEqual({ left: 6, right: 33, top: 6, bottom: 28 });
   });
 
   it("composes cavity over wall over right ventricle", () => {
