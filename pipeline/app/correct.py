@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.recorded import on_grid, read_result
-from pipeline.app.results import labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.review.draft import refuse_drafts
 from pipeline.core.case import Case
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.read.cine import read_label

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.app.identity import conceal_notes
-from pipeline.app.results import images_digest
 from pipeline.core.case import Source
+from pipeline.core.digests import voxels_digest
 from pipeline.core.errors import InputError
 from pipeline.core.images import Cine
 from pipeline.core.quiet import quiet_dicom
@@ -54,7 +54,7 @@ def read_own_images(
         raise InputError(f"images of one study must be named for a case under a pseudonym, got {len(own)}", images)
     options = SeriesOptions(series_uid or source.series_uid, source.prefer, source.drop_incomplete)
     cine = with_heart_rate(read_cine(own[0].files, options=options), source.heart_rate_bpm)
-    if images_digest(cine) != source.voxels_sha256:
+    if voxels_digest(cine.array) != source.voxels_sha256:
         raise InputError(
             "images must be the very ones that were segmented, these differ; name their series (`--series`), or "
             "segment anew",

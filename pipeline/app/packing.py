@@ -21,12 +21,18 @@ from pipeline.write.packs import write_pack
 
 __all__ = ["pack_dataset"]
 
-_OF_THE_FILES = ("image", "label", "patient", "phase", "spacing", "scheme")
+_OF_THE_FILES = ("image", "label", "patient", "phase", "spacing", "scheme", "image_sha256", "label_sha256")
 """Columns of a data list that a pack states itself, or that are useless without the files."""
 
 
 def pack_dataset(
-    root: Path, data: Path, out: Path, *, overrides: Mapping[str, Any] | None = None, bits: int = 8
+    root: Path,
+    data: Path,
+    out: Path,
+    *,
+    layout: str = "auto",
+    overrides: Mapping[str, Any] | None = None,
+    bits: int = 8,
 ) -> dict[str, float]:
     """Prepare a data set as a bundle's training would, and write it as a pack.
 
@@ -34,6 +40,7 @@ def pack_dataset(
         root: the bundle's folder.
         data: the data set.
         out: the pack to write, which should end in .pack.
+        layout: of the data set, see `read.datasets.load_datalist`.
         overrides: id -> value, settings of the bundle that the preparation depends on.
         bits: bits per intensity, see `write.packs.write_pack`.
 
@@ -48,7 +55,7 @@ def pack_dataset(
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
     apply_overrides(parser, {"bundle_root": str(root), **(overrides or {})})
     transform = parser.get_parsed_content("train#preprocessing")
-    cases = checked_datalist(data, scheme=parser.get("scheme"))
+    cases = checked_datalist(data, scheme=parser.get("scheme"), layout=layout)
     twins = {patient: sorted(group - {patient}) for group in find_twins(cases) for patient in group}
     with tempfile.TemporaryDirectory() as cache:  # so that several processes prepare at once
         prepared = prepare_cases(cases, transform, cache_dir=cache)

@@ -13,11 +13,12 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.folders import find_folder, write_whole
 from pipeline.app.identity import conceal_notes, conceal_source, with_pseudonym
-from pipeline.app.results import images_digest, labels_digest, write_case, write_labels, write_record
+from pipeline.app.results import write_case, write_labels, write_record
 from pipeline.app.review.draft import refuse_drafts
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.beat import beat_of_rate
 from pipeline.core.case import Source, case_record
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.errors import ConfigError, PipelineError, own_error
 from pipeline.core.files import require_writable
 from pipeline.core.images import Cine
@@ -148,7 +149,7 @@ class CaseRunner:
         read = replace(self.series, series_uid=None) if keyed else self.series
         path = None if keyed else str(files.path.absolute())
         rate = self.choices.heart_rate_bpm
-        return Source(files.identity, path, images_digest(cine), **asdict(read), heart_rate_bpm=rate)
+        return Source(files.identity, path, voxels_digest(cine.array), **asdict(read), heart_rate_bpm=rate)
 
 
 def segment_path(runner: CaseRunner, path: str | Path) -> Iterator[CaseResult]:

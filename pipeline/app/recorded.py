@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline.app.choices import Choices
 from pipeline.app.images import read_own_images
-from pipeline.app.results import MEASUREMENTS, SEGMENTATION, labels_digest, read_record
+from pipeline.app.results import MEASUREMENTS, SEGMENTATION, read_record
 from pipeline.core.case import Case, Provenance, Source
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES

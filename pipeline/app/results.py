@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import tempfile
@@ -27,9 +26,7 @@ __all__ = [
     "MEASUREMENTS",
     "SEGMENTATION",
     "WORKLIST",
-    "images_digest",
     "is_result",
-    "labels_digest",
     "owner_of",
     "read_record",
     "software_versions",
@@ -137,19 +134,6 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def labels_digest(labels: np.ndarray) -> str:
-    """SHA-256 of a label map (T, X, Y, Z), to tell whether it was changed by hand."""
-    return _digest(labels, np.uint8)
-
-
-def images_digest(cine: Cine) -> str:
-    """SHA-256 of a cine's voxels (T, X, Y, Z) as float32, to tell its images from others of the same study.
-
-    The header is no part of it, so neither a UID nor a patient's name can be tried on it.
-    """
-    return _digest(cine.array, np.float32)
-
-
 def software_versions() -> dict[str, str]:
     """Versions of the software behind the results."""
     packages = {name: version(name) for name in ("torch", "monai", "SimpleITK", "pydicom")}
@@ -162,11 +146,3 @@ def _conceal(notes: list[str], case: Case) -> list[str]:
         return notes
     files = {Path(frame.path) for row in case.cine.sources for frame in row}
     return [conceal_source(note, files) for note in notes]
-
-
-def _digest(array: np.ndarray, dtype: type[np.generic]) -> str:
-    digest = hashlib.sha256()
-    with np.errstate(over="ignore"):
-        for phase in array:
-            digest.update(np.ascontiguousarray(phase, dtype=dtype).tobytes())
-    return digest.hexdigest()

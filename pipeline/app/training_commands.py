@@ -31,12 +31,17 @@ SchemeOption = Annotated[
     ),
 ]
 
+AcceptedOption = Annotated[
+    bool, typer.Option("--accepted", help="DATA is a folder of results: take the cases accepted in `cmr review`")
+]
+
 
 @training_app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
     scheme: SchemeOption = None,
     layout: Annotated[str, typer.Option(help="of the data set, where several fit")] = "auto",
+    accepted: AcceptedOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Read a data set from end to end: each case, every fault and how to mend it; exit code 1 if there is any."""
@@ -44,6 +49,7 @@ def check(
     from pipeline.read.datalists.cases import parse_scheme
 
     log_to_stderr(quiet=True)
+    layout = "accepted" if accepted else layout
     checked = checking.check_data(data, scheme=None if scheme is None else parse_scheme(scheme), layout=layout)
     typer.echo(json.dumps(checking.as_json(checked), indent=1) if as_json else checking.as_text(checked))
     if checked.n_bad:
@@ -135,6 +141,7 @@ def pack(
     scheme: SchemeOption = None,
     settings: SetOption = None,
     bits: Annotated[int, typer.Option(min=1, max=16, help="bits per intensity; 16 is nearly lossless")] = 8,
+    accepted: AcceptedOption = False,
 ) -> None:
     """Prepare a data set once, as one small file. A training from it needs neither the images nor N4."""
     from pipeline.app.bundles import find_bundle
@@ -143,7 +150,8 @@ def pack(
 
     log_to_stderr(quiet=False)
     overrides = (read_plan(plan) if plan else {}) | _with_scheme(settings, scheme)
-    measured = pack_dataset(find_bundle(bundle), data, file, overrides=overrides, bits=bits)
+    layout = "accepted" if accepted else "auto"
+    measured = pack_dataset(find_bundle(bundle), data, file, layout=layout, overrides=overrides, bits=bits)
     typer.echo(
         f"{measured['n_patients']} patients, {measured['n_stacks']} stacks, {measured['n_slices']} slices in {file}, "
         f"{measured['megabytes']:.1f} MB; rounded to {bits} bits: {measured['rounding_rms']:.4f} (RMS)"

@@ -68,11 +68,12 @@ def load_datalist(
     return finish_cases(_ADAPTERS[chosen].list_cases(source, scheme=scheme, label_dir=kept), source=source)
 
 
-def checked_datalist(source: str | Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
+def checked_datalist(source: str | Path, *, scheme: Scheme | None = None, layout: str = "auto") -> list[DatalistEntry]:
     """List the labelled cases of a data set that passes the gate: what trainings and evaluations begin with.
 
     Args:
         source: see `load_datalist`.
+        layout: likewise.
         scheme: likewise; a text as `datalists.cases.parse_scheme` takes it does as well.
 
     Returns:
@@ -82,7 +83,7 @@ def checked_datalist(source: str | Path, *, scheme: Scheme | None = None) -> lis
         ConfigError, DatasetError: see `load_datalist` and `gate.admit`.
     """
     named = parse_scheme(scheme) if isinstance(scheme, str) else scheme
-    return admit(load_datalist(source, scheme=named), source=source)
+    return admit(load_datalist(source, scheme=named, layout=layout), source=source)
 
 
 def _recognise(source: Path) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from pipeline.core.errors import HeaderError, LabelError
+from pipeline.core.errors import GridError, HeaderError, LabelError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
-from pipeline.core.labels import STRUCTURES, as_drawn, map_labels
+from pipeline.core.labels import STRUCTURES, UNLABELLED, as_drawn, map_labels
 from pipeline.read.alignment import lay_on_grid, lay_on_phases
 from pipeline.read.formats import read_volume, volume_kind
 from pipeline.read.nifti_files import stored_header
@@ -42,7 +42,8 @@ def read_case_label(case: Mapping[str, Any], *, grid: Grid, n_phases: int) -> Ci
     """Read the label map of a case of a data list, for its image.
 
     Args:
-        case: names `label` and `scheme`; perhaps `drawn_phases` and `drawn_structures`, see `read.datalists.cases`.
+        case: names `label` and `scheme`; perhaps `drawn_phases`, `drawn_structures` and `undrawn_slices`, see
+            `read.datalists.cases`.
         grid: the image's.
         n_phases: the image's.
 
@@ -52,7 +53,8 @@ def read_case_label(case: Mapping[str, Any], *, grid: Grid, n_phases: int) -> Ci
 
     Raises:
         LabelError, ConfigError: what `core.labels.map_labels` refuses, or an unknown structure.
-        GridError: what `alignment.lay_on_grid` and `lay_on_phases` refuse, or a drawn phase that is not there.
+        GridError: what `alignment.lay_on_grid` and `lay_on_phases` refuse, or a drawn phase or an undrawn slice that is
+            not there.
         InputError: what `formats.read_volume` refuses, but for an affine that cannot be believed.
     """
     stored = read_stored_label(case["label"])
@@ -68,6 +70,10 @@ def lay_on_image(
     laid, notes = lay_on_grid(mapped, stored.grid, grid)
     laid = lay_on_phases(laid, n_phases, None if drawn_phases is None else sorted(drawn_phases))
     drawn = as_drawn(laid, drawn_phases=drawn_phases, drawn_values=drawn_values(case))
+    undrawn, n_slices = list(case.get("undrawn_slices") or ()), grid.shape[2]
+    if any(not 0 <= level < n_slices for level in undrawn):
+        raise GridError(f"`undrawn_slices` must be from 0 to {n_slices - 1}, got {undrawn}")
+    drawn[..., undrawn] = UNLABELLED
     return Cine(drawn, grid, notes=stored.notes + notes)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.errors import PipelineError
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES, UNLABELLED, is_structure, map_labels
@@ -85,8 +86,11 @@ def _read_image(case: DatalistEntry, found: list[Finding], *, whole: bool) -> tu
     """The image's grid and number of phases."""
     path = Path(case["image"])
     try:
-        if whole or not is_nifti(path) or path.is_dir() or is_doubtful(path):
+        digest = case.get("image_sha256")
+        if whole or digest or not is_nifti(path) or path.is_dir() or is_doubtful(path):
             cine = read_cine(path)
+            if digest and voxels_digest(cine.array) != digest:
+                found.append(fault("image", "it must be the very one that was segmented, and reads otherwise now"))
             found += [note("image", text) for text in cine.notes if not text.startswith("times of the phases")]
             found += about_intensities(cine.array)
             return cine.grid, cine.n_phases
@@ -122,6 +126,8 @@ def _map_values(stored: StoredLabel, case: DatalistEntry, found: list[Finding]) 
         what = "unlabelled" if (mapped == UNLABELLED).all() else "background"
         found.append(fault("label", f"a label needs something drawn in it, this one is {what} throughout"))
         return None
+    if case.get("label_sha256") and labels_digest(mapped) != case["label_sha256"]:
+        found.append(fault("label", "it has changed since it was accepted; accept it again"))
     beyond = set() if stated is None else set(np.unique(mapped[is_structure(mapped)]).tolist()) - set(stated)
     if beyond:
         found.append(fault("label", f"`drawn_structures` leaves out {short_names(beyond)}, which it holds"))

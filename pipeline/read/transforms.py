@@ -26,7 +26,7 @@ from pipeline.read.labels import read_case_label
 
 __all__ = ["CineLoadImaged", "CineReader", "LoadLabeld", "MapLabelsd"]
 
-_ABOUT_LABELS = ("scheme", "drawn_phases", "drawn_structures")
+_ABOUT_LABELS = ("scheme", "drawn_phases", "drawn_structures", "undrawn_slices")
 """What an item says of its label, beside where it is."""
 
 
@@ -119,7 +119,7 @@ class LoadLabeld(MapTransform):
     """Load label maps as a training takes them: on their image's grid, in our values, see `labels.read_case_label`.
 
     The image must have been loaded; where it lay in its file is taken from its metadata, so that it may have been
-    resampled since. An item's `scheme`, `drawn_phases` and `drawn_structures` are minded.
+    resampled since. An item's `scheme`, `drawn_phases`, `drawn_structures` and `undrawn_slices` are minded.
 
     Args:
         keys: of the label maps' paths.

@@ -24,10 +24,11 @@ from pipeline.app.choices import Choices
 from pipeline.app.correct import report_again
 from pipeline.app.folders import claim_folder, rewrite
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
-from pipeline.app.results import labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.segmenter import Segmenter
 from pipeline.app.worklist import update_worklist
 from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import ConfigError, GridError, InputError
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Quality

@@ -13,10 +13,11 @@ from pipeline.app.choices import Choices
 from pipeline.app.folders import rewrite
 from pipeline.app.history import keep_previous, utc_now
 from pipeline.app.recorded import Result
-from pipeline.app.results import labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.review.audit import append_entry
 from pipeline.app.review.draft import Draft
 from pipeline.core.case import Case
+from pipeline.core.digests import labels_digest
 from pipeline.core.measurements import Measurements
 
 __all__ = ["Edited", "record_discarding", "save_decision"]

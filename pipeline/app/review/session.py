@@ -16,12 +16,13 @@ import numpy as np
 from pipeline.app.choices import Choices
 from pipeline.app.history import utc_now
 from pipeline.app.recorded import read_result
-from pipeline.app.results import MEASUREMENTS, labels_digest
+from pipeline.app.results import MEASUREMENTS
 from pipeline.app.review.display import Picture, base_end, display_facts, draw_picture, from_display, to_display
 from pipeline.app.review.draft import Change, Decisions, Draft, Step
 from pipeline.app.review.errors import RefusedError
 from pipeline.app.review.saving import record_discarding, save_decision
 from pipeline.core.case import Case
+from pipeline.core.digests import labels_digest
 from pipeline.core.errors import ConfigError
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import DISCLAIMER

@@ -5,7 +5,8 @@ unnamed phase), `spacing` ((x, y, z) in mm) and `scheme` (a name in `core.labels
 set's label values to ours), and whatever else the data set tells. `drawn_phases` (0-based) says in which phases of a 4D
 label somebody has drawn: all others are unlabelled then, whatever their values; a label of as many phases holds those
 alone. `drawn_structures` (["LV", "MYO"]) says which structures were drawn: background may be any other one.
-`note` is a sentence for whoever checks the data.
+`undrawn_slices` (0-based) are unlabelled in all phases. `image_sha256` and `label_sha256` are of voxels and labels that
+belong together, see `core.digests`. `note` is a sentence for whoever checks the data.
 """
 
 from __future__ import annotations
@@ -161,15 +162,19 @@ def finish_cases(cases: Iterable[DatalistEntry], *, source: Path) -> list[Datali
 
 def _finish(case: DatalistEntry, source: Path) -> DatalistEntry:
     finished = {**case, "scheme": _check_scheme(case["scheme"], source)}
-    if finished.get("drawn_phases") in (None, ""):
-        finished.pop("drawn_phases", None)
-        return finished
-    stated = finished["drawn_phases"]
+    for name in ("drawn_phases", "undrawn_slices"):
+        stated = finished.pop(name, None)
+        if stated not in (None, ""):
+            finished[name] = _whole_numbers(name, stated, source)
+    return finished
+
+
+def _whole_numbers(name: str, stated: Any, source: Path) -> list[int]:
     try:
         words = stated.replace(",", " ").split() if isinstance(stated, str) else list(stated)
-        return finished | {"drawn_phases": sorted({int(word) for word in words})}
+        return sorted({int(word) for word in words})
     except (TypeError, ValueError) as error:
-        raise DatasetError(f"`drawn_phases` must be whole numbers from 0 on, got {stated!r}", source) from error
+        raise DatasetError(f"`{name}` must be whole numbers from 0 on, got {stated!r}", source) from error
 
 
 def read_json(path: Path) -> Any:

@@ -16,11 +16,12 @@ from starlette.testclient import TestClient
 
 from pipeline.app.choices import Choices
 from pipeline.app.folders import write_whole
-from pipeline.app.results import images_digest, labels_digest, write_case
+from pipeline.app.results import write_case
 from pipeline.app.review.desk import Desk
 from pipeline.app.review.guard import Keys
 from pipeline.app.review.server import make_app
 from pipeline.core.case import BundleRecord, Case, Provenance, Source
+from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.pose import Pose, PoseFinding
 from pipeline.measure.study import measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -52,7 +53,7 @@ def write_result(out: Path, images: Path, study: PhantomStudy) -> None:
     """What `cmr segment` writes, with the phantom's true labels as the network's."""
     (files,) = find_cases(images)
     cine, labels = read_cine(images), study.label.array
-    source = Source(files.identity, str(images), images_digest(cine))
+    source = Source(files.identity, str(images), voxels_digest(cine.array))
     made_by = Provenance({}, BundleRecord("some", "1.0"), {}, labels_digest(labels), source)
     pose = PoseFinding(POSE, POSE, True, 1.0, 1.3)
     measured = measure_study(cine, labels, pose=pose)
