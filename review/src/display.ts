@@ -54,7 +54,11 @@ export class Display {
   /** Show the slice and the phases of all views. */
   showPlace(): void {
     const [phases, slices] = this.study.info.shape;
-    for (const view of VIEWS) this.study.stage.caption(view, this.study.placeOf(view), [phases, slices]);
+    for (const view of VIEWS) {
+      const place = this.study.placeOf(view);
+      const measured = view === "cine" ? place.phase : this.study.measured[view];
+      this.study.stage.caption(view, place, [phases, slices], measured);
+    }
     this.study.strip.show(this.slices, "none");
     this.showPhase();
     this.showTools();
@@ -63,7 +67,7 @@ export class Display {
   /** Show the cine's phase. */
   showPhase(): void {
     const { info, phase, player, stage } = this.study;
-    stage.caption("cine", this.study.placeOf("cine"), [info.shape[0], info.shape[1]]);
+    stage.caption("cine", this.study.placeOf("cine"), [info.shape[0], info.shape[1]], phase);
     this.layout.slider.value = String(phase);
     const time = info.times_ms?.[phase];
     this.layout.time.textContent = `phase ${phase + 1}/${info.shape[0]}${time === undefined ? "" : ` · ${time.toFixed(0)} ms`}`;

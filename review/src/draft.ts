@@ -44,6 +44,8 @@ export class Draft {
   steps: { undo: number; redo: number };
   /** Whether the draft differs from the results. */
   changed: boolean;
+  /** Whether the last answer brought other choices. */
+  chosen = false;
   private kept: Choices;
   private readonly queue: ChangeQueue;
 
@@ -128,7 +130,9 @@ export class Draft {
     this.record = answer.record ?? this.record;
     this.problem = answer.problem ?? null;
     this.review = answer.review ?? this.review;
+    const before = this.kept;
     this.kept = answer.choices ?? this.kept;
+    this.chosen = before.ed !== this.kept.ed || before.es !== this.kept.es;
     if (!this.hasUnsent) this.choices = this.kept;
     this.steps = { undo: answer.undo ?? this.steps.undo, redo: answer.redo ?? this.steps.redo };
     this.listener.answered(planesOf(answer));

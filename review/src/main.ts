@@ -7,7 +7,7 @@ import { h, icon } from "./dom";
 import { keyName } from "./keys";
 import type { Study } from "./study";
 import { restoreTheme, switchTheme } from "./theme";
-import { worklistPage } from "./worklist";
+import { walk, worklistPage } from "./worklist";
 
 const READER = "cmr-reader";
 const TOLD_MS = 6000;
@@ -120,7 +120,7 @@ function worklistKey(key: string): boolean {
     "/": () => host.querySelector<HTMLElement>("input[type=search]")?.focus(),
   };
   actions[key]?.();
-  return key in actions;
+  return key in actions || walk(host, key);
 }
 
 /** Tell the reader something that needs no answer. */

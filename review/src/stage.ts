@@ -8,6 +8,8 @@ import { VIEWS, type ViewName, type Viewer } from "./viewer";
 
 const TITLES: Readonly<Record<ViewName, string>> = { ed: "End-diastole", es: "End-systole", cine: "Cine" };
 
+const KEYS: Readonly<Record<ViewName, string>> = { ed: "D", es: "S", cine: "C" };
+
 /** What the stage tells of the reader's pointer. */
 export interface StageListener {
   enlarge(view: ViewName): void;
@@ -51,9 +53,16 @@ export class Stage {
     this.frames[view].append(this.cross);
   }
 
-  caption(view: ViewName, { phase, slice }: Place, [phases, slices]: readonly [number, number]): void {
+  /** Say where a view is, and if ED or ES is measured in another phase than the one shown. */
+  caption(
+    view: ViewName,
+    { phase, slice }: Place,
+    [phases, slices]: readonly [number, number],
+    measured: number,
+  ): void {
     const where = h("span", { class: "slice" }, ` · slice ${slice + 1}/${slices}`);
-    this.captions[view].replaceChildren(`phase ${phase + 1}/${phases}`, where);
+    const moved = measured === phase ? "" : ` · ${view.toUpperCase()} is now ${measured + 1} (${KEYS[view]})`;
+    this.captions[view].replaceChildren(`phase ${phase + 1}/${phases}`, where, h("strong", {}, moved));
   }
 
   /** Let the reader draw in the large view, and scroll slices in each. */
@@ -96,7 +105,7 @@ export class Stage {
       {
         type: "button",
         "aria-pressed": false,
-        title: `Enlarge (${view === "cine" ? "C" : view === "ed" ? "D" : "S"})`,
+        title: `Enlarge (${KEYS[view]})`,
         onclick: () => this.listener.enlarge(view),
       },
       TITLES[view],

@@ -38,6 +38,8 @@ export class Study {
   keyboardPen!: KeyboardPen;
   slice: number;
   phase: number;
+  /** Phases in the views of ED and ES. They stay where the reader draws, also if ED or ES moves by that. */
+  shown: { ed: number; es: number };
   structure = 1;
   marked: number | null = null;
   overlay = { outlines: true, fills: true };
@@ -76,7 +78,8 @@ export class Study {
       tell: (message) => around.tell(message),
       reload: (reason) => around.reload(reason),
     });
-    this.phase = this.draft.record.ed_phase ?? 0;
+    this.shown = this.measured;
+    this.phase = this.shown.ed;
     this.slice = fullestSlice(this.labels, this.phase);
     this.stage = new Stage(info, {
       enlarge: (view) => this.enlarge(view),
@@ -121,10 +124,15 @@ export class Study {
     return this.info.base === "last" ? 1 : -1;
   }
 
-  /** The plane that a view is to show: ED and ES as measured, the first phase where there is none. */
+  /** The plane that a view is to show. */
   placeOf(view: ViewName): Place {
+    return { phase: view === "cine" ? this.phase : this.shown[view], slice: this.slice };
+  }
+
+  /** ED and ES as measured; the first phase where there is none. */
+  get measured(): { ed: number; es: number } {
     const { ed_phase, es_phase } = this.draft.record;
-    return { phase: { ed: ed_phase ?? 0, es: es_phase ?? 0, cine: this.phase }[view], slice: this.slice };
+    return { ed: ed_phase ?? 0, es: es_phase ?? 0 };
   }
 
   /** Where is drawn: the large view's plane. */
@@ -132,7 +140,10 @@ export class Study {
     return this.placeOf(this.stage.large);
   }
 
-  enlarge(view: ViewName): void {
+  /** Make a view the large one; ED and ES then show the phases that are measured. */
+  enlarge(view: ViewName, phase?: number): void {
+    if (view !== "cine") this.shown[view] = phase ?? this.measured[view];
+    this.showPlaces();
     this.keyboardPen.lift();
     this.pen.leave();
     this.stage.enlarge(view);
@@ -151,9 +162,10 @@ export class Study {
 
   /** Go where a flag points, in the view that shows its phase. */
   goToFlag({ phase, slice }: Pick<Flag, "phase" | "slice">): void {
-    const { ed_phase, es_phase } = this.draft.record;
+    const [shown, measured] = [this.shown, this.measured];
+    const isOf = (view: "ed" | "es"): boolean => phase === shown[view] || phase === measured[view];
     this.player.stop();
-    if (phase !== null) this.enlarge(phase === ed_phase ? "ed" : phase === es_phase ? "es" : "cine");
+    if (phase !== null) this.enlarge(isOf("ed") ? "ed" : isOf("es") ? "es" : "cine", phase);
     this.goTo({ phase: phase ?? this.phase, slice: slice ?? this.slice });
     this.display.showSlices();
   }
@@ -222,7 +234,9 @@ export class Study {
     this.labels.apply(planes);
     if (planes.length) this.viewer.redraw();
     if (planes[0]) this.goToFlag(planes[0]);
-    else this.showPlaces();
+    const { ed, es } = this.draft.choices;
+    if (this.draft.chosen) this.shown = { ed: ed ?? this.measured.ed, es: es ?? this.measured.es };
+    this.showPlaces();
     this.display.showRecord();
   }
 

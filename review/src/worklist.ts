@@ -73,7 +73,7 @@ export function worklistPage(
     h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), body)),
     rows.length ? null : h("p", {}, "There is no study in this folder yet: `cmr segment` puts them there."),
   );
-  page.addEventListener("keydown", (event) => walk(page, event));
+  search.addEventListener("keydown", (event) => walk(page, event.key) && event.preventDefault());
   return page;
 }
 
@@ -110,14 +110,14 @@ function tableRow(row: CaseRow): HTMLElement {
   );
 }
 
-/** Up and down go from study to study, `/` to the search. */
-function walk(page: HTMLElement, event: KeyboardEvent): void {
+/** Go to the next study by the arrow keys; true if the key was one. */
+export function walk(page: ParentNode, key: string): boolean {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (!step) return false;
   const links = [...page.querySelectorAll<HTMLElement>("tbody a")];
   const at = links.indexOf(document.activeElement as HTMLElement);
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step || event.target instanceof HTMLSelectElement) return;
-  event.preventDefault();
   links[Math.min(links.length - 1, Math.max(0, at + step))]?.focus();
+  return true;
 }
 
 function capital(text: string): string {

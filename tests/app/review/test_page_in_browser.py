@@ -106,7 +106,7 @@ class Reader:
     def until(self, script: str, *arguments: Any) -> None:
         from selenium.webdriver.support.wait import WebDriverWait
 
-        WebDriverWait(self.browser, 90, poll_frequency=0.1).until(lambda b: b.execute_script(script, *arguments))
+        WebDriverWait(self.browser, 40, poll_frequency=0.1).until(lambda b: b.execute_script(script, *arguments))
 
     def find(self, selector: str) -> Any:
         return self.browser.find_element("css selector", selector)
