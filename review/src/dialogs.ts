@@ -54,6 +54,7 @@ export async function askDecision(status: keyof typeof DECISIONS, review: Review
       h("button", { value: "ok", class: "chief" }, button),
     ),
   );
+  comment.addEventListener("focus", () => comment.select(), { once: true });
   comment.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.ctrlKey) form.requestSubmit(form.querySelector<HTMLButtonElement>(".chief"));
   });

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class Reader:
 
         chain = ActionChains(self.browser, duration=20)
         chain.move_to_element_with_offset(self.find(".view.large .canvas"), *path[0]).click_and_hold()
-        for before, after in zip(path, path[1:], strict=False):
+        for before, after in pairwise(path):
             chain.move_by_offset(after[0] - before[0], after[1] - before[1])
         chain.release().perform()
 
@@ -343,10 +344,10 @@ def test_a_push_moves_the_border_before_it(reader: Reader) -> None:
 
 
 def test_flags_lead_to_their_place(reader: Reader) -> None:
+    reader.press("s", "ArrowDown", "Delete")  # a gap in the stack
     phase, level = reader.place()
-    reader.press("Delete")  # a gap in the stack
     reader.until("return [...document.querySelectorAll('.flag')].some((flag) => /Missing/.test(flag.textContent))")
-    reader.press("ArrowUp", "s")
+    reader.press("ArrowUp", "d")
     reader.browser.execute_script(
         "[...document.querySelectorAll('.flag')].find((flag) => /Missing/.test(flag.textContent)).click()"
     )
