@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pipeline.app.predict import CaseResult
 from pipeline.app.results import MEASUREMENTS, WORKLIST, read_record
 from pipeline.core.errors import InputError
 from pipeline.core.measurements import Measurements
 from pipeline.write.pages.worklist import Study, write_worklist
-
-if TYPE_CHECKING:
-    from pipeline.app.predict import CaseResult
 
 __all__ = ["update_worklist"]
 

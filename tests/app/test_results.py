@@ -233,6 +233,22 @@ def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None
             _run("report", str(segmented), *wrong)
 
 
+def test_a_case_whose_correction_is_being_drawn_is_left_alone(
+    segmented: Path, images: Path, untrained_bundle: Path
+) -> None:
+    draft = segmented / "review" / "draft.jsonl"
+    draft.parent.mkdir()
+    draft.write_text("{}\n{}\n")
+    before = (segmented / "segmentation.nii.gz").read_bytes()
+    options = ("-o", str(segmented.parent), "--bundle", str(untrained_bundle))
+    result = CliRunner().invoke(cli.app, ["segment", str(images), *options])
+    assert (result.exit_code, "being drawn" in result.output) == (1, True)
+    with pytest.raises(InputError, match="being drawn"):
+        _run("report", str(segmented))
+    assert (segmented / "segmentation.nii.gz").read_bytes() == before
+    assert draft.read_text() == "{}\n{}\n"
+
+
 def test_an_excluded_slice_is_counted_nowhere_and_kept_in_the_map(
     segmented: Path, phantom: PhantomStudy, images: Path
 ) -> None:

@@ -56,10 +56,10 @@ class Desk:
 
     def worklist(self) -> dict[str, Any]:
         """The cases, those that need a look first."""
-        listed = {folder.name: list_case(folder) for folder in self._folders()}
-        found = {name: one for name, one in listed.items() if one is not None}
-        order = [study.case for study in worst_first(study for study, _ in found.values())]
-        cases = [{**found[name][1], "holder": self._holder(name)} for name in order]
+        found = [one for folder in self._folders() if (one := list_case(folder)) is not None]
+        rows = {study.case: row for study, row in found}
+        order = [study.case for study in worst_first(study for study, _ in found)]
+        cases = [{**rows[name], "holder": self._holder(name)} for name in order]
         return {"cases": cases, "disclaimer": DISCLAIMER}
 
     @contextmanager

@@ -27,18 +27,23 @@ def list_case(folder: Path) -> tuple[Study, dict[str, Any]] | None:
         `None` for a folder that is only bound to its study, or whose bundle measures nothing.
     """
     row: dict[str, Any] = {"name": folder.name, "draft": has_draft(folder)}
+    if not folder.name.isprintable():  # bytes that are no text would break the whole list
+        name = folder.name.encode("utf-8", "replace").decode()
+        return _failed(row | {"name": name}, "a case's name must be text that can be printed; rename its folder")
     try:
         record = read_record(folder / MEASUREMENTS)
         if "source" in record and "kind" not in record:
             return None
         measured, review = Measurements.from_json(record), Review.from_json(record["review"])
     except (InputError, KeyError, TypeError, AttributeError):
-        sentence = "results must be complete to be reviewed; segment the case again"
-        unknown = Review()
-        study = Study(folder.name, error=sentence)
-        return study, row | _row(study, unknown) | {"status": "failed", "reasons": [sentence]}
+        return _failed(row, "results must be complete to be reviewed; segment the case again")
     study = Study(folder.name, measured=measured)
     return study, row | _row(study, review)
+
+
+def _failed(row: dict[str, Any], sentence: str) -> tuple[Study, dict[str, Any]]:
+    study = Study(row["name"], error=sentence)
+    return study, row | _row(study, Review()) | {"status": "failed", "reasons": [sentence]}
 
 
 def _row(study: Study, review: Review) -> dict[str, Any]:

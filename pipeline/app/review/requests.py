@@ -10,9 +10,10 @@ from pipeline.app.review.errors import RefusedError
 from pipeline.app.review.session import Verdict
 from pipeline.core.review import Status
 
-__all__ = ["read_body", "read_decisions", "read_verdict"]
+__all__ = ["read_body", "read_decisions", "read_verdict", "read_word"]
 
 _LONGEST_COMMENT = 4000
+_LONGEST_WORD = 80
 _SAVED = ("corrected", "accepted", "rejected")
 
 
@@ -54,7 +55,22 @@ def read_verdict(body: dict[str, Any]) -> Verdict:
         raise RefusedError(422, f"`status` must be one of {', '.join(_SAVED)}, got {status!r}")
     if not isinstance(comment, str) or len(comment) > _LONGEST_COMMENT:
         raise RefusedError(422, f"`comment` must be a text of at most {_LONGEST_COMMENT} characters")
-    return Verdict(cast(Status, status), comment.strip(), _numbers(body, "checked_phases"))
+    shown = "".join(letter for letter in comment if letter.isprintable() or letter in "\n\t").strip()
+    return Verdict(cast(Status, status), shown, _numbers(body, "checked_phases"))
+
+
+def read_word(body: dict[str, Any], name: str) -> str | None:
+    """A short text without line breaks; `None` where there is none.
+
+    Raises:
+        RefusedError: something else.
+    """
+    word = body.get(name)
+    if word in (None, ""):
+        return None
+    if not isinstance(word, str) or len(word) > _LONGEST_WORD or not word.isprintable():
+        raise RefusedError(422, f"`{name}` must be a word of at most {_LONGEST_WORD} characters")
+    return word
 
 
 def _numbers(body: dict[str, Any], name: str) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from pipeline.app.review.draft import Decisions
 from pipeline.app.review.errors import RefusedError
 from pipeline.app.review.failures import TellFailures
 from pipeline.app.review.guard import REPORT_POLICY, Guard, Keys
-from pipeline.app.review.requests import read_body, read_decisions, read_verdict
+from pipeline.app.review.requests import read_body, read_decisions, read_verdict, read_word
 from pipeline.app.review.session import CaseSession
 from pipeline.core.errors import PipelineError
 
@@ -54,7 +54,7 @@ def make_app(desk: Desk, keys: Keys, *, network: bool = False, names: frozenset[
     case = "/api/cases/{case}"
     routes = [
         Route("/", pages.index),
-        Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+        *([Mount("/static", StaticFiles(directory=STATIC))] if STATIC.is_dir() else []),
         Route("/api/worklist", _plain(lambda _: desk.worklist())),
         Route(case, pages.describe),
         Route(f"{case}/image", pages.image),
@@ -126,8 +126,7 @@ def _posted(act: _Act, desk: Desk) -> Callable[[Request], Awaitable[Response]]:
 
 def _open(desk: Desk, case: str, reader: str, body: dict[str, Any]) -> dict[str, Any]:
     desk.folder(case)
-    asked = body.get("session")
-    session = asked if isinstance(asked, str) and asked else secrets.token_urlsafe(16)
+    session = read_word(body, "session") or secrets.token_urlsafe(16)
     lease = desk.leases.take(case, reader, session=session, take_over=body.get("take") is True)
     reads_only = lease.session != session
     return {"holder": lease.reader if reads_only else None, "session": session, "reads_only": reads_only}
@@ -139,7 +138,7 @@ def _close(desk: Desk, case: str, _: str, body: dict[str, Any]) -> dict[str, Any
 
 
 def _strokes(desk: Desk, case: str, reader: str, body: dict[str, Any]) -> dict[str, Any]:
-    changes, tool = body.get("changes"), str(body.get("tool", "brush"))[:_LONGEST_NAME]
+    changes, tool = body.get("changes"), read_word(body, "tool") or "brush"
     if not isinstance(changes, list) or not changes or not all(isinstance(one, dict) for one in changes):
         raise RefusedError(422, "`changes` must be a list of slices, each with phase, slice and labels")
     return desk.change(case, *_of_page(body), lambda opened: opened.stroke(changes, tool=tool, reader=reader))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ class Page:
     def post(self, act: str, **body: Any) -> httpx2.Response:
         """Do something in the page's newest state."""
         state = {"session": self.session, "revision": self.revision}
-        answer = self.client.post(f"{CASE}/{act}", json=state | body)
+        content, headers = json.dumps(state | body).encode(), {"Content-Type": "application/json"}
+        answer = self.client.post(f"{CASE}/{act}", content=content, headers=headers)
         if answer.is_success:
             self.revision = answer.json().get("revision", self.revision)
         return answer

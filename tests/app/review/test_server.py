@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import numpy as np
@@ -17,6 +19,9 @@ from starlette.testclient import TestClient
 import pipeline.measure
 from pipeline.app.correct import report_again
 from pipeline.app.review.desk import Desk
+from pipeline.app.review.guard import Keys
+from pipeline.app.review.server import make_app
+from pipeline.app.review.session import Verdict
 from pipeline.core.errors import InputError
 from pipeline.core.pose import Pose
 from pipeline.phantom.study import PhantomStudy
@@ -49,6 +54,34 @@ def test_the_worklist_has_the_numbers_and_who_is_there(client: TestClient, page,
     (out / "broken" / "measurements.json").write_text("{")
     cases = client.get("/api/worklist").json()["cases"]
     assert [(one["name"], one["status"]) for one in cases] == [("broken", "failed"), ("study", "unreviewed")]
+
+
+def test_names_of_all_kinds_are_listed_and_opened(client: TestClient, out: Path) -> None:
+    name = "sub 01#100% ü?&<b>"
+    (out / "study").rename(out / name)
+    (out / os.fsdecode(b"bad\xff")).mkdir()
+    (out / os.fsdecode(b"bad\xff") / "measurements.json").write_text("{}")
+    cases = client.get("/api/worklist").json()["cases"]
+    assert [(one["name"], one["status"]) for one in cases] == [("bad?", "failed"), (name, "unreviewed")]
+    assert client.get(f"/api/cases/{quote(name)}").json()["name"] == name
+
+
+def test_the_page_and_its_files_are_served(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[str] = []
+
+    def get(place: str) -> Any:
+        app = make_app(Desk(out), Keys(8000, tokens.append))
+        client = TestClient(app, base_url="http://localhost")
+        client.get("/", params={"token": tokens[-1]}, follow_redirects=False)
+        return client.get(place)
+
+    monkeypatch.setattr("pipeline.app.review.server.STATIC", tmp_path / "static")
+    assert (get("/").status_code, get("/static/a.js").status_code) == (404, 404)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "index.html").write_text("the page")
+    (tmp_path / "static" / "a.js").write_text("1")
+    assert get("/").text == "the page"
+    assert get("/static/a.js").headers["content-type"].startswith("text/javascript")
 
 
 def test_arrays_are_in_display_order(page, study: PhantomStudy, written: Path) -> None:
@@ -267,6 +300,18 @@ def test_a_draft_is_gone_on_with_by_another_server(page, out: Path) -> None:
         report_again(out / "study")
 
 
+def test_images_that_have_moved_are_found_where_they_are_said_to_be(out: Path, written: Path) -> None:
+    path = out / "study" / "measurements.json"
+    record = json.loads(path.read_text())
+    record["source"]["path"] = str(out / "gone")
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError), Desk(out).opened("study"):
+        pass
+    with Desk(out, written.parent / "images").opened("study") as opened:
+        opened.save(Verdict("accepted"), reader="Dr One")
+    assert record_of(out)["review"]["status"] == "accepted"
+
+
 def test_results_made_again_meanwhile_are_not_overwritten(page, out: Path) -> None:
     labels = page.labels()
     report_again(out / "study", excluded_slices=[2])
@@ -298,7 +343,7 @@ def test_a_draft_of_labels_that_were_changed_is_told_and_can_be_set_aside(page, 
 
 
 def test_a_decision_can_be_rejected_and_told_why(page, out: Path, client: TestClient) -> None:
-    page.post("save", status="rejected", comment="<b>motion</b> & more")
+    page.post("save", status="rejected", comment="<b>motion</b>\ud800\0 & more")
     record = record_of(out)
     assert (record["review"]["status"], record["review"]["checked_phases"]) == ("rejected", [])
     assert "<b>motion</b>" not in (out / "study" / "report.html").read_text()
@@ -307,6 +352,13 @@ def test_a_decision_can_be_rejected_and_told_why(page, out: Path, client: TestCl
         assert page.post("save", **wrong).status_code == 422
     for phases in ([6], ["1"], 3):
         assert page.post("save", status="accepted", checked_phases=phases).status_code == 422
+
+
+def test_words_that_cannot_be_printed_are_refused(page) -> None:
+    for word in ("\ud800", "a\nb", "x" * 81, 7, ["brush"]):
+        assert page.post("strokes", changes=[{}], tool=word).status_code == 422
+        assert page.post("open", session=word).status_code == 422
+    assert page.post("strokes", session="\ud800", changes=[{}]).status_code == 423
 
 
 def test_what_is_no_json_is_refused(page) -> None:
