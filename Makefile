@@ -10,10 +10,10 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo sbom audit clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page sbom audit clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo '  variables, paths with blanks and quotes as they are:'
 	@echo $(call quoted,  BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT)) "ARGS='--set epochs=10'"
 
@@ -66,6 +66,9 @@ sbom: setup  ## the list of all components with versions and licences, OUT/dist/
 audit: setup  ## look the pinned packages up among known vulnerabilities; needs the internet
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+review-page:  ## build the page of cmr review from review/; needs Node 20.19 or later
+	cd review && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
