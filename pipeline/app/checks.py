@@ -184,7 +184,7 @@ def _failure(parsers: Mapping[str, ConfigParser], size: tuple[int, ...]) -> str 
     for device in _DEVICES:
         try:
             _run(parsers[device], size, device)
-        except Exception as error:  # whatever a network may raise
+        except Exception as error:  # noqa: BLE001 whatever a network may raise
             failure = _reason(error)
         else:
             return None

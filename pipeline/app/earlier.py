@@ -232,7 +232,7 @@ def _is_edited(path: Path) -> bool:
     try:
         with quiet_dicom():
             return bool(pydicom.dcmread(path).pixel_array.size)
-    except Exception:  # damaged files raise whatever their libraries raise
+    except Exception:  # noqa: BLE001 damaged files raise whatever their libraries raise
         return False
 
 
@@ -240,5 +240,5 @@ def _labels_in(path: Path) -> str | None:
     """Digest of a label map's labels; `None` where it cannot be read."""
     try:
         return labels_digest(read_label(path, scheme="cmr").array)
-    except Exception:  # damaged files raise whatever their libraries raise
+    except Exception:  # noqa: BLE001 damaged files raise whatever their libraries raise
         return None

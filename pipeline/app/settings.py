@@ -110,7 +110,7 @@ def _resolve(parser: ConfigParser, key: str) -> Any:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             present = trial.get_parsed_content(key)
             plain = json.loads(json.dumps(present))
-    except Exception:  # whatever stands in the way: data that are not there, an object
+    except Exception:  # noqa: BLE001 whatever stands in the way: data that are not there, an object
         plain = None
     if plain is None:
         raise ConfigError(f"`{key}` is made by the program, of other settings or of the data: change those")

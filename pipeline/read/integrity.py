@@ -27,5 +27,5 @@ def is_doubtful(path: Path) -> bool:
                 file.seek(-4, 2)
                 return not is_whole or int.from_bytes(file.read(4), "little") != needed % 2**32
             return not is_whole or file.seek(0, 2) < needed
-    except Exception:  # whatever nibabel raises of a broken file: the reader says it better
+    except Exception:  # noqa: BLE001 whatever nibabel raises of a broken file: the reader says it better
         return True

@@ -133,7 +133,7 @@ def _pixels_alone(path: Path) -> np.ndarray | None:
     try:
         image: Any = nib.load(path)
         array = np.asanyarray(image.dataobj)
-    except Exception:  # whatever nibabel raises of a broken file; the reader has said it better
+    except Exception:  # noqa: BLE001 whatever nibabel raises of a broken file; the reader has said it better
         return None
     if array.ndim not in (3, 4) or array.dtype.kind not in "iuf":
         return None

@@ -212,7 +212,7 @@ def _try(transform: Transform, job: _Job) -> Exception | None:
     """Prepare and cache a case. An error is returned, since raising it would lose its cause between processes."""
     try:
         job.run(transform)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 told in one sentence by the caller
         return own_error(error) or error
     return None
 
@@ -232,7 +232,7 @@ def _read_cached(file: Path) -> list[PreparedStack] | None:
             ]
     except FileNotFoundError:
         return None
-    except Exception as error:  # zip, header, JSON: each has errors of its own
+    except Exception as error:  # noqa: BLE001 zip, header, JSON: each has errors of its own
         _log.warning("prepared again, for the cache's file cannot be read (%s) [%s]", error, file)
         return None
 

@@ -30,7 +30,7 @@ class TellFailures:
         """Pass a request on, and answer it if that fails."""
         try:
             await self.app(scope, receive, send)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 the reader gets a sentence, the log the cause
             await _tell(error)(scope, receive, send)
 
 
