@@ -72,7 +72,7 @@ def test_what_the_reader_knew_reaches_the_measurements(tmp_path: Path) -> None:
     assert {key: saved[key] for key in expected if key != "notes"} == {
         key: value for key, value in expected.items() if key != "notes"
     }
-    assert set(saved) - set(expected) == {"confidence", "quality"}
+    assert set(saved) - set(expected) == {"confidence", "quality", "files"}
     assert saved["times_ms"] == list(TIMES_MS)
     drawn = read_cine(tmp_path / "one" / "segmentation.nii.gz")
     np.testing.assert_array_equal(drawn.array, _labels())
