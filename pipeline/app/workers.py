@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,7 @@ class _Worker:
 @contextmanager
 def _deaf() -> Iterator[None]:
     """Processes started within do not hear Ctrl-C, which reaches all of a terminal's; their parent ends them."""
+    resource_tracker.ensure_running()  # it lets the signal through again when it is first started
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -207,6 +208,7 @@ def _serve(pipe: Connection, load: Load, temporary: str) -> None:
     """What a process does from its start to its end."""
     end_with_parent()
     be_ended_first()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TMPDIR"] = tempfile.tempdir = temporary
     try:
         told, call = load()
