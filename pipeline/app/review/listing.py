@@ -33,7 +33,7 @@ def list_case(folder: Path) -> tuple[Study, dict[str, Any]] | None:
     try:
         record = read_record(folder / MEASUREMENTS)
         if "source" in record and "kind" not in record:
-            return None
+            return _failed(row, str(record["failed"]["error"])) if "failed" in record else None
         measured, review = Measurements.from_json(record), Review.from_json(record["review"])
     except (InputError, KeyError, TypeError, AttributeError):
         return _failed(row, "results must be complete to be reviewed; segment the case again")
