@@ -27,7 +27,7 @@ from pipeline.core.measurements import Flag
 from pipeline.evaluate.overlap import volume_overlap
 from pipeline.evaluate.surface import surface_distances
 from pipeline.infer.cleanup import remove_impossible
-from pipeline.infer.confidence import expected_dice
+from pipeline.infer.confidence import sum_probabilities
 from pipeline.infer.decide import decide_labels
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality.assess import assess_quality
@@ -191,9 +191,9 @@ def cleanup_table(before: Sequence[Volume], after: Sequence[Volume]) -> str:
 def _segment(segmenter: Segmenter, image: str) -> tuple[np.ndarray, np.ndarray]:
     """Labels (X, Y, Z) on the file's grid and the expected Dice of each structure."""
     item = segmenter.predict(read_cine(image))
-    expected = expected_dice(item["pred"].as_tensor(), n_classes=segmenter.n_classes)[0]
+    expected = sum_probabilities(item["pred"].as_tensor(), n_classes=segmenter.n_classes).expected_dice[0]
     labels = decide_labels(segmenter.to_own_grid(item)["pred"].as_tensor(), n_classes=segmenter.n_classes)[0]
-    return labels.numpy(), expected.numpy()
+    return labels.numpy(), expected
 
 
 def _volume(case: Mapping[str, Any], labels: np.ndarray | None, expected: np.ndarray) -> Volume:

@@ -21,6 +21,7 @@ from pipeline.core.case import BundleRecord, Case, Provenance
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.pose import PoseFinding
+from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.core.versions import require
 from pipeline.infer.devices import require_device
 from pipeline.infer.heart import REACH
@@ -41,14 +42,18 @@ class Segmentation:
 
     Attributes:
         labels: (T, X, Y, Z) uint8 on the cine's own grid.
-        confidence: (T, structures) expected Dice, NaN where a structure is absent; `None` where the bundle estimates
-            none.
+        sums: of the network's probabilities; `None` where the bundle estimates no confidence.
         pose: how the slices were laid down for the network; `None` where the bundle looks for no pose.
     """
 
     labels: np.ndarray
-    confidence: np.ndarray | None
+    sums: ProbabilitySums | None
     pose: PoseFinding | None = None
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Expected Dice (T, structures), NaN where a structure is absent; `None` where the bundle estimates none."""
+        return None if self.sums is None else self.sums.expected_dice
 
 
 class Segmenter:

@@ -236,6 +236,20 @@ def evaluate(
 
 
 @training_app.command()
+def calibrate(
+    folds: Annotated[list[Path], typer.Argument(help="folders of a cross-validation's folds")],
+    data: Annotated[Path, typer.Option(help="the data set that they were trained on, its images")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder of calibration.json and its tables")],
+    scheme: SchemeOption = None,
+) -> None:
+    """Find out what Dice a network's certainty stands for, and how far its volumes are off, from a cross-validation."""
+    from pipeline.app.calibration import calibrate as calibrate_folds
+
+    log_to_stderr(quiet=False)
+    typer.echo(json.dumps(calibrate_folds(folds, data, out, scheme=scheme), indent=2))
+
+
+@training_app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="folder of an evaluation")],
     second: Annotated[Path, typer.Argument(help="folder of another one, of the same volumes")],

@@ -36,7 +36,7 @@ class CaseSaveImaged(SaveImaged):
         output_dir: folder of the cases' folders.
         measures: whether the labels are ventricles to be measured.
         case_key: name of the case.
-        confidence_key: expected Dice, (T, structures), from `EstimateConfidenced` (optional).
+        confidence_key: sums of probabilities, from `EstimateConfidenced` (optional).
         choice: phases given by the user, and the formula of the body surface.
         kwargs: `SaveImaged`'s other arguments, of no effect here.
     """
@@ -73,7 +73,8 @@ class CaseSaveImaged(SaveImaged):
                 require_stack(cine, path=str(data[self.case_key]))
             write_labels(folder, cine, labels)
             if self.measures:
-                confidence, pose = data.get(self.confidence_key), data.get("pose")
+                sums, pose = data.get(self.confidence_key), data.get("pose")
+                confidence = None if sums is None else sums.expected_dice
                 measured = measure_study(cine, labels, confidence=confidence, pose=pose, choice=self.choice)
                 write_record(folder, measured.to_json())
         return dict(data)

@@ -14,7 +14,7 @@ from monai.utils.enums import MetaKeys
 
 from pipeline.infer.cine import POSE_SCORES
 from pipeline.infer.cleanup import keep_largest_component, remove_impossible
-from pipeline.infer.confidence import expected_dice
+from pipeline.infer.confidence import sum_probabilities
 from pipeline.infer.decide import decide_labels
 from pipeline.infer.pose import find_pose
 from pipeline.prepare.view import standard_view
@@ -23,7 +23,7 @@ __all__ = ["EstimateConfidenced", "KeepLargestComponentd", "RemoveImpossibled", 
 
 
 class EstimateConfidenced(MapTransform):
-    """Expected Dice of the label map that the logits give, see `confidence.expected_dice`. The logits pass through.
+    """How sure the logits are of the label map that they give, see `confidence.sum_probabilities`. They pass through.
 
     Place it before the inversion, while the logits are on the network's grid. The result goes to a key of its own,
     since the inversion replaces metadata.
@@ -31,7 +31,7 @@ class EstimateConfidenced(MapTransform):
     Args:
         keys: of the logits, (T*C, X, Y, Z).
         n_classes: classes per phase, the first of them the background.
-        confidence_keys: each receives a (T, C - 1) float64 array, NaN for absent classes.
+        confidence_keys: each receives `core.probability_sums.ProbabilitySums`.
     """
 
     def __init__(self, keys: KeysCollection, *, n_classes: int, confidence_keys: KeysCollection = "confidence") -> None:
@@ -44,7 +44,7 @@ class EstimateConfidenced(MapTransform):
         estimated = dict(data)
         for key, confidence_key in self.key_iterator(data, self.confidence_keys):
             logits = convert_to_tensor(estimated[key], track_meta=False)
-            estimated[confidence_key] = expected_dice(logits, n_classes=self.n_classes).numpy()
+            estimated[confidence_key] = sum_probabilities(logits, n_classes=self.n_classes)
         return estimated
 
 

@@ -10,8 +10,12 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from pipeline.core.errors import GridError
-from pipeline.infer.confidence import expected_dice
+from pipeline.infer.confidence import sum_probabilities
 from pipeline.infer.transforms import EstimateConfidenced
+
+
+def expected_dice(logits: torch.Tensor, *, n_classes: int) -> torch.Tensor:
+    return torch.from_numpy(sum_probabilities(logits, n_classes=n_classes).expected_dice)
 
 
 def _logits(probabilities: list[list[float]]) -> torch.Tensor:
@@ -70,5 +74,18 @@ def test_wrapper_adds_a_key_and_keeps_the_logits() -> None:
     logits = MetaTensor(torch.randn(8, 5, 5, 2, generator=torch.Generator().manual_seed(3)), affine=affine)
     item = EstimateConfidenced("pred", n_classes=4)({"pred": logits})
     assert item["pred"] is logits
-    assert item["confidence"].shape == (2, 3)
-    torch.testing.assert_close(torch.from_numpy(item["confidence"]), expected_dice(logits.as_tensor(), n_classes=4))
+    assert item["confidence"].decided.shape == (2, 3, 2)
+    torch.testing.assert_close(
+        torch.from_numpy(item["confidence"].expected_dice), expected_dice(logits.as_tensor(), n_classes=4)
+    )
+
+
+def test_sums_by_slice_by_hand() -> None:
+    p = torch.tensor([[0.9, 0.7, 0.3], [0.85, 0.1, 0.05]])  # two slices of three pixels
+    logits = torch.stack([1 - p, p]).log().permute(0, 2, 1)[:, :, None]  # (2, 3, 1, 2)
+    sums = sum_probabilities(logits, n_classes=2)
+    assert sums.decided.tolist() == [[[2.0, 1.0]]]
+    assert sums.agreed.ravel().tolist() == pytest.approx([1.6, 0.85])
+    assert sums.expected.ravel().tolist() == pytest.approx([1.9, 1.0])
+    assert sums.sure.tolist() == [[[1.0, 1.0]]]
+    assert sums.possible.tolist() == [[[3.0, 1.0]]]

@@ -1,0 +1,139 @@
+"""Calibrate a network's certainty on the folds of a cross-validation: patients by the network that never saw them."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.app.segmenter import Segmenter
+from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.core.files import write_json
+from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.evaluate.calibration import StructureRow, cross_fit, fit_calibration
+from pipeline.evaluate.calibration_tables import calibration_tables
+from pipeline.evaluate.scores import VolumeScore, phase_roles, score_volume
+from pipeline.measure.certainty.features import FEATURES, describe_certainty, spread_of_volumes
+from pipeline.read.cine import read_cine, read_label
+from pipeline.read.datalists.cases import DatalistEntry
+from pipeline.read.datasets import checked_datalist
+from pipeline.train.splits import choose_cases
+from pipeline.write.tables import write_table
+
+__all__ = ["calibrate"]
+
+_log = logging.getLogger(__name__)
+_ROWS = "certainty.csv"
+"""In a fold's `eval`: how sure its network was of each structure of the patients it never saw, beside the truth."""
+
+
+def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | None = None) -> dict[str, Any]:
+    """Fit a calibration to the folds of a cross-validation.
+
+    Each fold's bundle segments its own validation patients, from the images and on their own grids, as `cmr segment`
+    does. A fold that is done is not done again.
+
+    Args:
+        folds: bundles that `cmr crossvalidate` trained.
+        data: the data set that they were trained on, its images.
+        out: receives `calibration.json` and `calibration_tables.json`.
+        scheme: of the labels, if the data set states none.
+
+    Returns:
+        What the calibration is worth, see `evaluate.calibration_tables`: every volume was judged by one that was made
+        without its patient.
+
+    Raises:
+        ConfigError: no folds, or one that is no fold of a training.
+        DatasetError: a data set that lacks their patients or does not pass the gate, patients who are validated in two
+            folds, or too few of them.
+    """
+    if len(folds) < 2:
+        raise ConfigError(f"a calibration needs the folds of a cross-validation, two or more, got {len(folds)}")
+    cases = checked_datalist(data, scheme=scheme)
+    rows: list[StructureRow] = []
+    for fold in folds:
+        own = _judge_fold(fold, cases)
+        if twice := {row.patient for row in own} & {row.patient for row in rows}:
+            raise DatasetError(
+                f"each patient must be validated in one fold alone, {sorted(twice)[:5]} are in two", fold
+            )
+        rows += own
+    patients = sorted({row.patient for row in rows})
+    made_from = {"data": data.resolve().name, "folds": len(folds), "patients": len(patients), "volumes": len(rows) // 3}
+    tables = calibration_tables(cross_fit(rows))
+    write_json(out / "calibration.json", fit_calibration(rows, made_from=made_from).to_json(), indent=2)
+    write_json(out / "calibration_tables.json", made_from | tables, indent=2)
+    return tables
+
+
+def _judge_fold(fold: Path, cases: Sequence[DatalistEntry]) -> list[StructureRow]:
+    """Rows of a fold's validation patients, as they were kept or made now."""
+    record, kept = fold / "eval" / "run.json", fold / "eval" / _ROWS
+    if not record.is_file():
+        raise ConfigError(f"a fold must be a training's folder, and {fold} has no eval/run.json")
+    own = choose_cases(cases, record)
+    if not kept.is_file():
+        segmenter = Segmenter(fold)
+        pairs = [pair for case in own for pair in _judge_case(segmenter, case)]
+        write_table(kept, [_flat(row) for row in _with_roles(pairs)])
+    return _read_rows(kept)
+
+
+def _judge_case(segmenter: Segmenter, case: DatalistEntry) -> Iterator[tuple[StructureRow, VolumeScore]]:
+    """Each structure of each phase that was drawn whole, and its score."""
+    cine = read_cine(case["image"])
+    found = segmenter.segment(cine)
+    if found.sums is None:
+        raise ConfigError(f"the bundle {segmenter.provenance.bundle.name} estimates no confidence to calibrate")
+    truth = read_label(case["label"], scheme=case["scheme"]).array
+    ml = cine.grid.voxel_volumes_ml
+    volumes_ml = np.stack([(found.labels == s.value).sum(axis=(1, 2)) @ ml for s in STRUCTURES], axis=1)
+    features, spread_ml = describe_certainty(found.sums, volumes_ml), spread_of_volumes(found.sums, volumes_ml)
+    for phase in (t for t in range(cine.n_phases) if (truth[t] != UNLABELLED).any()):
+        name = f"t{phase:02d}" if cine.n_phases > 1 else str(case["phase"])
+        scores = score_volume(truth[phase], found.labels[phase], cine.grid, patient=case["patient"], volume=name)
+        if any(score.dice is None or score.true_ml is None for score in scores):
+            _log.warning("%s %s is passed over: not all structures were drawn or found", case["patient"], name)
+            continue
+        for index, score in enumerate(scores):
+            yield _row(score, features[phase, index], spread_ml[phase, index]), score
+
+
+def _row(score: VolumeScore, features: np.ndarray, spread_ml: float) -> StructureRow:
+    true_ml, found_ml, dice = score.true_ml or 0.0, score.found_ml or 0.0, score.dice or 0.0
+    told = tuple(float(value) for value in features)
+    return StructureRow(score.patient, score.volume, score.structure, told, dice, true_ml, found_ml, float(spread_ml))
+
+
+def _with_roles(pairs: Sequence[tuple[StructureRow, VolumeScore]]) -> list[StructureRow]:
+    """The rows with ED and ES for the volumes that are, whatever the data set calls them."""
+    roles = phase_roles(score for _, score in pairs)
+    return [replace(row, volume=roles.get((row.patient, row.volume), row.volume)) for row, _ in pairs]
+
+
+def _flat(row: StructureRow) -> dict[str, Any]:
+    content = asdict(row)
+    return content | dict(zip(FEATURES, content.pop("features"), strict=True))
+
+
+def _read_rows(path: Path) -> list[StructureRow]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            StructureRow(
+                patient=line["patient"],
+                volume=line["volume"],
+                structure=line["structure"],
+                features=tuple(float(line[name]) for name in FEATURES),
+                dice=float(line["dice"]),
+                true_ml=float(line["true_ml"]),
+                found_ml=float(line["found_ml"]),
+                spread_ml=float(line["spread_ml"]),
+            )
+            for line in csv.DictReader(file)
+        ]

@@ -1,0 +1,127 @@
+"""What a calibration is worth: expected beside measured Dice, coverage of intervals, and what its verdict lets pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from pipeline.core.labels import STRUCTURES
+from pipeline.evaluate.calibration import GOOD_DICE, JudgedVolume
+
+__all__ = ["calibration_tables"]
+
+_EDGES = (0.0, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 1.0)
+_N_RESAMPLES = 2000
+
+
+def calibration_tables(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
+    """Tables of volumes that were judged by calibrations made without their patients.
+
+    Args:
+        judged: of `calibration.cross_fit`.
+
+    Returns:
+        `dice`: for each structure and their mean, the rank correlation of expected with measured Dice, the mean of
+        expected - measured, the mean absolute difference, and the share of volumes that reach the lower limit.
+        `reliability`: volumes by expected mean Dice, and what was measured. `coverage`: for each structure the share
+        of the experts' volumes within their intervals, with its interval by bootstrap over patients. `verdict`: what
+        passes, how much of that is bad, how many of the good ones do not pass; and the area under the ROC curve by
+        which the expected mean Dice finds bad volumes, with its interval, `None` without both kinds.
+    """
+    return {
+        "dice": {name: _compare(*pair) for name, pair in _pairs(judged).items()},
+        "reliability": _reliability(*_pairs(judged)["mean"]),
+        "reached": {s.name: _share(judged, _reaches(s.name)) for s in STRUCTURES},
+        "coverage": {s.name: _share(judged, _covers(s.name)) for s in STRUCTURES},
+        "verdict": _verdict(judged),
+    }
+
+
+def _pairs(judged: Sequence[JudgedVolume]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Expected and measured Dice by structure, and of their mean."""
+    pairs = {
+        s.name: (np.array([one.expected[s.name] for one in judged]), np.array([one.dice[s.name] for one in judged]))
+        for s in STRUCTURES
+    }
+    means = np.array([one.mean_expected for one in judged]), np.array([one.mean_dice for one in judged])
+    return pairs | {"mean": means}
+
+
+def _compare(expected: np.ndarray, dice: np.ndarray) -> dict[str, float]:
+    return {
+        "rank_correlation": round(float(spearmanr(expected, dice).statistic), 4),
+        "too_high_by": round(float((expected - dice).mean()), 4),
+        "mean_absolute_difference": round(float(np.abs(expected - dice).mean()), 4),
+    }
+
+
+def _reliability(expected: np.ndarray, dice: np.ndarray) -> list[dict[str, float]]:
+    rows = []
+    for low, high in pairwise(_EDGES):
+        inside = (expected >= low) & (expected < high)
+        if inside.any():
+            means = {"expected": round(float(expected[inside].mean()), 4), "dice": round(float(dice[inside].mean()), 4)}
+            rows.append({"from": low, "to": high, "n": int(inside.sum()), **means})
+    return rows
+
+
+def _reaches(structure: str) -> Callable[[JudgedVolume], bool | None]:
+    return lambda one: one.dice[structure] >= one.low[structure] if one.intervals[structure] else None
+
+
+def _covers(structure: str) -> Callable[[JudgedVolume], bool | None]:
+    def covers(one: JudgedVolume) -> bool | None:
+        interval = one.intervals[structure]
+        return None if interval is None else interval[0] <= one.true_ml[structure] <= interval[1]
+
+    return covers
+
+
+def _share(judged: Sequence[JudgedVolume], holds: Callable[[JudgedVolume], bool | None]) -> dict[str, Any]:
+    """Share of the volumes for which something holds, of those for which it is known."""
+    known = [(one.patient, value) for one in judged if (value := holds(one)) is not None]
+    values, patients = np.array([value for _, value in known], dtype=float), np.array([patient for patient, _ in known])
+    return {"n": len(known), "share": round(float(values.mean()), 4), "interval": _interval(values, patients, np.mean)}
+
+
+def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
+    expected, dice = _pairs(judged)["mean"]
+    passes, bad = np.array([one.passes for one in judged]), dice < GOOD_DICE
+    patients = np.array([one.patient for one in judged])
+    is_told = 0 < bad.sum() < len(bad)
+    area = round(float(roc_auc_score(bad, -expected)), 4) if is_told else None
+    return {
+        "good_dice": GOOD_DICE,
+        "volumes": len(judged),
+        "bad": int(bad.sum()),
+        "pass": int(passes.sum()),
+        "bad_that_pass": int((passes & bad).sum()),
+        "good_that_do_not_pass": int((~passes & ~bad).sum()),
+        "area": area,
+        "area_interval": _area_interval(bad, -expected, patients) if is_told else None,
+    }
+
+
+def _area_interval(bad: np.ndarray, score: np.ndarray, patients: np.ndarray) -> list[float]:
+    pairs = np.stack([bad, score], axis=1)
+
+    def area(drawn: np.ndarray) -> float:
+        has_both = 0 < drawn[:, 0].sum() < len(drawn)
+        return float(roc_auc_score(drawn[:, 0], drawn[:, 1])) if has_both else float("nan")
+
+    return _interval(pairs, patients, area)
+
+
+def _interval(values: np.ndarray, patients: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> list[float]:
+    """95 % percentile interval of a statistic; a patient's volumes are drawn together."""
+    own, rng = [np.flatnonzero(patients == name) for name in np.unique(patients)], np.random.default_rng(0)
+    draws = [
+        float(statistic(values[np.concatenate([own[index] for index in rng.integers(len(own), size=len(own))])]))
+        for _ in range(_N_RESAMPLES)
+    ]
+    return [round(float(np.nanquantile(draws, quantile)), 4) for quantile in (0.025, 0.975)]

@@ -1,0 +1,89 @@
+"""The calibration of a cross-validation: each patient by the network that never saw them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.app import calibration
+from pipeline.app.calibration import calibrate
+from pipeline.app.segmenter import Segmenter
+from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.evaluate.overlap import volume_overlap
+from pipeline.measure.certainty.calibration import Calibration
+from pipeline.phantom.dataset import write_dataset
+from pipeline.read.cine import read_cine, read_label
+from pipeline.read.datasets import load_datalist
+from pipeline.write.tables import write_table
+from tests.evaluate.test_calibration import make_rows
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibration") / "data"
+    write_dataset(folder, n_patients=3, n_phases=2, n_slices=4, size=40, pixel_mm=6.0, step_mm=20.0)
+    return folder
+
+
+def make_fold(bundle: Path, root: Path, patients: list[str]) -> Path:
+    shutil.copytree(bundle, root)
+    (root / "eval").mkdir()
+    (root / "eval" / "run.json").write_text(json.dumps({"split": {"validation": patients}}))
+    return root
+
+
+def test_a_fold_tells_of_its_own_patients_and_is_not_asked_twice(
+    untrained_bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    cases = load_datalist(data)
+    patients = sorted({case["patient"] for case in cases})[:2]
+    fold = make_fold(untrained_bundle, tmp_path / "fold0", patients)
+    rows = calibration._judge_fold(fold, cases)
+    assert {(row.patient, row.volume) for row in rows} == {(one, phase) for one in patients for phase in ("ED", "ES")}
+    case = next(case for case in cases if case["patient"] == patients[1])
+    labels = Segmenter(fold).segment(read_cine(case["image"])).labels
+    truth = read_label(case["label"], scheme=case["scheme"])
+    ml = truth.grid.voxel_volumes_ml
+    of_phase = [
+        {
+            name: (overlap["dice"], float((labels[phase] == value).sum(axis=(0, 1)) @ ml))
+            for value, (name, overlap) in enumerate(volume_overlap(truth.array[phase], labels[phase]).items(), start=1)
+        }
+        for phase in range(2)
+    ]
+    cavity_ml = [(array == 1).sum() for array in truth.array]
+    for role, phase in (("ED", int(np.argmax(cavity_ml))), ("ES", int(np.argmin(cavity_ml)))):
+        for row in rows:
+            if (row.patient, row.volume) == (patients[1], role):
+                assert (row.dice, row.found_ml) == pytest.approx(of_phase[phase][row.structure])
+    shutil.rmtree(fold / "models")  # it is not needed any more
+    again = calibration._judge_fold(fold, cases)
+    np.testing.assert_equal([vars(row) for row in again], [vars(row) for row in rows])
+
+
+def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path, tmp_path: Path) -> None:
+    patients = sorted({case["patient"] for case in load_datalist(data)})
+    folds = [make_fold(untrained_bundle, tmp_path / f"fold{n}", patients[n : n + 1]) for n in (0, 1)]
+    for seed, fold in enumerate(folds):
+        write_table(fold / "eval" / "certainty.csv", [calibration._flat(row) for row in make_rows(40, seed=seed)])
+    tables = calibrate(folds, data, tmp_path / "out")
+    made = Calibration.from_json(json.loads((tmp_path / "out" / "calibration.json").read_text()))
+    assert made.made_from == {"data": "data", "folds": 2, "patients": 80, "volumes": 160}
+    assert tables["verdict"]["volumes"] == 160
+    assert json.loads((tmp_path / "out" / "calibration_tables.json").read_text())["coverage"] == tables["coverage"]
+    assert all(0.8 < one["share"] < 0.98 for one in tables["coverage"].values())
+    assert sum(row["n"] for row in tables["reliability"]) == 160
+    shutil.copy(folds[0] / "eval" / "certainty.csv", folds[1] / "eval" / "certainty.csv")
+    with pytest.raises(DatasetError, match="validated in one fold alone"):
+        calibrate(folds, data, tmp_path / "out")
+
+
+def test_what_is_no_fold_is_refused(untrained_bundle: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="two or more, got 1"):
+        calibrate([untrained_bundle], data, tmp_path)
+    with pytest.raises(ConfigError, match=r"has no eval/run\.json"):
+        calibrate([untrained_bundle, untrained_bundle], data, tmp_path)
