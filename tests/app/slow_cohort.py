@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.app.case_results import CaseResult, result_on_disk
+from pipeline.app.case_table import CaseTable
 from pipeline.app.cohort import Cohort
 from pipeline.app.earlier import describe_input
 from pipeline.app.folders import write_whole
@@ -69,7 +70,7 @@ def main(source: str, out: str, pause_s: str, jobs: str) -> int:
     log_to_stderr(quiet=False)
     request = Request(Path(out))
     cohort = Cohort(LoadSlow(request, float(pause_s)), request, jobs=int(jobs), timeout_s=None)
-    return run_cohort(cohort, Path(source), Progress(as_json=False, quiet=False))
+    return run_cohort(cohort, Path(source), Progress(as_json=False, quiet=False), CaseTable(Path(out)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pipeline.app.transforms import CaseSaveImaged
 from pipeline.core.errors import LatticeError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
+from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.read.cine import read_cine
 
@@ -32,6 +33,13 @@ def _labels() -> np.ndarray:
         labels[phase, np.hypot(x, y) < np.hypot(radius, 8.0)] = 2
         labels[phase, np.hypot(x, y) < radius] = 1
     return labels
+
+
+def _sums(dice: np.ndarray) -> ProbabilitySums:
+    """Sums of one slice of 100 pixels, (T, structures, 1), with this expected Dice; NaN where nothing is decided."""
+    decided = np.where(np.isnan(dice), 0.0, 100.0)[..., None]
+    agreed = np.nan_to_num(dice)[..., None] * 100.0
+    return ProbabilitySums(decided, agreed, decided, decided, decided)
 
 
 def _saved(folder: Path, meta: dict[str, Any], *, choice: PhaseChoice | None = None, **item: Any) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def test_where_the_header_is_silent_nothing_is_made_up(tmp_path: Path, meta: dic
 
 def test_confidence_is_by_structure_and_absent_ones_are_null(tmp_path: Path) -> None:
     confidence = np.array([[0.951234, 0.93, 0.9], [0.95, np.nan, 0.9], [0.95, 0.93, 0.90006], [0.95, 0.93, 0.5]])
-    saved = _saved(tmp_path, {}, confidence=confidence)
+    saved = _saved(tmp_path, {}, confidence=_sums(confidence))
     assert saved["confidence"] == {
         "left_ventricle": [0.9512, 0.95, 0.95, 0.95],
         "myocardium": [0.93, None, 0.93, 0.93],
@@ -99,14 +107,14 @@ def test_confidence_is_by_structure_and_absent_ones_are_null(tmp_path: Path) -> 
 
 def test_confidence_of_other_structures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
-        _saved(tmp_path, {}, confidence=np.full((4, 2), 0.9))
+        _saved(tmp_path, {}, confidence=_sums(np.full((4, 2), 0.9)))
 
 
 def test_flags_are_of_the_measurements_and_the_confidence(tmp_path: Path) -> None:
     sure = np.full((4, 3), 0.99)
     unsure = np.full((4, 3), 0.5)
     rules = [
-        {flag["rule"] for flag in _saved(tmp_path, {}, confidence=confidence)["quality"]["flags"]}
+        {flag["rule"] for flag in _saved(tmp_path, {}, confidence=_sums(confidence))["quality"]["flags"]}
         for confidence in (sure, unsure)
     ]
     assert rules[1] - rules[0] == {"low_confidence"}
@@ -120,7 +128,7 @@ def test_the_user_s_phases_are_taken(tmp_path: Path) -> None:
 def test_keys_and_folder_may_be_named_otherwise(tmp_path: Path) -> None:
     labels = MetaTensor(torch.from_numpy(_labels()), affine=torch.from_numpy(AFFINE))
     save = CaseSaveImaged("truth", str(tmp_path / "new"), case_key="who", confidence_key="sureness")
-    save({"truth": labels, "who": 7, "sureness": np.full((4, 3), 0.9)})
+    save({"truth": labels, "who": 7, "sureness": _sums(np.full((4, 3), 0.9))})
     saved = json.loads((tmp_path / "new" / "7" / "measurements.json").read_text(encoding="utf-8"))
     assert saved["confidence"]["myocardium"] == [0.9] * 4
     save({"truth": labels, "who": 7})  # once more, over what is there

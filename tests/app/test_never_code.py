@@ -15,6 +15,7 @@ from pipeline.app import cli
 from pipeline.app.bundles import run_workflow
 from pipeline.core.errors import ConfigError, DatasetError, own_error
 from pipeline.phantom.dataset import write_dataset
+from pipeline.read.names import safe_name
 from pipeline.train.losses import Jaccard
 
 CODE = "$__import__('pathlib').Path('CANARY').touch()"
@@ -60,8 +61,10 @@ def test_a_bundle_and_images_have_any_name(name: str, untrained_bundle: Path, st
         patched.chdir(here / "bundles")
         _cmr("segment", f"../{name}", "-o", "../out", "--bundle", name)
         assert not Path("CANARY").exists()
-    measured = json.loads((here / "out" / name / "measurements.json").read_text())
-    assert (measured["case"], measured["bundle"]["name"]) == (name, name)
+    (record,) = (here / "out").glob("*/measurements.json")
+    measured = json.loads(record.read_text())
+    assert (measured["case"], measured["bundle"]["name"]) == (record.parent.name, name)
+    assert record.parent.name == safe_name(name)
 
 
 @pytest.mark.parametrize("series", [CODE, "@device", "%x"])

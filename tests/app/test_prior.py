@@ -77,7 +77,7 @@ def _set(path: Path, **header: str) -> None:
 
 def _written(case: Case, folder: Path) -> Path:
     folder.mkdir()
-    write_case(folder, case, Choices(objects=False))
+    write_case(folder, case, Choices())
     return folder
 
 

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -129,10 +131,12 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def test_nothing_of_a_refused_bundle_is_evaluated(hostile: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"hostile.*inference: output_dir calls .Path\(.*touch.*cmr --trust"):
+    with pytest.raises(BundleError, match=r"hostile.*inference: output_dir calls .Path.*cmr --trust"):
         find_bundle(hostile)
+    image = tmp_path / "image.nii.gz"
+    nib.save(nib.Nifti1Image(np.arange(1000, dtype=np.int16).reshape(10, 10, 10), np.diag([1.5, 1.5, 8, 1])), image)
     for command in (
-        ["segment", str(tmp_path), "-o", str(tmp_path / "out"), "--bundle", str(hostile)],
+        ["segment", str(image), "-o", str(tmp_path / "out"), "--bundle", str(hostile)],
         ["train", "--data", str(tmp_path), "--out", str(hostile)],
         ["train", "--out", str(hostile), "--resume"],
         ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--bundle", str(hostile)],

@@ -26,7 +26,7 @@ def test_accepted_corrections_become_a_pack(page, out: Path, untrained_bundle: P
     assert page.post("save", status="accepted").status_code == 200
     checked = CliRunner().invoke(cli.app, ["check", str(out), "--accepted", "--json"])
     assert checked.exit_code == 0, checked.output
-    (case,) = json.loads(checked.output)["cases"]
+    (case,) = json.loads(checked.stdout)["cases"]
     assert case["drawn_phases"] == sorted({record["ed_phase"], record["es_phase"]})
     result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
     assert result.exit_code == 0

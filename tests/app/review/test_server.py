@@ -110,7 +110,7 @@ def test_a_correction_is_measured_saved_and_decodes_to_what_was_drawn(
 
     saved = page.post("save", status="corrected", comment="right ventricle at the base").json()
     record = record_of(out)
-    assert record == saved["record"]
+    assert record | {"files": None} == saved["record"] | {"files": None}
     assert record["volumes_ml"] == answer["record"]["volumes_ml"]
     assert (record["review"]["status"], record["review"]["reader"]) == ("corrected", "Dr One")
     cine = read_cine(written.parent / "images" / "study")
@@ -136,7 +136,7 @@ def test_a_correction_is_measured_saved_and_decodes_to_what_was_drawn(
     assert entry["before"]["edv_ml"] == before["left_ventricle"]["edv_ml"]
     assert entry["after"]["rv_edv_ml"] == record["right_ventricle"]["edv_ml"]
     again = report_again(out / "study")  # the same by `cmr report`
-    assert json.loads(json.dumps(again.to_json())) == record
+    assert json.loads(json.dumps(again.to_json())) == {key: value for key, value in record.items() if key != "files"}
 
 
 def test_steps_are_undone_and_redone(page, study: PhantomStudy) -> None:
@@ -174,7 +174,7 @@ def test_choices_are_measured_saved_and_kept(page, study: PhantomStudy, out: Pat
     assert (record["review"]["excluded_slices"], record["review"]["checked_phases"]) == ([0, 5], [1, 3])
     assert record["corrected"] is False
     report_again(out / "study")
-    assert record_of(out) == record
+    assert record_of(out) | {"files": None} == record | {"files": None}  # objects have new UIDs
     for wrong in ({"ed": 6}, {"ed": 2, "es": 2}, {"excluded_slices": [6]}, {"ed": "1"}, {"ed": -1}, {"ed": True}):
         assert page.post("choices", **wrong).status_code == 422, wrong
     assert page.post("choices", ed=None, es=None, excluded_slices=[]).json()["record"]["ed_from"] == "curve"
