@@ -24,6 +24,7 @@ from pipeline.app.segmenter import Segmenter
 from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Flag
+from pipeline.evaluate.calibration_tables import area_interval
 from pipeline.evaluate.overlap import volume_overlap
 from pipeline.evaluate.surface import surface_distances
 from pipeline.infer.cleanup import remove_impossible
@@ -46,9 +47,6 @@ RULES = (
 """Those that need no whole beat; experts' labels have no confidence."""
 
 SIDES = ("experts, other patients", "experts, these patients", "predictions")
-
-N_RESAMPLES = 2000
-"""Of the patients, for the intervals."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def detection_table(volumes: Sequence[Volume], flags: Mapping[str, list[Flag]]) 
     counts = f"{low.sum()} of {len(low)} volumes, {len(set(patients[low]))} patients"
     rows = [[f"score for a mean Dice below {LOW_DICE} ({counts})", "ROC AUC (95 % interval, patients resampled)"]]
     for name, score in scores.items():
-        lower, upper = _auc_interval(low, np.array(score), patients)
+        lower, upper = area_interval(low, np.array(score), patients)
         rows.append([name, f"{roc_auc_score(low, score):.2f} ({lower:.2f} to {upper:.2f})"])
     return _table(rows)
 
@@ -213,16 +211,6 @@ def _rules_by_patient(flags: Mapping[str, list[Flag]]) -> dict[str, set[str]]:
 def _verdict(flags: Sequence[Flag]) -> str:
     severities = {flag.severity for flag in flags}
     return "fail" if "fail" in severities else "review" if severities else "pass"
-
-
-def _auc_interval(low: np.ndarray, score: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
-    """Percentile interval; a patient's volumes are drawn together, and draws without both kinds are left out."""
-    own, rng, areas = [np.flatnonzero(patients == name) for name in np.unique(patients)], np.random.default_rng(0), []
-    for _ in range(N_RESAMPLES):
-        drawn = np.concatenate([own[index] for index in rng.integers(len(own), size=len(own))])
-        if 0 < low[drawn].sum() < len(drawn):
-            areas.append(roc_auc_score(low[drawn], score[drawn]))
-    return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))
 
 
 def _dice(volume: Volume) -> dict[str, float]:

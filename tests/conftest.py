@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,26 @@ def checker_errors() -> Callable[[Path, str], list[str]]:
         return [line for line in lines if line.startswith("Error")]
 
     return errors
+
+
+@pytest.fixture(scope="module")
+def open_browser() -> Iterator[Callable[..., Any]]:
+    """Opens headless Chromium by its window's size and further arguments; console and requests are kept."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    with ExitStack() as opened:
+
+        def start(width: int, height: int, *arguments: str) -> Any:
+            options = webdriver.ChromeOptions()
+            options.binary_location = chromium
+            usual = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}")
+            for argument in (*usual, *arguments):
+                options.add_argument(argument)
+            options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+            session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+            opened.callback(session.quit)
+            return session
+
+        yield start

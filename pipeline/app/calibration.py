@@ -15,7 +15,8 @@ from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import ConfigError, DatasetError
 from pipeline.core.files import write_json
 from pipeline.core.labels import STRUCTURES, UNLABELLED
-from pipeline.evaluate.calibration import StructureRow, cross_fit, fit_calibration
+from pipeline.evaluate.calibration import cross_fit, fit_calibration
+from pipeline.evaluate.calibration_rows import StructureRow
 from pipeline.evaluate.calibration_tables import calibration_tables
 from pipeline.evaluate.scores import VolumeScore, phase_roles, score_volume
 from pipeline.measure.certainty.features import FEATURES, describe_certainty, spread_of_volumes

@@ -10,7 +10,6 @@ import csv
 import fcntl
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -32,8 +31,6 @@ DICTIONARY = "cohort_dictionary.csv"
 REDCAP = "cohort_redcap.csv"
 PARQUET = "cohort.parquet"
 _LOCK = ".cohort.lock"
-_SHARE = 0.05
-"""Of a run's time that may go into the table while it grows."""
 
 _log = logging.getLogger(__name__)
 _NAMES = [column.name for column in COLUMNS]
@@ -54,18 +51,9 @@ class CaseTable:
 
     def __init__(self, out: Path, *, parquet: bool = False) -> None:
         self.out, self._parquet = out, parquet
-        self._due = 0.0
         if parquet:
             require_parquet()
         _read_table(out)
-
-    def update_now_and_then(self) -> None:
-        """Bring it up to date if that is worth its time by now: the more cases there are, the seldomer."""
-        start = time.monotonic()
-        if start >= self._due:
-            self.update()
-            end = time.monotonic()
-            self._due = end + (end - start) / _SHARE
 
     def update(self, *, anew: bool = False) -> Path:
         """Bring it up to date.

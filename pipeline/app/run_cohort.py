@@ -9,8 +9,9 @@ import typer
 
 from pipeline.app.case_table import CaseTable
 from pipeline.app.cohort import Cohort
+from pipeline.app.pacing import Seldom
 from pipeline.app.progress import Progress
-from pipeline.app.worklist import LiveWorklist, update_worklist
+from pipeline.app.worklist import update_worklist
 from pipeline.core.processes import Terminated, terminated_by_exception, undisturbed
 
 __all__ = ["run_cohort"]
@@ -58,12 +59,13 @@ def _run(cohort: Cohort, path: Path | Sequence[Path], progress: Progress, table:
     for case in plan:
         if case.left.skips:
             progress.tell_skipped(cohort.skipped(case))
-    worklist = LiveWorklist(cohort.request.out) if cohort.request.choices.objects else None
+    keep_up = [Seldom(table.update)]
+    if cohort.request.choices.objects:
+        keep_up.append(Seldom(lambda: update_worklist(cohort.request.out)))
     for result in cohort.run([case for case in plan if not case.left.skips]):
         progress.tell(result)
-        table.update_now_and_then()
-        if worklist is not None:
-            worklist.update()
+        for update in keep_up:
+            update()
 
 
 def _list(cohort: Cohort, progress: Progress, table: CaseTable) -> None:

@@ -55,6 +55,7 @@ IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the pati
 @segment_app.command()
 def segment(
     path: InputArgument,
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     series: SeriesOption = None,
@@ -131,6 +132,7 @@ def segment(
 @segment_app.command()
 def inspect(
     path: InputArgument,
+    *,
     series: SeriesOption = None,
     prefer: PreferOption = "later",
     drop_incomplete: DropOption = False,
@@ -152,6 +154,7 @@ def inspect(
 @segment_app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="CASE", help="folder of a case written by `cmr segment`")],
+    *,
     mask: Annotated[
         Path | None, typer.Option(help="corrected labels, NIfTI or DICOM SEG (default: CASE/segmentation.nii.gz)")
     ] = None,

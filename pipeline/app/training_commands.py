@@ -58,6 +58,7 @@ def check(
 
 @training_app.command()
 def train(
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder, which becomes the trained bundle")],
     data: Annotated[
         Path | None, typer.Option(help="data set: a folder of a known layout, as ACDC, or a CSV or JSON list")
@@ -106,6 +107,7 @@ def baseline(
 
 @training_app.command()
 def crossvalidate(
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="output folder of the folds' bundles and the evaluation")],
     data: Annotated[Path | None, typer.Option(help="data set, as for train")] = None,
     pack: Annotated[Path | None, typer.Option(help="a pack written by `cmr pack`, instead of --data")] = None,
@@ -136,6 +138,7 @@ def crossvalidate(
 def pack(
     data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, e.g. acdc.pack")],
+    *,
     bundle: BundleOption = DEFAULT_BUNDLE,
     plan: Annotated[Path | None, typer.Option(help="settings from `cmr plan` (--set overrides them)")] = None,
     scheme: SchemeOption = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.measurements import Measurements
 from pipeline.write.pages.worklist import REVIEWS, Study, write_worklist
 
-__all__ = ["LiveWorklist", "update_worklist"]
-
-_SHARE = 0.05
-"""Of a run's time that may go into the list while it grows."""
+__all__ = ["update_worklist"]
 
 
 def update_worklist(out: Path) -> Path:
@@ -29,30 +25,6 @@ def update_worklist(out: Path) -> Path:
     """
     folders = [path.parent for path in sorted(out.glob(f"*/{MEASUREMENTS}"))]
     return write_worklist(out / WORKLIST, [study for folder in folders if (study := _study(folder)) is not None])
-
-
-class LiveWorklist:
-    """The worklist of a run, written as cases are finished, so that a run that is killed leaves it, too.
-
-    The more cases there are, the longer writing it takes and the seldomer that is done. A case of everyday length is
-    always worth it.
-
-    Args:
-        out: folder of the cases' folders.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self._due = 0.0
-
-    def update(self) -> None:
-        """Write the list if it is worth it by now."""
-        start = time.monotonic()
-        if start < self._due:
-            return
-        update_worklist(self.out)
-        end = time.monotonic()
-        self._due = end + (end - start) / _SHARE
 
 
 def _study(folder: Path) -> Study | None:

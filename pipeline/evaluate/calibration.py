@@ -6,9 +6,7 @@ a calibration that was made from the others, with its own curves, limits and thr
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,11 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, RV, STRUCTURES
+from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, by_volume
 from pipeline.measure.certainty.calibration import Calibration, DiceCurve, Limits
 from pipeline.measure.certainty.features import spread_of_function, to_logit
 
-__all__ = ["GOOD_DICE", "JudgedVolume", "StructureRow", "cross_fit", "fit_calibration"]
+__all__ = ["GOOD_DICE", "choose_threshold", "cross_fit", "fit_calibration"]
 
 GOOD_DICE = 0.88
 """Mean Dice of a volume's structures below which it is bad."""
@@ -39,71 +38,6 @@ _MIN_PATIENTS = 2 * _N_GROUPS
 _RIDGE = tuple(np.logspace(-2, 3, 11))
 
 
-@dataclass(frozen=True)
-class StructureRow:
-    """One structure of one volume that a network labelled that had never seen its patient.
-
-    Attributes:
-        patient: its name.
-        volume: which of the patient's volumes, "ED" or "ES" for the heart's function.
-        structure: its name.
-        features: `measure.certainty.features.FEATURES`, NaN where it was not found.
-        dice: with the experts' labels.
-        true_ml: the experts' volume.
-        found_ml: the network's.
-        spread_ml: see `features.spread_of_volumes`, NaN where it was not found.
-    """
-
-    patient: str
-    volume: str
-    structure: str
-    features: tuple[float, ...]
-    dice: float
-    true_ml: float
-    found_ml: float
-    spread_ml: float
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the network labelled any of it."""
-        return bool(np.isfinite(self.features).all() and np.isfinite(self.spread_ml))
-
-
-@dataclass(frozen=True)
-class JudgedVolume:
-    """A volume as a calibration judged it that was made without its patient.
-
-    Attributes:
-        patient: its name.
-        volume: which of the patient's volumes.
-        expected: structure's name -> expected Dice, 0 where it was not found.
-        low: structure's name -> the Dice that nineteen of twenty such volumes reach.
-        dice: structure's name -> Dice with the experts' labels.
-        intervals: structure's name -> interval of its volume in ml, `None` where it was not found.
-        true_ml: structure's name -> the experts' volume.
-        passes: whether the mean expected Dice reaches the calibration's threshold.
-    """
-
-    patient: str
-    volume: str
-    expected: Mapping[str, float]
-    low: Mapping[str, float]
-    dice: Mapping[str, float]
-    intervals: Mapping[str, Limits | None]
-    true_ml: Mapping[str, float]
-    passes: bool
-
-    @property
-    def mean_dice(self) -> float:
-        """Over the structures."""
-        return float(np.mean(list(self.dice.values())))
-
-    @property
-    def mean_expected(self) -> float:
-        """Over the structures."""
-        return float(np.mean(list(self.expected.values())))
-
-
 def fit_calibration(rows: Sequence[StructureRow], *, made_from: Mapping[str, Any] | None = None) -> Calibration:
     """Fit a calibration.
 
@@ -116,7 +50,7 @@ def fit_calibration(rows: Sequence[StructureRow], *, made_from: Mapping[str, Any
     Raises:
         DatasetError: fewer than 20 patients, or a volume that lacks a structure's row.
     """
-    volumes = _by_volume(rows)
+    volumes = by_volume(rows)
     n_patients = len({row.patient for row in rows})
     if n_patients < _MIN_PATIENTS:
         raise DatasetError(f"a calibration needs {_MIN_PATIENTS} patients or more, got {n_patients}")
@@ -152,7 +86,7 @@ def cross_fit(rows: Sequence[StructureRow]) -> list[JudgedVolume]:
     judged: list[JudgedVolume] = []
     for rest, group in GroupKFold(_N_GROUPS, shuffle=True, random_state=0).split(patients, groups=patients):
         calibration = fit_calibration([rows[index] for index in rest])
-        volumes = _by_volume([rows[index] for index in group])
+        volumes = by_volume([rows[index] for index in group])
         judged += [_judge(calibration, key, own) for key, own in volumes.items()]
     return sorted(judged, key=lambda one: (one.patient, one.volume))
 
@@ -179,23 +113,6 @@ def choose_threshold(expected: np.ndarray, dice: np.ndarray) -> float:
         return 1.01
     lowest = int(allowed[0])
     return round(float(levels[lowest] if lowest == 0 else levels[lowest - 1 : lowest + 1].mean()), 4)
-
-
-def _by_volume(rows: Sequence[StructureRow]) -> dict[tuple[str, str], dict[str, StructureRow]]:
-    """Rows by volume and structure.
-
-    Raises:
-        DatasetError: a volume without a row of each structure.
-    """
-    volumes: dict[tuple[str, str], dict[str, StructureRow]] = defaultdict(dict)
-    for row in rows:
-        volumes[row.patient, row.volume][row.structure] = row
-    for (patient, volume), own in volumes.items():
-        if missing := {s.name for s in STRUCTURES} - own.keys():
-            raise DatasetError(
-                f"a calibration needs all structures of a volume, {patient} {volume} lacks {sorted(missing)}"
-            )
-    return dict(volumes)
 
 
 def _expect_out_of_group(rows: Sequence[StructureRow]) -> dict[tuple[str, str], float]:

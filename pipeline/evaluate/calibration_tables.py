@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,9 +12,11 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from pipeline.core.labels import STRUCTURES
-from pipeline.evaluate.calibration import GOOD_DICE, JudgedVolume
+from pipeline.evaluate.agreement import bootstrap_interval
+from pipeline.evaluate.calibration import GOOD_DICE
+from pipeline.evaluate.calibration_rows import JudgedVolume
 
-__all__ = ["calibration_tables"]
+__all__ = ["area_interval", "calibration_tables"]
 
 _EDGES = (0.0, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 1.0)
 _N_RESAMPLES = 2000
@@ -84,9 +87,13 @@ def _covers(structure: str) -> Callable[[JudgedVolume], bool | None]:
 
 def _share(judged: Sequence[JudgedVolume], holds: Callable[[JudgedVolume], bool | None]) -> dict[str, Any]:
     """Share of the volumes for which something holds, of those for which it is known."""
-    known = [(one.patient, value) for one in judged if (value := holds(one)) is not None]
-    values, patients = np.array([value for _, value in known], dtype=float), np.array([patient for patient, _ in known])
-    return {"n": len(known), "share": round(float(values.mean()), 4), "interval": _interval(values, patients, np.mean)}
+    known: dict[str, list[float]] = defaultdict(list)
+    for one in judged:
+        if (value := holds(one)) is not None:
+            known[one.patient].append(float(value))
+    found = bootstrap_interval(known)
+    interval = [round(found.low, 4), round(found.high, 4)]
+    return {"n": sum(map(len, known.values())), "share": round(found.mean, 4), "interval": interval}
 
 
 def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
@@ -103,25 +110,23 @@ def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
         "bad_that_pass": int((passes & bad).sum()),
         "good_that_do_not_pass": int((~passes & ~bad).sum()),
         "area": area,
-        "area_interval": _area_interval(bad, -expected, patients) if is_told else None,
+        "area_interval": [round(end, 4) for end in area_interval(bad, -expected, patients)] if is_told else None,
     }
 
 
-def _area_interval(bad: np.ndarray, score: np.ndarray, patients: np.ndarray) -> list[float]:
-    pairs = np.stack([bad, score], axis=1)
+def area_interval(bad: np.ndarray, score: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
+    """95 % percentile interval of the area under the ROC curve by which a score finds bad volumes.
 
-    def area(drawn: np.ndarray) -> float:
-        has_both = 0 < drawn[:, 0].sum() < len(drawn)
-        return float(roc_auc_score(drawn[:, 0], drawn[:, 1])) if has_both else float("nan")
+    A patient's volumes are drawn together, and draws without both kinds are left out.
 
-    return _interval(pairs, patients, area)
-
-
-def _interval(values: np.ndarray, patients: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> list[float]:
-    """95 % percentile interval of a statistic; a patient's volumes are drawn together."""
-    own, rng = [np.flatnonzero(patients == name) for name in np.unique(patients)], np.random.default_rng(0)
-    draws = [
-        float(statistic(values[np.concatenate([own[index] for index in rng.integers(len(own), size=len(own))])]))
-        for _ in range(_N_RESAMPLES)
-    ]
-    return [round(float(np.nanquantile(draws, quantile)), 4) for quantile in (0.025, 0.975)]
+    Args:
+        bad: (n,) bool.
+        score: (n,), higher for worse volumes.
+        patients: (n,) names.
+    """
+    own, rng, areas = [np.flatnonzero(patients == name) for name in np.unique(patients)], np.random.default_rng(0), []
+    for _ in range(_N_RESAMPLES):
+        drawn = np.concatenate([own[index] for index in rng.integers(len(own), size=len(own))])
+        if 0 < bad[drawn].sum() < len(drawn):
+            areas.append(roc_auc_score(bad[drawn], score[drawn]))
+    return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))

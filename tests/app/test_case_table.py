@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.app import case_table, cli
+from pipeline.app import case_table, cli, pacing
 from pipeline.app.case_table import CaseTable
+from pipeline.app.pacing import Seldom
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.write.cohort_columns import COLUMNS
 
@@ -127,11 +128,11 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_growing_cohort_is_not_written_at_every_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table, clock = CaseTable(tmp_path), iter([0.0, 1.0, 5.0, 21.5, 22.0])
-    monkeypatch.setattr(case_table.time, "monotonic", lambda: next(clock))
+    update, clock = Seldom(CaseTable(tmp_path).update), iter([0.0, 1.0, 5.0, 21.5, 22.0])
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: next(clock))
     for number in range(3):  # at 0 s, which takes a second; at 5 s, too early; at 21.5 s
         _record(tmp_path, f"case{number}", RECORD)
-        table.update_now_and_then()
+        update()
         assert len(_rows(tmp_path)) == (1, 1, 3)[number]
 
 

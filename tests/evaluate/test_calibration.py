@@ -12,11 +12,11 @@ from pipeline.core.errors import DatasetError
 from pipeline.core.labels import STRUCTURES
 from pipeline.evaluate.calibration import (
     GOOD_DICE,
-    StructureRow,
     choose_threshold,
     cross_fit,
     fit_calibration,
 )
+from pipeline.evaluate.calibration_rows import StructureRow
 from pipeline.measure.certainty.calibration import Calibration
 
 SD = 0.35

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.labels import STRUCTURES
-from pipeline.evaluate.calibration import JudgedVolume
+from pipeline.evaluate.calibration_rows import JudgedVolume
 from pipeline.evaluate.calibration_tables import calibration_tables
 
 
