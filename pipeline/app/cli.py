@@ -15,7 +15,7 @@ from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
 from pipeline.app.segment_commands import segment_app
 from pipeline.app.table_commands import table_app
 from pipeline.app.training_commands import training_app
-from pipeline.core.errors import own_error
+from pipeline.core.errors import own_error, tell
 
 __all__ = ["app", "main"]
 
@@ -110,5 +110,5 @@ def main() -> None:
         reason = own_error(error)
         if reason is None:
             raise
-        typer.echo(f"cmr: {reason}", err=True)
+        typer.echo(f"cmr: {tell(reason)}", err=True)
         raise SystemExit(2) from error

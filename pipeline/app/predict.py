@@ -23,7 +23,7 @@ from pipeline.app.review.draft import refuse_drafts
 from pipeline.app.segmenter import Segmentation, Segmenter
 from pipeline.core.case import Case, Provenance, Source, case_record
 from pipeline.core.digests import labels_digest, voxels_digest
-from pipeline.core.errors import ConfigError, first_line, own_error
+from pipeline.core.errors import ConfigError, first_line, own_error, tell
 from pipeline.core.images import Cine
 from pipeline.core.measurements import Measurements
 from pipeline.core.review import Review
@@ -221,4 +221,5 @@ def _sentence(error: Exception) -> str:
         cause = cause.__cause__
     if cause is not None:
         return f"more memory is needed than there is: {first_line(cause)}"
-    return str(own_error(error) or f"{type(error).__name__}: {first_line(error)}")
+    own = own_error(error)
+    return f"{type(error).__name__}: {first_line(error)}" if own is None else tell(own)

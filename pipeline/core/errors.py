@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 __all__ = [
@@ -31,7 +32,15 @@ __all__ = [
     "UnreadableError",
     "first_line",
     "own_error",
+    "tell",
 ]
+
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; free some space, or choose another place"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "; choose another place, or ask for the right to use it"),
+    errno.EROFS: "; it may only be read, choose another place",
+    errno.ENOENT: "; it is not there, or nothing can be made there",
+}
 
 
 class PipelineError(Exception):
@@ -97,6 +106,21 @@ def own_error(error: BaseException) -> PipelineError | OSError | None:
     while cause is not None and not isinstance(cause, PipelineError | OSError):
         cause = cause.__cause__
     return cause
+
+
+def tell(error: PipelineError | OSError) -> str:
+    """Say an error in one sentence: our own as it is, the operating system's with its file and what to do about it.
+
+    >>> tell(OSError(28, "No space left on device", "out/a.json"))
+    'the disk cannot be used: No space left on device; free some space, or choose another place [out/a.json]'
+    >>> tell(OSError(13, "Permission denied"))
+    'the disk cannot be used: Permission denied; choose another place, or ask for the right to use it'
+    """
+    if isinstance(error, PipelineError) or error.strerror is None:
+        return str(error)
+    advice = _ADVICE.get(error.errno or 0, "")
+    place = f" [{error.filename}]" if error.filename else ""
+    return f"the disk cannot be used: {error.strerror}{advice}{place}"
 
 
 def first_line(error: BaseException) -> str:

@@ -152,7 +152,9 @@ def _lines(table: Path) -> list[list[str]]:
     """Fields of a CSV file; divided by commas, semicolons or tabs, whichever its first line has most of."""
     try:
         text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UnreadableError(f"a table of subjects was expected here ({error.strerror})", table) from error
+    except UnicodeDecodeError as error:
         raise UnreadableError(f"a table of subjects must be a CSV file in UTF-8 ({error})", table) from error
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     try:

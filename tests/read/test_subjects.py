@@ -104,7 +104,7 @@ def test_what_is_no_table_of_these_cases_is_refused(tmp_path: Path, text: str, m
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="must be a CSV file in UTF-8"):
+    with pytest.raises(UnreadableError, match="a table of subjects was expected here"):
         with_subjects(CASES, tmp_path / "none.csv")
 
 
