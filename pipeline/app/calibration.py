@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.app.segmenter import Segmenter
-from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.core.digests import file_digest
+from pipeline.core.errors import BundleError, ConfigError, DatasetError
 from pipeline.core.files import write_json
 from pipeline.core.labels import STRUCTURES, UNLABELLED
 from pipeline.evaluate.calibration import cross_fit, fit_calibration
@@ -20,6 +21,7 @@ from pipeline.evaluate.calibration_rows import StructureRow
 from pipeline.evaluate.calibration_tables import calibration_tables
 from pipeline.evaluate.scores import VolumeScore, phase_roles, score_volume
 from pipeline.measure.certainty.features import FEATURES, describe_certainty, spread_of_volumes
+from pipeline.measure.certainty.judging import CALIBRATION
 from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.datasets import checked_datalist
@@ -33,7 +35,9 @@ _ROWS = "certainty.csv"
 """In a fold's `eval`: how sure its network was of each structure of the patients it never saw, beside the truth."""
 
 
-def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | None = None) -> dict[str, Any]:
+def calibrate(
+    folds: Sequence[Path], data: Path, out: Path, *, bundle: Path | None = None, scheme: str | None = None
+) -> dict[str, Any]:
     """Fit a calibration to the folds of a cross-validation.
 
     Each fold's bundle segments its own validation patients, from the images and on their own grids, as `cmr segment`
@@ -43,6 +47,7 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
         folds: bundles that `cmr crossvalidate` trained.
         data: the data set that they were trained on, its images.
         out: receives `calibration.json` and `calibration_tables.json`.
+        bundle: of the same recipe, receives the calibration and uses it from then on, with its present weights.
         scheme: of the labels, if the data set states none.
 
     Returns:
@@ -51,11 +56,13 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
 
     Raises:
         ConfigError: no folds, or one that is no fold of a training.
+        BundleError: no such bundle, or one without weights.
         DatasetError: a data set that lacks their patients or does not pass the gate, patients who are validated in two
             folds, or too few of them.
     """
     if len(folds) < 2:
         raise ConfigError(f"a calibration needs the folds of a cross-validation, two or more, got {len(folds)}")
+    weights = None if bundle is None else _weights(bundle)
     cases = checked_datalist(data, scheme=scheme)
     rows: list[StructureRow] = []
     for fold in folds:
@@ -68,9 +75,19 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
     patients = sorted({row.patient for row in rows})
     made_from = {"data": data.resolve().name, "folds": len(folds), "patients": len(patients), "volumes": len(rows) // 3}
     tables = calibration_tables(cross_fit(rows))
-    write_json(out / "calibration.json", fit_calibration(rows, made_from=made_from).to_json(), indent=2)
+    digest = "" if weights is None else file_digest(weights)
+    fitted = fit_calibration(rows, weights_sha256=digest, made_from=made_from).to_json()
+    for path in (out / "calibration.json", *(() if weights is None else (weights.with_name(CALIBRATION),))):
+        write_json(path, fitted, indent=2)
     write_json(out / "calibration_tables.json", made_from | tables, indent=2)
     return tables
+
+
+def _weights(bundle: Path) -> Path:
+    weights = bundle / "models" / "model.pt"
+    if not weights.is_file():
+        raise BundleError(f"a calibration is for weights, and there are none at {weights}")
+    return weights
 
 
 def _judge_fold(fold: Path, cases: Sequence[DatalistEntry]) -> list[StructureRow]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Verdict
 from pipeline.measure.certainty.calibration import Limits
 
 __all__ = ["JudgedVolume", "StructureRow", "by_volume"]
@@ -57,7 +58,7 @@ class JudgedVolume:
         dice: structure's name -> Dice with the experts' labels.
         intervals: structure's name -> interval of its volume in ml, `None` where it was not found.
         true_ml: structure's name -> the experts' volume.
-        passes: whether the mean expected Dice reaches the calibration's threshold.
+        verdict: what the mean expected Dice says by the calibration's thresholds.
     """
 
     patient: str
@@ -67,7 +68,7 @@ class JudgedVolume:
     dice: Mapping[str, float]
     intervals: Mapping[str, Limits | None]
     true_ml: Mapping[str, float]
-    passes: bool
+    verdict: Verdict
 
     @property
     def mean_dice(self) -> float:

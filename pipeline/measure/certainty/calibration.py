@@ -79,6 +79,8 @@ class Calibration:
         functions: "left_ventricle" and "right_ventricle" -> quantity ("sv_ml", "ef_percent") -> its limits.
         level: probability of the limits.
         pass_dice: mean expected Dice of a volume's structures from which it passes.
+        fail_dice: mean expected Dice of a volume's structures below which it fails.
+        weights_sha256: digest of the weights that it is for; empty for the folds' own.
         made_from: what it was made from, for people: patients, volumes, data set, date.
     """
 
@@ -87,6 +89,8 @@ class Calibration:
     functions: Mapping[str, Mapping[str, Limits]]
     level: float
     pass_dice: float
+    fail_dice: float
+    weights_sha256: str
     made_from: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -108,8 +112,9 @@ class Calibration:
             side: {quantity: _limits(pair) for quantity, pair in pairs.items()}
             for side, pairs in content["functions"].items()
         }
-        level, pass_dice = float(content["level"]), float(content["pass_dice"])
-        return cls(curves, volumes, functions, level, pass_dice, dict(content["made_from"]))
+        level, pass_dice, fail_dice = (float(content[name]) for name in ("level", "pass_dice", "fail_dice"))
+        digest, made_from = str(content["weights_sha256"]), dict(content["made_from"])
+        return cls(curves, volumes, functions, level, pass_dice, fail_dice, digest, made_from)
 
 
 def _limits(pair: Any) -> Limits:

@@ -82,6 +82,7 @@ def write_report(
         "numbers": findings.number_rows(measured),
         "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
+        "certainty": measured.certainty,
         "flags": findings.flags(measured),
         "shown_phases": shown,
         "structures": STRUCTURES,
