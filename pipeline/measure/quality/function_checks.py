@@ -103,7 +103,7 @@ def check_ejection(measured: Measurements) -> Flag | None:
 
 
 def check_stroke_volumes(measured: Measurements) -> Flag | None:
-    """`stroke_volumes`, review: the ventricles' stroke volumes differ, see `STROKE_SHARE`."""
+    """`stroke_volumes`, note: the ventricles' stroke volumes differ, see `STROKE_SHARE`."""
     if measured.left is None or measured.right is None:
         return None
     left, right = measured.left.sv_ml, measured.right.sv_ml
@@ -114,7 +114,7 @@ def check_stroke_volumes(measured: Measurements) -> Flag | None:
         f"The stroke volumes differ, left {left:.0f} ml and right {right:.0f} ml: without a regurgitant valve or a "
         "shunt, one of them is wrong."
     )
-    return Flag("stroke_volumes", "review", sentence, value=differing / larger, threshold=STROKE_SHARE)
+    return Flag("stroke_volumes", "note", sentence, value=differing / larger, threshold=STROKE_SHARE)
 
 
 def check_mass_change(measured: Measurements) -> Flag | None:

@@ -156,7 +156,7 @@ def test_without_a_cavity_there_is_no_fraction_to_judge() -> None:
 def test_stroke_volumes() -> None:
     flag = check_stroke_volumes(_measured(left=[150.0, 60.0], right=[160.0, 120.0]))  # 90 and 40
     assert flag is not None
-    assert (flag.rule, flag.severity, flag.phase, flag.threshold) == ("stroke_volumes", "review", None, 0.5)
+    assert (flag.rule, flag.severity, flag.phase, flag.threshold) == ("stroke_volumes", "note", None, 0.5)
     assert flag.value == pytest.approx(50 / 90)
     assert check_stroke_volumes(_measured(left=[150.0, 60.0], right=[160.0, 115.0])) is None  # 90 and 45
     assert check_stroke_volumes(_measured(left=[150.0, 120.0], right=[160.0, 150.0])) is None  # 30 and 10: few ml
