@@ -3,9 +3,9 @@
     python benchmarks/quality.py DATA OUT FOLD...
 
 Every FOLD, a training of a cross-validation, segments its own validation patients of DATA. Rules are also applied to
-the experts' labels, which should trip hardly any. Predictions are kept in OUT/predictions and not made again, so that rules
-can be changed and measured in a minute. Each volume's expected Dice comes from a calibration made without its patient.
-The tables also go to OUT/quality.md.
+the experts' labels, which should trip hardly any. Predictions are kept in OUT/predictions and not made again, so that
+rules can be changed and measured in a minute. Each volume's expected Dice comes from a calibration made without its
+patient. The tables also go to OUT/quality.md.
 """
 
 from __future__ import annotations
