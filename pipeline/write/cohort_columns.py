@@ -79,8 +79,8 @@ def _rules(record: Record) -> str | None:
 
 def _gravest(record: Record) -> str | None:
     """The gravest flag's sentence, of those that the verdict rests on."""
-    gravest = _at("quality", "flags", 0)(record)
-    return None if gravest is None or gravest["severity"] == "note" else gravest["message"]
+    is_note = _at("quality", "flags", 0, "severity")(record) == "note"
+    return None if is_note else _at("quality", "flags", 0, "message")(record)
 
 
 def _n_flags(record: Record) -> int | None:
