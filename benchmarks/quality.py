@@ -27,11 +27,9 @@ from pipeline.core.measurements import Flag
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.evaluate.agreement import bootstrap_interval
 from pipeline.evaluate.calibration import GOOD_DICE, cross_fit
-from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow
+from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, structure_rows
 from pipeline.evaluate.calibration_tables import area_interval
 from pipeline.evaluate.overlap import volume_overlap
-from pipeline.measure.certainty.features import describe_certainty, spread_of_volumes
-from pipeline.measure.function import volumes_ml
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality.assess import assess_quality
 from pipeline.read.cine import read_cine, read_label
@@ -110,23 +108,9 @@ def experts(cases: Sequence[Mapping[str, Any]]) -> list[Volume]:
 def rows(volume: Volume) -> list[StructureRow]:
     """A volume as a calibration takes it."""
     assert volume.sums is not None
-    found, true = (
-        np.array(list(volumes_ml(one[None], volume.grid).values())).T for one in (volume.labels, volume.truth)
-    )
-    features, spread = describe_certainty(volume.sums, found)[0], spread_of_volumes(volume.sums, found)[0]
-    return [
-        StructureRow(
-            patient=volume.patient,
-            volume=volume.phase,
-            structure=s.name,
-            features=tuple(features[i].tolist()),
-            dice=volume.dice[s.name],
-            true_ml=float(true[0, i]),
-            found_ml=float(found[0, i]),
-            spread_ml=float(spread[i]),
-        )
-        for i, s in enumerate(STRUCTURES)
-    ]
+    truth, labels, name = volume.truth[None], volume.labels[None], {0: volume.phase}
+    pairs = structure_rows(truth, labels, volume.sums, volume.grid, patient=volume.patient, volumes=name)
+    return [row for row, _ in pairs]
 
 
 def flag_volumes(volumes: Iterable[Volume]) -> dict[str, list[Flag]]:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pipeline.app.bundles import find_bundle
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError, ConfigError, DatasetError
 from pipeline.core.files import write_json
-from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.core.labels import UNLABELLED
 from pipeline.evaluate.calibration import cross_fit, fit_calibration
-from pipeline.evaluate.calibration_rows import StructureRow
+from pipeline.evaluate.calibration_rows import StructureRow, structure_rows
 from pipeline.evaluate.calibration_tables import calibration_tables
-from pipeline.evaluate.scores import VolumeScore, phase_roles, score_volume
-from pipeline.measure.certainty.features import FEATURES, describe_certainty, spread_of_volumes
+from pipeline.evaluate.scores import VolumeScore, phase_roles
+from pipeline.measure.certainty.features import FEATURES
 from pipeline.measure.certainty.judging import CALIBRATION
 from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datalists.cases import DatalistEntry
@@ -36,7 +35,7 @@ _ROWS = "certainty.csv"
 
 
 def calibrate(
-    folds: Sequence[Path], data: Path, out: Path, *, bundle: Path | None = None, scheme: str | None = None
+    folds: Sequence[Path], data: Path, out: Path, *, bundle: str | Path | None = None, scheme: str | None = None
 ) -> dict[str, Any]:
     """Fit a calibration to the folds of a cross-validation.
 
@@ -47,7 +46,8 @@ def calibrate(
         folds: bundles that `cmr crossvalidate` trained.
         data: the data set that they were trained on, its images.
         out: receives `calibration.json` and `calibration_tables.json`.
-        bundle: of the same recipe, receives the calibration and uses it from then on, with its present weights.
+        bundle: name or folder of one of the same recipe, receives the calibration and uses it from then on, with its
+            present weights.
         scheme: of the labels, if the data set states none.
 
     Returns:
@@ -83,8 +83,8 @@ def calibrate(
     return tables
 
 
-def _weights(bundle: Path) -> Path:
-    weights = bundle / "models" / "model.pt"
+def _weights(bundle: str | Path) -> Path:
+    weights = find_bundle(bundle) / "models" / "model.pt"
     if not weights.is_file():
         raise BundleError(f"a calibration is for weights, and there are none at {weights}")
     return weights
@@ -103,30 +103,20 @@ def _judge_fold(fold: Path, cases: Sequence[DatalistEntry]) -> list[StructureRow
     return _read_rows(kept)
 
 
-def _judge_case(segmenter: Segmenter, case: DatalistEntry) -> Iterator[tuple[StructureRow, VolumeScore]]:
+def _judge_case(segmenter: Segmenter, case: DatalistEntry) -> list[tuple[StructureRow, VolumeScore]]:
     """Each structure of each phase that was drawn whole, and its score."""
     cine = read_cine(case["image"])
     found = segmenter.segment(cine)
     if found.sums is None:
         raise ConfigError(f"the bundle {segmenter.provenance.bundle.name} estimates no confidence to calibrate")
     truth = read_label(case["label"], scheme=case["scheme"]).array
-    ml = cine.grid.voxel_volumes_ml
-    volumes_ml = np.stack([(found.labels == s.value).sum(axis=(1, 2)) @ ml for s in STRUCTURES], axis=1)
-    features, spread_ml = describe_certainty(found.sums, volumes_ml), spread_of_volumes(found.sums, volumes_ml)
-    for phase in (t for t in range(cine.n_phases) if (truth[t] != UNLABELLED).any()):
-        name = f"t{phase:02d}" if cine.n_phases > 1 else str(case["phase"])
-        scores = score_volume(truth[phase], found.labels[phase], cine.grid, patient=case["patient"], volume=name)
-        if any(score.dice is None or score.true_ml is None for score in scores):
-            _log.warning("%s %s is passed over: not all structures were drawn or found", case["patient"], name)
-            continue
-        for index, score in enumerate(scores):
-            yield _row(score, features[phase, index], spread_ml[phase, index]), score
-
-
-def _row(score: VolumeScore, features: np.ndarray, spread_ml: float) -> StructureRow:
-    true_ml, found_ml, dice = score.true_ml or 0.0, score.found_ml or 0.0, score.dice or 0.0
-    told = tuple(float(value) for value in features)
-    return StructureRow(score.patient, score.volume, score.structure, told, dice, true_ml, found_ml, float(spread_ml))
+    drawn = [phase for phase in range(cine.n_phases) if (truth[phase] != UNLABELLED).any()]
+    names = {phase: f"t{phase:02d}" if cine.n_phases > 1 else str(case["phase"]) for phase in drawn}
+    pairs = list(structure_rows(truth, found.labels, found.sums, cine.grid, patient=case["patient"], volumes=names))
+    if missing := set(names.values()) - {row.volume for row, _ in pairs}:
+        told = ", ".join(sorted(missing))
+        _log.warning("%s %s is passed over: not all structures were drawn or found", case["patient"], told)
+    return pairs
 
 
 def _with_roles(pairs: Sequence[tuple[StructureRow, VolumeScore]]) -> list[StructureRow]:

@@ -28,7 +28,7 @@ from pipeline.infer.devices import require_device
 from pipeline.infer.heart import REACH
 from pipeline.infer.pose import heart_seen
 from pipeline.infer.weights import load_weights
-from pipeline.measure.certainty.judging import read_calibration
+from pipeline.measure.certainty.judging import CALIBRATION, read_calibration
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import hear_network, measure_study
 from pipeline.prepare.description import description_digest
@@ -84,7 +84,8 @@ class Segmenter:
         self.n_classes = int(get("n_classes"))
         self.measures = bool(get("measures"))
         self.calibration = read_calibration(get("weights")) if self.measures else None
-        resolved = {"inference_sha256": description_digest(describe_inference(parser))}
+        used = None if self.calibration is None else file_digest(Path(get("weights")).with_name(CALIBRATION))
+        resolved = {"inference_sha256": description_digest(describe_inference(parser)), "calibration_sha256": used}
         self.provenance = Provenance(
             software=software_versions(),
             bundle=_bundle_record(root, Path(get("weights"))),

@@ -244,7 +244,7 @@ def calibrate(
     data: Annotated[Path, typer.Option(help="the data set that they were trained on, its images")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of calibration.json and its tables")],
     bundle: Annotated[
-        Path | None, typer.Option(help="a bundle of the same recipe, with weights, that is to use the calibration")
+        str | None, typer.Option(help="name or folder of a bundle of the same recipe that is to use the calibration")
     ] = None,
     scheme: SchemeOption = None,
 ) -> None:

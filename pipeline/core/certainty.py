@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.core.pose import PoseFinding
 
-__all__ = ["Certainty", "ExpectedDice", "Interval", "NetworkReport", "mean_dice", "spread_of_function"]
+__all__ = ["Certainty", "ExpectedDice", "Interval", "NetworkReport", "mean_dice", "spread_of_function", "verdict_of"]
 
 Interval = tuple[float, float]
 """Lower and upper end, in the quantity's unit."""
@@ -117,6 +117,15 @@ def mean_dice(expected: ExpectedDice, phase: int) -> float | None:
     """
     values = [column[phase] for column in expected.values()]
     return None if all(value is None for value in values) else sum(value or 0.0 for value in values) / len(values)
+
+
+def verdict_of(expected: float, *, pass_dice: float, fail_dice: float) -> Literal["pass", "review", "fail"]:
+    """What a mean expected Dice says by a calibration's thresholds.
+
+    >>> [verdict_of(dice, pass_dice=0.9, fail_dice=0.8) for dice in (0.9, 0.8, 0.79)]
+    ['pass', 'review', 'fail']
+    """
+    return "pass" if expected >= pass_dice else "fail" if expected < fail_dice else "review"
 
 
 def spread_of_function(quantity: str, volumes_ml: tuple[float, float], spreads_ml: tuple[float, float]) -> float:

@@ -15,10 +15,9 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from pipeline.core.certainty import spread_of_function
+from pipeline.core.certainty import spread_of_function, verdict_of
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, RV, STRUCTURES
-from pipeline.core.measurements import Verdict
 from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, by_volume
 from pipeline.measure.certainty.calibration import Calibration, DiceCurve, Limits
 from pipeline.measure.certainty.features import to_logit
@@ -228,6 +227,7 @@ def _judge(calibration: Calibration, key: tuple[str, str], own: Mapping[str, Str
     patient, volume = key
     features = {name: np.array(row.features) for name, row in own.items()}
     expected = {name: _known(calibration.curves[name].expect(features[name])) for name in own}
+    mean = float(np.mean(list(expected.values())))
     return JudgedVolume(
         patient=patient,
         volume=volume,
@@ -236,12 +236,8 @@ def _judge(calibration: Calibration, key: tuple[str, str], own: Mapping[str, Str
         dice={name: row.dice for name, row in own.items()},
         intervals={name: _interval(row, calibration.volumes[name]) for name, row in own.items()},
         true_ml={name: row.true_ml for name, row in own.items()},
-        verdict=_verdict(calibration, float(np.mean(list(expected.values())))),
+        verdict=verdict_of(mean, pass_dice=calibration.pass_dice, fail_dice=calibration.fail_dice),
     )
-
-
-def _verdict(calibration: Calibration, expected: float) -> Verdict:
-    return "pass" if expected >= calibration.pass_dice else "fail" if expected < calibration.fail_dice else "review"
 
 
 def _known(value: np.ndarray) -> float:

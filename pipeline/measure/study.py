@@ -64,7 +64,7 @@ def measure_study(
         told: what the network tells of these very labels, see `hear_network`; `None` where they are not a network's.
         choice: phases given rather than found, and the formula of the body surface.
         excluded_slices: slices that nothing counts, 0-based, as if nothing were drawn there. The network's certainty
-            is of all slices, and is left out.
+            is of all slices: it stays as it is, and the numbers have no intervals.
 
     Returns:
         The measurements with quality; the reader's notes come first, then one on the pose, then one on slices excluded.
@@ -73,13 +73,12 @@ def measure_study(
         GridError, ConfigError: what `measurements.measure_cine` refuses, or an excluded slice that is not there.
     """
     told = told or NetworkReport()
-    told = told.of_other_labels() if excluded_slices else told
     labels = leave_out_slices(labels, excluded_slices)
     measured = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=choice)
     of_pose = () if told.pose is None else (told.pose.sentence(),)
     notes = (*cine.notes, *of_pose, *tell_excluded(excluded_slices), *measured.notes)
     measured = replace(measured, notes=notes, pose=told.pose, confidence=told.expected_dice, certainty=told.certainty)
-    measured = replace(measured, intervals=_intervals(measured))
+    measured = measured if excluded_slices else replace(measured, intervals=_intervals(measured))
     return replace(measured, quality=assess_quality(labels, cine.grid, measured))
 
 

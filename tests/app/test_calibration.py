@@ -12,6 +12,7 @@ import pytest
 from pipeline.app import calibration
 from pipeline.app.calibration import calibrate
 from pipeline.app.segmenter import Segmenter
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError, ConfigError, DatasetError
 from pipeline.evaluate.overlap import volume_overlap
 from pipeline.measure.certainty.calibration import Calibration
@@ -85,8 +86,14 @@ def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path,
     cine = read_cine(load_datalist(data)[0]["image"])
     measured = segmenter.make_case(cine, segmenter.segment(cine)).measurements
     assert measured.certainty.pass_dice == made.pass_dice
-    with pytest.raises(BundleError, match="there are none at"):
+    digest = file_digest(bundle / "models" / "calibration.json")
+    assert segmenter.provenance.settings["calibration_sha256"] == digest  # another one makes results out of date
+    assert Segmenter(untrained_bundle).provenance.settings["calibration_sha256"] is None
+    with pytest.raises(BundleError, match="no bundle at"):
         calibrate(folds, data, tmp_path / "out", bundle=tmp_path / "nowhere")
+    shutil.rmtree(bundle / "models")
+    with pytest.raises(BundleError, match="there are none at"):
+        calibrate(folds, data, tmp_path / "out", bundle=bundle)
     shutil.copy(folds[0] / "eval" / "certainty.csv", folds[1] / "eval" / "certainty.csv")
     with pytest.raises(DatasetError, match="validated in one fold alone"):
         calibrate(folds, data, tmp_path / "out")

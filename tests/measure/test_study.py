@@ -132,6 +132,8 @@ def test_the_verdict_follows_the_calibrated_mean(
     found = [flag for flag in flags if flag.rule == "low_confidence"]
     assert {flag.severity for flag in found} == ({severity} if severity else set())
     assert [flag.threshold for flag in found] == [limits[0]] * (2 if severity else 0)
+    expected = f"A mean Dice of 0.594 is to be expected, below {limits[0]:.3f} (left ventricle 0.59, "
+    assert all(flag.message.startswith(expected) for flag in found)
 
 
 def test_certainty_is_of_all_slices_and_of_the_networks_labels(study: PhantomStudy) -> None:
@@ -139,5 +141,8 @@ def test_certainty_is_of_all_slices_and_of_the_networks_labels(study: PhantomStu
         study.image, study.label.array, sums=_sums(np.full((6, 3, 1), 95.0)), calibration=_calibration()
     )
     less = measure_study(study.image, study.label.array, told=told, excluded_slices=[0])
-    assert (less.confidence, less.certainty, less.intervals) == (None, None, None)
+    assert (less.confidence, less.certainty, less.intervals) == (told.expected_dice, told.certainty, None)
+    again = NetworkReport(less.confidence, less.certainty)  # as a record keeps it, with the slice taken back
+    whole = measure_study(study.image, study.label.array, told=told)
+    assert measure_study(study.image, study.label.array, told=again).intervals == whole.intervals
     assert told.of_other_labels().expected_dice is None

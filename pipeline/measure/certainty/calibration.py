@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.measure.certainty.features import FEATURES, to_logit
 
 __all__ = ["Calibration", "DiceCurve", "Limits"]
 
 Limits = tuple[float, float]
 """Lower and upper limit of truth - found, in units of a quantity's spread."""
+
+
+_STRUCTURES = {structure.name for structure in STRUCTURES}
+_FUNCTIONS = {side.name: {"sv_ml", "ef_percent"} for side in (LV, RV)}
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,10 @@ class Calibration:
         """
         if content["format"] != 1 or tuple(content["features"]) != FEATURES:
             raise ValueError("another format or other features")
+        if {*content["curves"]} != _STRUCTURES or {*content["volumes"]} != _STRUCTURES:
+            raise ValueError("other structures")
+        if {side: {*pairs} for side, pairs in content["functions"].items()} != _FUNCTIONS:
+            raise ValueError("other functions")
         curves = {name: DiceCurve.from_json(curve) for name, curve in content["curves"].items()}
         volumes = {name: _limits(pair) for name, pair in content["volumes"].items()}
         functions = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.certainty import ExpectedDice, mean_dice
+from pipeline.core.certainty import ExpectedDice, mean_dice, verdict_of
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
 from pipeline.core.measurements import Flag, Measurements, Severity
 from pipeline.core.pose import CLEAR_RATIO
@@ -178,13 +178,15 @@ def check_confidence(measured: Measurements, phase: int) -> Flag | None:
 def _check_calibrated(measured: Measurements, phase: int) -> Flag | None:
     confidence, limits = measured.confidence or {}, measured.certainty
     mean = mean_dice(confidence, phase)
-    if limits is None or mean is None or mean >= limits.pass_dice:
+    if limits is None or mean is None:
         return None
-    severity: Severity = "fail" if mean < limits.fail_dice else "review"
+    severity = verdict_of(mean, pass_dice=limits.pass_dice, fail_dice=limits.fail_dice)
+    if severity == "pass":
+        return None
     parts = [
         f"{_words(name)} {0.0 if column[phase] is None else column[phase]:.2f}" for name, column in confidence.items()
     ]
-    sentence = f"A mean Dice of {mean:.2f} is to be expected ({', '.join(parts)})."
+    sentence = f"A mean Dice of {mean:.3f} is to be expected, below {limits.pass_dice:.3f} ({', '.join(parts)})."
     return Flag("low_confidence", severity, sentence, phase, None, round(mean, 4), limits.pass_dice)
 
 

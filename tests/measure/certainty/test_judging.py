@@ -11,13 +11,16 @@ import pytest
 
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError
-from pipeline.measure.certainty.calibration import Calibration
+from pipeline.core.labels import LV, RV, STRUCTURES
+from pipeline.measure.certainty.calibration import Calibration, DiceCurve
 from pipeline.measure.certainty.judging import CALIBRATION, read_calibration
 
+NAMES = [structure.name for structure in STRUCTURES]
+CURVE = DiceCurve((0.0,) * 4, (1.0,) * 4, (1.0, 0.0, 0.0, 0.0), 0.0, (-2.0, 6.0), (0.1, 0.9), -1.0)
 MADE = Calibration(
-    curves={},
-    volumes={"myocardium": (-0.5, 0.25)},
-    functions={"left_ventricle": {"sv_ml": (-1.0, 2.0)}},
+    curves=dict.fromkeys(NAMES, CURVE),
+    volumes=dict.fromkeys(NAMES, (-0.5, 0.25)),
+    functions={side: {"sv_ml": (-1.0, 2.0), "ef_percent": (-0.5, 0.5)} for side in (LV.name, RV.name)},
     level=0.9,
     pass_dice=0.91,
     fail_dice=0.8,
@@ -54,7 +57,11 @@ def test_one_for_other_weights_is_not_used(weights: Path, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", "{}", json.dumps(MADE.to_json() | {"features": ["size"]}), json.dumps({"format": 2})]
+    "content",
+    [
+        *("{", "[]", "{}", "null", json.dumps({"format": 2})),
+        *(json.dumps(MADE.to_json() | other) for other in ({"features": ["size"]}, {"curves": {}}, {"functions": {}})),
+    ],
 )
 def test_what_is_no_calibration_of_this_version_is_refused(weights: Path, content: str) -> None:
     weights.with_name(CALIBRATION).write_text(content, encoding="utf-8")
