@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tools.docs.blocks import Block, DocumentationError, check_block, collect_blocks, documents
+from tools.docs.blocks import Block, check_block, collect_blocks, documents
+from tools.docs.commands import DocumentationError
 
 
 @pytest.mark.parametrize("block", [one for one in collect_blocks(documents()) if one.language != "text"], ids=str)

@@ -14,11 +14,12 @@ from tools.docs.pages import ROOT, carried_files, decisions, made_pages, retarge
 __all__ = ["on_config", "on_files", "on_page_markdown"]
 
 _log = logging.getLogger("mkdocs.hooks.site")
-_MADE = made_pages()
+_MADE: dict[str, str] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the decisions into the navigation, and leave out pages that nobody has written yet."""
+    """Make the pages, put the decisions into the navigation, and leave out pages that nobody has written yet."""
+    _MADE.update(made_pages())
     config.nav = _complete(config.nav)
     return config
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core import errors
+from tools.docs.commands import DocumentationError
 
 __all__ = ["KINDS", "Kind", "Message", "collect_messages", "error_classes", "kind_of", "messages_page"]
 
@@ -123,8 +124,18 @@ def _text(node: ast.expr) -> str:
 
 
 def kind_of(message: Message) -> Kind:
-    """The kind that a message is of; every class of the error tree has one."""
-    return next(kind for kind in KINDS if kind.has(message))
+    """The kind that a message is of.
+
+    Raises:
+        DocumentationError: there is none, since its class is new.
+    """
+    for kind in KINDS:
+        if kind.has(message):
+            return kind
+    raise DocumentationError(
+        f"{message.error} ({message.module}: {message.text[:60]!r}) is of no kind; name its class in KINDS of "
+        "tools/docs/messages.py, and write its advice into docs/troubleshooting.md, in a section with the kind's title"
+    )
 
 
 def messages_page(package: Path) -> str:
