@@ -65,7 +65,7 @@ def commands_of(block: Block) -> Iterator[tuple[int, str]]:
     kept, first = "", block.line
     for number, line in enumerate(block.text.splitlines(), block.line):
         first = first if kept else number
-        kept += re.sub(r"(^|\s)#(\s.*|$)", "", line.removeprefix("$ ")).rstrip()
+        kept += re.sub(r"^#.*|(^|\s)#(\s.*|$)", "", line.removeprefix("$ ")).rstrip()
         if kept.endswith("\\"):
             kept = kept[:-1] + " "
         elif kept:

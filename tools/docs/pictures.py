@@ -1,7 +1,7 @@
 """Make the documentation's pictures: report, worklist and review page of one study, as a browser shows them.
 
     cmr segment sunnybrook/dicom -o OUT
-    python tools/docs/pictures.py OUT SCD0000101
+    python tools/docs/pictures.py OUT SCD0000201
 
 writes docs/pictures/*.webp. It needs Chromium and its driver. The study must be one that may be shown: Sunnybrook's are
 CC0 and de-identified.
@@ -27,6 +27,8 @@ PICTURES = Path(__file__).parents[2] / "docs/pictures"
 READY = "return document.querySelector('.study')?.dataset.ready === 'true'"
 SECTIONS = {
     "Quality": "report-quality",
+    "Function": "report-function",
+    "Confidence": "report-confidence",
     "Volume over the beat": "report-curve",
     "All slices": "report-slices",
     "Wall of the left ventricle": "report-wall",
@@ -44,6 +46,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with browser(1280, 900) as page:
         picture_report(page, given.out / given.case / "report.html")
+        page.set_window_size(1280, 900)
         page.get((given.out / "index.html").resolve().as_uri())
         keep(page, "worklist", height=500)
     with browser(1400, 950) as page, review_server(given.out) as link:
@@ -80,9 +83,10 @@ def keep(page: Any, name: str, *, element: Any = None, height: int | None = None
 
 def picture_report(page: Any, report: Path) -> None:
     """The head of the report, and each of its sections."""
+    page.set_window_size(1280, 4000)  # elements are pictured whole only where they are in view
     page.get(report.resolve().as_uri())
     time.sleep(1)
-    keep(page, "report")
+    keep(page, "report", height=960)
     for heading in page.find_elements("css selector", "h2"):
         if name := SECTIONS.get(heading.text):
             keep(
