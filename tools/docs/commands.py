@@ -97,7 +97,7 @@ def _check_words(words: Sequence[str]) -> str:
         return known[program](rest)
     if program in FOREIGN:
         return "syntax"
-    raise DocumentationError(f"{words[0]} is no program that pages may name; add it to FOREIGN of tools/docs/commands.py")
+    raise DocumentationError(f"{words[0]} is no program that pages may name (FOREIGN of tools/docs/commands.py)")
 
 
 def _check_python_call(rest: list[str]) -> str:
