@@ -143,10 +143,6 @@ def test_an_item_within_counts() -> None:
     assert made(1).SOPInstanceUID == made(1).SOPInstanceUID != made(2).SOPInstanceUID
 
 
-def n_numbers(item: Dataset) -> int:
-    return (item.get("ValueType") == "NUM") + sum(map(n_numbers, item.get("ContentSequence", ())))
-
-
 LEADING_ZERO, TOO_LONG, LETTERS = "1.2.0{}", "1.2." + "3" * 60 + ".{}", "1.2.x{}"
 
 
