@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,21 +27,19 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when it
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from pipeline.app.node.connections import bound_connection, forget_held
 from pipeline.app.node.intake import ACCEPTED, Answer, Intake, Pace
-from pipeline.app.node.places import Caller, Tls
+from pipeline.app.node.places import Caller
 from pipeline.app.node.settings import NodeSettings
+from pipeline.app.node.tls import begin_encryption, tls_context
 from pipeline.core.errors import ConfigError
 
-__all__ = ["Receiver", "tls_context"]
+__all__ = ["Receiver"]
 
 _SYNTAXES = [
     *(ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless),
     *(RLELossless, JPEGLSNearLossless, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit),
 ]
-_LARGEST_PDU_BYTES = 1 << 20
-"""No client sends larger ones: those we offer are 16 kB, and association requests are a few kB."""
-_OF_MESSAGE = 1 << 16
-"""Room for what surrounds an object."""
 _EVENT_TAKEN, _EVENT_REFUSED = 0x0000, 0x0110
 
 Committed = Callable[[Dataset], None]
@@ -115,21 +112,19 @@ class Receiver:
         return entity
 
     def _bound(self, event: evt.Event) -> None:
-        """Let a connection hold no more memory than an object may have, whatever lengths it announces."""
-        most = int(self._settings.limits.instance_mb * 1e6) + _OF_MESSAGE
-        socket: Any = event.assoc.dul.socket
-        read, held = socket.recv, _Held(event.assoc, most)
+        """Let a connection hold no more memory than an object may have, whatever lengths it announces.
 
-        def recv(n_bytes: int) -> bytearray:
-            if n_bytes > _LARGEST_PDU_BYTES or not held.add(n_bytes):
-                raise OSError("a caller announced more than is taken")
-            return read(n_bytes)
-
-        socket.recv = recv
+        This is called in the connection's own thread, so only itself waits for its encryption to begin.
+        """
+        limits = self._settings.limits
+        link: Any = event.assoc.dul.socket
+        bound_connection(event.assoc, link, most_bytes=int(limits.instance_mb * 1e6))
+        too_many = self._server is not None and len(self._server.active_associations) > 4 * limits.associations
+        if too_many or not begin_encryption(link.socket, limits.idle_s):
+            link.close()
 
     def _store(self, event: evt.Event) -> int:
-        association: Any = event.assoc
-        association.held_bytes = 0
+        forget_held(event.assoc)
         caller = str(event.assoc.requestor.ae_title).strip()
         if not self._may_send(caller, str(event.assoc.requestor.address)):
             self._intake.journal.took(Answer.NOT_ALLOWED.name.lower(), 0, "")
@@ -152,35 +147,6 @@ class Receiver:
         except Exception:  # noqa: BLE001 a report that cannot be read is the other side's
             return _EVENT_REFUSED, None
         return _EVENT_TAKEN, None
-
-
-class _Held:
-    """Counts what an association has sent since its last object was taken."""
-
-    def __init__(self, association: Any, most: int) -> None:
-        self._association, self._most = association, most
-        association.held_bytes = 0
-
-    def add(self, n_bytes: int) -> bool:
-        self._association.held_bytes += n_bytes
-        return bool(self._association.held_bytes <= self._most)
-
-
-def tls_context(tls: Tls, *, server: bool) -> ssl.SSLContext:
-    """Encryption in which both sides show a certificate.
-
-    Raises:
-        ConfigError: a file is not there, or not what it should be.
-    """
-    purpose = ssl.Purpose.CLIENT_AUTH if server else ssl.Purpose.SERVER_AUTH
-    try:
-        context = ssl.create_default_context(purpose, cafile=str(tls.authorities))
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"tls needs certificate, key and authorities as PEM files: {error}") from error
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _is(known: Caller, caller: str, address: str) -> bool:

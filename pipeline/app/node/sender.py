@@ -21,11 +21,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when it
     StorageCommitmentPushModelInstance,
 )
 
+from pipeline.app.node.connections import close_now, close_wholly
 from pipeline.app.node.dicomweb import WebServer
 from pipeline.app.node.outbox import Outbox
 from pipeline.app.node.places import Destination
 from pipeline.app.node.records import Made
-from pipeline.app.node.scp import tls_context
+from pipeline.app.node.tls import tls_context
 
 __all__ = ["Archive", "DicomArchive", "NotReachedError", "RefusedError", "WebArchive", "archive_of", "note_commitment"]
 
@@ -88,9 +89,13 @@ class DicomArchive:
             place.port,
             ae_title=str(place.ae_title),
             tls_args=encrypted,
-            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._report)],
+            evt_handlers=[
+                (evt.EVT_N_EVENT_REPORT, self._report),
+                (evt.EVT_CONN_OPEN, lambda event: close_wholly(event.assoc.dul.socket)),
+            ],
         )
         if not association.is_established:
+            close_now(association.dul.socket)
             raise NotReachedError("it refused the association" if association.is_rejected else "it cannot be reached")
         try:
             yield _Associated(association)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from urllib.parse import urlsplit
 
 from pipeline.core.errors import ConfigError
@@ -42,8 +43,8 @@ def require_url(url: str) -> None:
 
 
 def require_positive(section: object, *names: str) -> None:
-    """Refuse numbers that are not above 0."""
+    """Refuse numbers that are not above 0, and those without an end."""
     for name in names:
         value = getattr(section, name)
-        if not value > 0:
-            raise ConfigError(f"{name} must be above 0, got {value}")
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be a number above 0, got {value}")
