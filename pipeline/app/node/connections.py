@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from functools import partial
 from typing import Any
 
-__all__ = ["bound_connection", "close_now", "close_wholly", "forget_held"]
+from pynetdicom.transport import AssociationSocket
+
+__all__ = ["bound_connection", "close_sockets", "forget_held"]
 
 _LARGEST_PDU_BYTES = 1 << 20
 """No client sends larger ones: those we offer are 16 kB, and association requests are a few kB."""
@@ -33,26 +34,24 @@ def bound_connection(association: Any, link: Any, *, most_bytes: int) -> None:
         return bytearray(read(n_bytes))
 
     link.recv = recv
-    close_wholly(link)
-
-
-def close_wholly(link: Any) -> None:
-    """Let a connection be closed at its end also where the other side has closed it, else Python's garbage keeps it.
-
-    Args:
-        link: `AssociationSocket` of pynetdicom.
-    """
-    link._shutdown_socket = partial(close_now, link)
-
-
-def close_now(link: Any) -> None:
-    """Close a connection, whatever its state; that of a call that was not answered as well."""
-    if link is not None and link.socket is not None:
-        with contextlib.suppress(OSError):
-            link.socket.shutdown(socket.SHUT_RDWR)
-        link.socket.close()
 
 
 def forget_held(association: Any) -> None:
     """An object was taken: what comes now is the next one."""
     association.held_bytes = 0
+
+
+def close_sockets() -> None:
+    """Let pynetdicom close every socket at its end.
+
+    It leaves those open that the other side has closed, or that were not answered, until Python looks for garbage: an
+    archive that is away for a night, or callers who hang up, would use up the file descriptors.
+    """
+
+    def shut(link: Any) -> None:
+        if link.socket is not None:
+            with contextlib.suppress(OSError):
+                link.socket.shutdown(socket.SHUT_RDWR)
+            link.socket.close()
+
+    AssociationSocket._shutdown_socket = shut

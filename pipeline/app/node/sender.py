@@ -21,7 +21,6 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when it
     StorageCommitmentPushModelInstance,
 )
 
-from pipeline.app.node.connections import close_now, close_wholly
 from pipeline.app.node.dicomweb import WebServer
 from pipeline.app.node.outbox import Outbox
 from pipeline.app.node.places import Destination
@@ -89,13 +88,9 @@ class DicomArchive:
             place.port,
             ae_title=str(place.ae_title),
             tls_args=encrypted,
-            evt_handlers=[
-                (evt.EVT_N_EVENT_REPORT, self._report),
-                (evt.EVT_CONN_OPEN, lambda event: close_wholly(event.assoc.dul.socket)),
-            ],
+            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._report)],
         )
         if not association.is_established:
-            close_now(association.dul.socket)
             raise NotReachedError("it refused the association" if association.is_rejected else "it cannot be reached")
         try:
             yield _Associated(association)

@@ -18,6 +18,7 @@ from functools import partial
 
 from pydicom.dataset import Dataset
 
+from pipeline.app.node.connections import close_sockets
 from pipeline.app.node.database import Database
 from pipeline.app.node.delivery import Deliverer
 from pipeline.app.node.dicomweb import WebServer
@@ -68,6 +69,7 @@ class Node:
     def __enter__(self) -> Node:
         with ExitStack() as stack:
             stack.enter_context(quiet_dicom())
+            close_sockets()
             self._open_folder(stack)
             stack.callback(self._join)
             runners = [Runner(self) for _ in range(self.settings.work.jobs)]

@@ -13,10 +13,8 @@ from typing import Any
 
 import pydicom
 import requests
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage  # type: ignore[attr-defined]
-
-from pipeline.app.node.connections import close_wholly
 
 WAIT_S = 120.0
 
@@ -38,8 +36,7 @@ def send(
     entity = AE(own_title)
     entity.add_requested_context(MRImageStorage)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
-    opened = (evt.EVT_CONN_OPEN, lambda event: close_wholly(event.assoc.dul.socket))
-    association = entity.associate("127.0.0.1", port, ae_title=title, evt_handlers=[opened])
+    association = entity.associate("127.0.0.1", port, ae_title=title)
     if not association.is_established:
         return []
     statuses = []
