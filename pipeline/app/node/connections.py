@@ -54,4 +54,5 @@ def close_sockets() -> None:
                 link.socket.shutdown(socket.SHUT_RDWR)
             link.socket.close()
 
-    AssociationSocket._shutdown_socket = shut
+    kind: Any = AssociationSocket
+    kind._shutdown_socket = shut

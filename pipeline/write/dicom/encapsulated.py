@@ -47,8 +47,8 @@ def write_encapsulated_pdf(
     """
     path = Path(path)
     made = _build(pdf, headers, names_patient=names_patient)
-    made.SourceInstanceSequence = _sources(headers, phases)
     with quiet_dicom():
+        made.SourceInstanceSequence = _sources(headers, phases)
         give_uids(made)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

@@ -23,6 +23,7 @@ from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
+from pipeline.write.dicom.encapsulated import write_encapsulated_pdf
 from pipeline.write.dicom.headers import source_headers
 from pipeline.write.dicom.seg import write_segmentations
 from pipeline.write.dicom.seg_build import algorithm_of
@@ -175,7 +176,9 @@ def test_a_report_of_images_with_invalid_uids_is_read_by_dcmtk(
             header = pydicom.dcmread(path)
             spoil(header, number)
             header.save_as(path, enforce_file_format=False)
-        objects = write(tmp_path / "out", make_case(study, read_cine(tmp_path / "study")))
+    case = make_case(study, read_cine(tmp_path / "study"))
+    objects = write(tmp_path / "out", case)  # without a warning
+    write_encapsulated_pdf(tmp_path / "out" / "pdf.dcm", b"%PDF-1.4", headers=source_headers(case.cine), phases=[0, 1])
     with quiet_dicom():
         referred = {
             str(item.ReferencedSOPInstanceUID)
