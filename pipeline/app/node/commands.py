@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core.errors import ConfigError
+
 __all__ = ["node_app"]
 
 node_app = typer.Typer()
@@ -26,11 +28,17 @@ def node(
 
     It runs until Ctrl-C or SIGTERM. Exit codes: 0 it was ended; 2 it could not begin or not go on.
     """
-    from pipeline.app.node import running
+    try:
+        from pipeline.app.node import running
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"`cmr node` needs {error.name}, of the extra: pip install 'cardiac-mr-pipeline[node]'"
+        ) from error
     from pipeline.app.node.settings import load_settings
 
     settings = load_settings(config)
     if check:
+        settings.require_secrets()
         typer.echo(f"{config} is right: {len(settings.rules)} rule(s), {len(settings.destinations)} destination(s)")
     elif show:
         for line in running.list_queue(settings):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom.transport import AssociationSocket
@@ -16,24 +18,46 @@ _OF_MESSAGE = 1 << 16
 """Room for what surrounds an object."""
 
 
-def bound_connection(association: Any, link: Any, *, most_bytes: int) -> None:
-    """Bound what a connection holds. pynetdicom reads what is announced, be it 4 GB, and until an object is whole.
+def bound_connection(
+    association: Any, link: Any, *, most_bytes: int, longest_s: float, tell_cut_off: Callable[[int], None]
+) -> None:
+    """Bound what a connection holds, and for how long.
+
+    pynetdicom reads what is announced, be it 4 GB, and until an object is whole; and it waits for the rest of a message
+    for ever, so that callers whose lines were cut would hold all associations in the end.
 
     Args:
         association: of pynetdicom.
         link: its `AssociationSocket`.
         most_bytes: that one object may have.
+        longest_s: that a message (PDU) may take, and that the caller may take to accept some of an answer.
+        tell_cut_off: told how much was held when too much was announced.
     """
-    read, most = link.recv, most_bytes + _OF_MESSAGE
+    most = most_bytes + _OF_MESSAGE
     forget_held(association)
+    link.socket.settimeout(longest_s)
 
     def recv(n_bytes: int) -> bytearray:
         association.held_bytes += n_bytes
         if n_bytes > _LARGEST_PDU_BYTES or association.held_bytes > most:
+            tell_cut_off(association.held_bytes)
             raise OSError("a caller announced more than is taken")
-        return bytearray(read(n_bytes))
+        return _read(link.socket, n_bytes, longest_s)
 
     link.recv = recv
+
+
+def _read(link: socket.socket, n_bytes: int, longest_s: float) -> bytearray:
+    """Read so many bytes, or those there are until the connection ends."""
+    content, end = bytearray(), time.monotonic() + longest_s
+    while len(content) < n_bytes:
+        if time.monotonic() > end:
+            raise TimeoutError("a message took too long")
+        part = link.recv(min(n_bytes - len(content), 1 << 16))
+        if not part:
+            break
+        content += part
+    return content
 
 
 def forget_held(association: Any) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import pydicom
@@ -27,6 +27,11 @@ ACCEPTED = tuple(sorted(CLASSIC_MR | ENHANCED_MR))
 
 _NAMED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID")
 _LONGEST_UID = 128
+_N_LOCKS = 64
+
+
+def _make_locks() -> tuple[threading.Lock, ...]:
+    return tuple(threading.Lock() for _ in range(_N_LOCKS))
 
 
 class Answer(Enum):
@@ -59,6 +64,7 @@ class Intake:
     limits: Limits
     journal: Journal
     ends: threading.Event
+    _locks: tuple[threading.Lock, ...] = field(init=False, default_factory=_make_locks)
 
     def take(self, content: bytes, *, caller: str, class_uid: str = "", uid: str = "") -> Answer:
         """Keep an object.
@@ -93,35 +99,36 @@ class Intake:
         return self._keep(content, study, stated["SOPInstanceUID"], caller), study
 
     def _keep(self, content: bytes, study: str, uid: str, caller: str) -> Answer:
-        if self.queue.n_instances(study) >= self.limits.study_instances:
-            return Answer.TOO_MANY
-        try:
-            name = self.spool.put(study, content)
-            before = self.queue.record(Instance(study, uid, name), caller=caller, now=time.time())
-        except (OSError, sqlite3.OperationalError):  # a full disk, most likely; the sender keeps the object and retries
-            return Answer.NO_SPACE
-        if before not in (None, name):
-            self.spool.remove(study, str(before))
-        return Answer.KEPT
+        with self.holding(study):
+            try:
+                if self.queue.n_instances(study) >= self.limits.study_instances and not self.queue.has(study, uid):
+                    return Answer.TOO_MANY
+                name = self.spool.put(study, content)
+                before = self.queue.record(Instance(study, uid, name), caller=caller, now=time.time())
+            except (OSError, sqlite3.OperationalError):  # a full disk, most likely; the sender keeps it and retries
+                return Answer.NO_SPACE
+            if before not in (None, name):
+                self.spool.remove(study, str(before))
+            return Answer.KEPT
+
+    def holding(self, study: str) -> threading.Lock:
+        """A lock: within it a study's files and their rows change together, and by one thread alone."""
+        return self._locks[hash(study) % len(self._locks)]
 
     def recover(self) -> int:
-        """Record objects that are on the disk and not in the queue, since the node ended in between; counts them."""
+        """Remove objects that were written and not recorded, since the node ended in between; counts them.
+
+        They were not confirmed, so their senders send them again. Who these are cannot be told from the files.
+        """
         known: dict[str, set[str]] = {}
-        n_found = 0
-        for study, file in self.spool.found():
-            if file.name in known.setdefault(study, self.queue.files(study)):
-                continue
-            header = _header(file.read_bytes())
-            if header is None:
-                file.unlink()
-                continue
-            before = self.queue.record(
-                Instance(study, str(header.SOPInstanceUID), file.name), caller="recovered", now=time.time()
-            )
-            if before not in (None, file.name):
-                self.spool.remove(study, str(before))
-            n_found += 1
-        return n_found
+        left = [
+            (study, file)
+            for study, file in self.spool.found()
+            if file.name not in known.setdefault(study, self.queue.files(study))
+        ]
+        for study, file in left:
+            self.spool.remove(study, file.name)
+        return len(left)
 
 
 class Pace:

@@ -9,17 +9,37 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, TextIO
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-__all__ = ["Journal", "JsonLines", "log_as_json"]
+__all__ = ["Journal", "JsonLines", "Moment", "log_as_json", "say"]
 
 _log = logging.getLogger("cmr.node")
 _SECONDS = (1, 3, 10, 30, 60, 120, 300, 600, 900)
 _PREFIX = "cmr_node_"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Numbers of a node at a moment.
+
+    Attributes:
+        studies: state -> studies in it.
+        waiting: destination -> objects that wait to be sent there.
+        oldest_s: age of the oldest study that is not done.
+        free_bytes: on the disk.
+    """
+
+    studies: Mapping[str, int]
+    waiting: Mapping[str, int]
+    oldest_s: float
+    free_bytes: int
 
 
 class Journal:
@@ -36,11 +56,14 @@ class Journal:
             f"{_PREFIX}sent_objects", "objects by destination and outcome", ["to", "outcome"], registry=own
         )
         self._states = Gauge(f"{_PREFIX}queue", "studies in the queue by state", ["state"], registry=own)
+        self._waiting = Gauge(f"{_PREFIX}waiting_objects", "objects to be sent, by destination", ["to"], registry=own)
+        self._oldest = Gauge(f"{_PREFIX}oldest_seconds", "since when the oldest study is not done", registry=own)
         self._free = Gauge(f"{_PREFIX}disk_free_bytes", "free space of the node's folder", registry=own)
+        ProcessCollector(registry=own)
 
     def tell(self, event: str, *, level: int = logging.INFO, **stated: Any) -> None:
-        """Tell an event with numbers, names of settings and keys of studies, nothing else."""
-        _log.log(level, event, extra={"stated": stated})
+        """Tell an event, as `say`."""
+        say(event, level=level, **stated)
 
     def took(self, answer: str, n_bytes: int, study: str) -> None:
         """An object came."""
@@ -62,11 +85,34 @@ class Journal:
         level = logging.INFO if outcome == "sent" else logging.WARNING
         self.tell("object sent" if outcome == "sent" else "object not sent", level=level, to=destination, study=study)
 
-    def measure(self, counts: Mapping[str, int], free_bytes: int) -> None:
+    def measure(self, now: Moment) -> None:
         """Bring the numbers of the moment up to date."""
-        for state, number in counts.items():
+        for state, number in now.studies.items():
             self._states.labels(state).set(number)
-        self._free.set(free_bytes)
+        self._waiting.clear()
+        for name, number in now.waiting.items():
+            self._waiting.labels(name).set(number)
+        self._oldest.set(now.oldest_s)
+        self._free.set(now.free_bytes)
+
+
+def say(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **stated: Any) -> None:
+    """Log an event with numbers, names of settings and keys of studies, nothing else.
+
+    Args:
+        event: what happened.
+        level: of `logging`.
+        error: why; told by its kind and the line of code that raised it, for its text may quote a header.
+        **stated: what is told of it.
+    """
+    if error is not None:
+        stated |= {"error": type(error).__name__, "where": _where(error)}
+    _log.log(level, event, extra={"stated": stated})
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{'/'.join(Path(frames[-1].filename).parts[-3:])}:{frames[-1].lineno}" if frames else ""
 
 
 class JsonLines(logging.Formatter):

@@ -6,7 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.app.node.setting_checks import is_loopback, require_ae_title, require_port, require_positive, require_url
+from pipeline.app.node.setting_checks import (
+    is_loopback,
+    is_within,
+    require_ae_title,
+    require_network,
+    require_port,
+    require_positive,
+    require_url,
+)
 from pipeline.core.errors import ConfigError
 
 __all__ = ["Caller", "Destination", "Listen", "Source", "Tls"]
@@ -17,25 +25,35 @@ class Tls:
     """Files for encrypted connections, in PEM.
 
     Attributes:
-        certificate: ours.
+        authorities: who vouches for the others, whose certificates are asked for.
+        certificate: ours; `None` shows none, which a destination may be content with.
         key: its private key.
-        authorities: who vouches for the others, whose certificates are then asked for.
     """
 
-    certificate: Path
-    key: Path
     authorities: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError("tls must state both certificate and key, or neither")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who may send: an application entity, and the address that it must call from, if stated."""
+    """Who may send: an application entity, and the address or network (10.1.0.0/16) it must call from, if stated."""
 
     ae_title: str
     host: str | None = None
 
     def __post_init__(self) -> None:
         require_ae_title(self.ae_title)
+        if self.host is not None:
+            require_network(self.host)
+
+    def is_caller(self, ae_title: str, address: str) -> bool:
+        """Whether one who calls itself so, from there, is meant."""
+        return self.ae_title.strip() == ae_title.strip() and (self.host is None or is_within(address, self.host))
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class Listen:
         require_ae_title(self.ae_title)
         require_port(self.port)
         require_port(self.status_port or 0)
+        if self.tls is not None and self.tls.certificate is None:
+            raise ConfigError("tls must state certificate and key, which the callers ask for")
         if not (is_loopback(self.host) or self.tls or self.trust_network):
             raise ConfigError(
                 f"{self.host} can be reached by others, and images would pass unencrypted; state tls, or "
@@ -108,7 +128,7 @@ class Destination:
             require_ae_title(self.ae_title or "")
             require_port(self.port)
         else:
-            require_url(self.url)
+            require_url(self.url, with_password=self.user is not None)
         require_positive(self, "timeout_s")
 
     def password(self) -> str | None:
@@ -132,3 +152,5 @@ class Source:
 
     def __post_init__(self) -> None:
         require_positive(self, "every_s")
+        if self.days is not None and self.days < 0:
+            raise ConfigError(f"days must be 0 or more, got {self.days}")

@@ -7,7 +7,6 @@ is queued again.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -15,7 +14,11 @@ from collections.abc import Sequence
 from pipeline.app.node.database import Database
 from pipeline.app.node.records import STATES, Instance, Job, StudyRow
 
-__all__ = ["Queue", "end_run"]
+__all__ = ["NOW", "Queue", "end_run"]
+
+NOW = "CAST(strftime('%s', 'now') AS REAL)"
+_DONE = "state IN ('sent', 'ignored') AND MAX(changed_at, COALESCE(ended_at, 0))"
+"""Of a study that is done: since when, beside a moment to compare it with."""
 
 
 class Queue:
@@ -61,6 +64,10 @@ class Queue:
             base.execute("INSERT OR REPLACE INTO instance VALUES (?, ?, ?)", (came.study, came.uid, came.file))
             return None if row is None else str(row[0])
 
+    def has(self, study: str, uid: str) -> bool:
+        """Whether an object of a study is here."""
+        return bool(self._base.ask("SELECT 1 FROM instance WHERE study = ? AND uid = ?", (study, uid)))
+
     def n_instances(self, study: str) -> int:
         """Objects of a study that are here."""
         return int(self._base.ask("SELECT COUNT(*) FROM instance WHERE study = ?", (study,))[0][0])
@@ -85,38 +92,33 @@ class Queue:
     def enqueue(self, study: str, *, rule: str) -> None:
         """A study is whole, and a rule says what becomes of it."""
         with self._base.change() as base:
-            rows = base.execute("SELECT uid, file FROM instance WHERE study = ? ORDER BY uid", (study,)).fetchall()
-            digest = hashlib.sha256("\n".join(f"{uid} {file}" for uid, file in rows).encode()).hexdigest()
             base.execute(
-                "UPDATE study SET state = 'queued', rule = ?, input_sha256 = ?, attempts = 0, not_before = 0"
+                "UPDATE study SET state = 'queued', rule = ?, attempts = 0, not_before = 0"
                 " WHERE key = ? AND state = 'received'",
-                (rule, digest, study),
+                (rule, study),
             )
 
     def ignore(self, study: str, reason: str) -> None:
         """No rule wants a study."""
         self._set(study, "ignored", reason, was=("received",))
 
+    def reject(self, study: str, reason: str) -> None:
+        """A study cannot be read."""
+        self._set(study, "failed", reason, was=("received",))
+
     def take(self, *, now: float) -> Job | None:
         """The next study to be segmented, which is running from now on; `None` if none waits."""
         with self._base.change() as base:
             row = base.execute(
-                "SELECT key, round FROM study WHERE state = 'queued' AND (not_before <= ?1 OR not_before > ?1 + 3600)"
+                "SELECT key, round, attempts + 1, caller FROM study WHERE state = 'queued'"
+                " AND (not_before <= ?1 OR not_before > ?1 + 3600)"
                 " ORDER BY changed_at LIMIT 1",
                 (now,),
             ).fetchone()
             if row is None:
                 return None
             base.execute("UPDATE study SET state = 'running', attempts = attempts + 1 WHERE key = ?", (row[0],))
-            return Job(str(row[0]), int(row[1]))
-
-    def attempts(self, study: str) -> int:
-        """How often a study was begun since it was queued."""
-        return int(self._base.ask("SELECT attempts FROM study WHERE key = ?", (study,))[0][0])
-
-    def rule_of(self, study: str) -> str:
-        """Name of the rule that decided on a study."""
-        return str(self._base.ask("SELECT rule FROM study WHERE key = ?", (study,))[0][0])
+            return Job(*row)
 
     def fail(self, job: Job, reason: str) -> None:
         """A study cannot be segmented. Images that came meanwhile give it another chance."""
@@ -132,23 +134,35 @@ class Queue:
     def again(self, study: str) -> bool:
         """Let a study be segmented and sent once more; says whether there is such a one that is not running."""
         with self._base.change() as base:
-            base.execute("DELETE FROM delivery WHERE study = ?", (study,))
-            return self._set(study, "received", "", was=("queued", "segmented", "sent", "failed", "ignored"))
+            is_there = self._set(study, "received", "", was=[state for state in STATES if state != "running"])
+            if is_there:
+                base.execute("DELETE FROM delivery WHERE study = ?", (study,))
+            return is_there
 
-    def give_up(self, study: str, reason: str) -> None:
-        """A study's results cannot be sent."""
-        self._set(study, "failed", reason, was=("segmented",))
+    def renew(self, study: str) -> None:
+        """A study's results are not on the disk as they were: it is looked at again, and only new ones are sent."""
+        self._set(study, "received", "", was=("segmented",))
 
     def done_before(self, moment: float) -> list[str]:
-        """Studies that were sent or ignored, and to which nothing has come since a moment."""
-        rows = self._base.ask("SELECT key FROM study WHERE state IN ('sent', 'ignored') AND changed_at < ?", (moment,))
+        """Studies that were sent or ignored before a moment."""
+        rows = self._base.ask(f"SELECT key FROM study WHERE {_DONE} < ?", (moment,))  # noqa: S608 text of our own
         return [str(row[0]) for row in rows]
 
-    def forget(self, study: str) -> None:
-        """Remove a study."""
+    def forget(self, study: str, *, done_before: float) -> bool:
+        """Remove a study, unless images have come since it was found to be done; says whether it was removed."""
         with self._base.change() as base:
+            found = base.execute(f"SELECT 1 FROM study WHERE key = ? AND {_DONE} < ?", (study, done_before))  # noqa: S608
+            if found.fetchone() is None:
+                return False
             for table, column in (("delivery", "study"), ("instance", "study"), ("study", "key")):
                 base.execute(f"DELETE FROM {table} WHERE {column} = ?", (study,))  # noqa: S608 names of our own
+            return True
+
+    def oldest_s(self, now: float) -> float:
+        """Age of the oldest study that is not done; 0 where there is none."""
+        states = "state IN ('received', 'queued', 'running', 'segmented')"
+        (row,) = self._base.ask(f"SELECT MIN(changed_at) FROM study WHERE {states}")  # noqa: S608 text of our own
+        return 0.0 if row[0] is None else max(0.0, now - row[0])
 
     def counts(self) -> dict[str, int]:
         """State -> number of studies in it."""
@@ -168,7 +182,7 @@ class Queue:
         marks = ", ".join("?" * len(was))
         with self._base.change() as base:
             changed = base.execute(
-                f"UPDATE study SET state = ?, reason = ? WHERE key = ? AND state IN ({marks})",  # noqa: S608 marks
+                f"UPDATE study SET state = ?, reason = ?, ended_at = {NOW} WHERE key = ? AND state IN ({marks})",  # noqa: S608
                 (state, reason, study, *was),
             )
             return changed.rowcount > 0
@@ -177,7 +191,7 @@ class Queue:
 def end_run(base: sqlite3.Connection, job: Job, state: str, reason: str) -> None:
     """End a run; images that came while it lasted make the study one that is received."""
     base.execute(
-        "UPDATE study SET state = CASE round WHEN ? THEN ? ELSE 'received' END, reason = ? "
-        "WHERE key = ? AND state = 'running'",
+        f"UPDATE study SET state = CASE round WHEN ? THEN ? ELSE 'received' END, reason = ?, ended_at = {NOW}"  # noqa: S608
+        " WHERE key = ? AND state = 'running'",
         (job.round, state, reason, job.study),
     )

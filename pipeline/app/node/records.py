@@ -21,10 +21,19 @@ class Instance:
 
 @dataclass(frozen=True)
 class Job:
-    """A study to be segmented. `round` counts how often images were added, so that late ones are noticed."""
+    """A study to be segmented.
+
+    Attributes:
+        study: its key.
+        round: counts how often images were added, so that late ones are noticed.
+        attempts: how often it was begun since it was queued, this time among them.
+        caller: who sent it.
+    """
 
     study: str
     round: int
+    attempts: int
+    caller: str
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Pending(Made):
-    """An object that waits to be sent."""
+    """An object that waits to be sent, and the key of its study."""
 
     study: str
-    tries: int
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What becomes of a study, and which of its series are read: the first rule that fits decides."""
+"""What becomes of a study, and which of its series are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pydicom
 from pipeline.app.node.settings import Rule
 from pipeline.core.quiet import quiet_dicom
 
-__all__ = ["Described", "describe", "first_rule", "fitting"]
+__all__ = ["Decision", "Described", "decide", "describe"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,15 @@ class Described:
     file: Path
     study: str
     series: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a study: the rule and the files it reads, or `None` and the reason why it is ignored."""
+
+    rule: Rule | None
+    files: tuple[Path, ...]
+    reason: str = ""
 
 
 def describe(files: Iterable[Path]) -> list[Described]:
@@ -35,14 +44,26 @@ def describe(files: Iterable[Path]) -> list[Described]:
     return found
 
 
-def first_rule(rules: Sequence[Rule], described: Sequence[Described], caller: str) -> Rule | None:
-    """The rule for a study; `None` where none fits."""
-    return next((rule for rule in rules if fits(rule.caller, caller) and fitting(rule, described)), None)
+def decide(rules: Sequence[Rule], described: Sequence[Described], caller: str) -> Decision:
+    """What becomes of a study.
+
+    A rule that ignores takes away the files that fit it, as localisers; the first other rule that fits some of the rest
+    decides, and these are read.
+    """
+    left = list(described)
+    for rule in rules:
+        chosen = [one for one in left if _is_meant(rule, one, caller)]
+        if chosen and not rule.ignore:
+            return Decision(rule, tuple(one.file for one in chosen))
+        taken = set(chosen)
+        left = [one for one in left if one not in taken]
+        if chosen and not left:
+            return Decision(None, (), f"rule {rule.name!r} ignores it")
+    return Decision(None, (), "no rule fits it")
 
 
-def fitting(rule: Rule, described: Sequence[Described]) -> list[Path]:
-    """The files of a study that a rule lets be read."""
-    return [one.file for one in described if fits(rule.study, one.study) and fits(rule.series, one.series)]
+def _is_meant(rule: Rule, one: Described, caller: str) -> bool:
+    return fits(rule.caller, caller) and fits(rule.study, one.study) and fits(rule.series, one.series)
 
 
 def fits(pattern: str, value: str) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.app.case_results import CaseResult
 from pipeline.app.node.records import Job
-from pipeline.app.node.rules import describe, fitting
+from pipeline.app.node.rules import Decision, decide, describe
 from pipeline.app.node.settings import Rule
 from pipeline.app.node.work import made_objects, segment_study
 from pipeline.app.request import Request
 from pipeline.app.scratch import clear_abandoned, scratch
 from pipeline.app.workers import Crew
 from pipeline.core.case import Provenance
-from pipeline.core.errors import PipelineError, tell
+from pipeline.core.errors import BundleError, first_line, own_error, tell
 
 if TYPE_CHECKING:
     from pipeline.app.node.service import Node
@@ -25,8 +28,11 @@ __all__ = ["Runner"]
 
 _TEMPORARY = ".run-"
 _IDLE_S = 0.3
-_FULL_DISK_S = 60.0
+_LATER_S = 60.0
 _MOST_ATTEMPTS = 3
+
+_End = tuple[str, Callable[[], object]]
+"""How a run ended, and what writes it down."""
 
 
 class Runner:
@@ -40,14 +46,31 @@ class Runner:
         self._node = node
         self._crew: Crew | None = None
         self.loaded = threading.Event()
+        self.is_held_up = False
 
     def interrupt(self) -> None:
-        """End what the process does. The study in hand is queued again when the node starts."""
+        """End what the process does. The study in hand is queued again."""
         if self._crew is not None:
             self._crew.interrupt()
 
     def run(self) -> None:
-        """Segment until the node ends."""
+        """Segment until the node ends. When the disk or the bundle fails, all studies wait and the process is replaced.
+
+        Raises:
+            PipelineError, OSError: the bundle could not be loaded at first.
+        """
+        node = self._node
+        while not node.ends.is_set():
+            try:
+                self._run_process()
+            except (BundleError, OSError) as error:
+                if not self.loaded.is_set():
+                    raise
+                self.is_held_up = True
+                node.journal.tell("segmentation held up", level=logging.ERROR, error=error)
+                node.ends.wait(_LATER_S)
+
+    def _run_process(self) -> None:
         node, work = self._node, self._node.settings.work
         clear_abandoned(node.settings.folder, _TEMPORARY)
         with (
@@ -56,6 +79,7 @@ class Runner:
         ):
             made_by = self._crew.told()
             self.loaded.set()
+            self.is_held_up = False
             while not node.ends.is_set():
                 job = node.queue.take(now=time.time())
                 if job is None:
@@ -65,45 +89,59 @@ class Runner:
 
     def _segment(self, crew: Crew, made_by: Provenance, job: Job) -> None:
         node, start = self._node, time.monotonic()
-        if node.queue.attempts(job.study) > _MOST_ATTEMPTS:
-            reason = f"the node ended {_MOST_ATTEMPTS} times while this study was segmented"
-            node.settle(lambda: node.queue.fail(job, reason))
-            return
-        rule = self._rule_of(job.study)
         try:
-            if rule is None:
-                raise PipelineError("the rule that let it be segmented is no longer among the rules")
-            result = segment_study(crew, made_by, self._files(job.study, rule), self._request(rule))
-        except PipelineError as error:
-            outcome, reason = "failed", tell(error)
-            node.settle(lambda: node.queue.fail(job, reason))
-        except OSError as error:  # the disk, most likely full
-            outcome, reason = "postponed", tell(error)
-            node.settle(lambda: node.queue.postpone(job, reason, until=time.time() + _FULL_DISK_S))
-        else:
-            if node.ends.is_set() and result.error is not None:  # it was interrupted
-                return
-            outcome = self._settle(job, rule, result)
+            outcome, change = self._end(crew, made_by, job)
+        except (BundleError, OSError, sqlite3.OperationalError) as error:  # not the study's fault
+            node.settle(partial(node.queue.postpone, job, _sentence(error), until=time.time() + _LATER_S))
+            node.journal.ran(job.study, "postponed", time.monotonic() - start)
+            raise
+        node.settle(change)
         node.journal.ran(job.study, outcome, time.monotonic() - start)
 
-    def _settle(self, job: Job, rule: Rule, result: CaseResult) -> str:
+    def _end(self, crew: Crew, made_by: Provenance, job: Job) -> _End:
+        """Segment a study.
+
+        Raises:
+            BundleError, OSError, sqlite3.OperationalError: no study would fare better now.
+        """
+        node = self._node
+        if job.attempts > _MOST_ATTEMPTS:
+            return self._failed(job, f"the node ended {_MOST_ATTEMPTS} times while this study was segmented")
+        try:
+            decision = self._decide(job)
+            if decision.rule is None:
+                return self._failed(job, f"the rules were changed, and now {decision.reason}")
+            result = segment_study(crew, made_by, decision.files, self._request(decision.rule))
+            if node.ends.is_set() and result.error is not None:  # it was interrupted
+                return "interrupted", partial(node.queue.postpone, job, "", until=0.0)
+            return self._finish(job, decision.rule, result)
+        except FileNotFoundError as error:
+            return self._failed(job, f"a file of it is gone [{error.filename}]")
+        except (BundleError, OSError, sqlite3.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 a study costs itself alone, whatever the libraries meet in it
+            return self._failed(job, _sentence(error))
+
+    def _finish(self, job: Job, rule: Rule, result: CaseResult) -> _End:
         node = self._node
         made = [] if result.error is not None else made_objects(result.folder, node.spool.results)
-        if made:
-            node.settle(lambda: node.outbox.put(job, made, rule.send_to))
-            return "segmented"
-        reason = result.error or "nothing was found in it, so there is nothing to send"
-        node.settle(lambda: node.queue.fail(job, reason))
-        return "failed"
+        if not made:
+            return self._failed(job, result.error or "nothing was found in it, so there is nothing to send")
+        return "segmented", partial(node.outbox.put, job, made, rule.send_to)
 
-    def _rule_of(self, study: str) -> Rule | None:
-        name = self._node.queue.rule_of(study)
-        return next((rule for rule in self._node.settings.rules if rule.name == name), None)
+    def _failed(self, job: Job, reason: str) -> _End:
+        return "failed", partial(self._node.queue.fail, job, reason)
 
-    def _files(self, study: str, rule: Rule) -> list[Path]:
-        folder = self._node.spool.images(study)
-        return fitting(rule, describe(folder / name for name in sorted(self._node.queue.files(study))))
+    def _decide(self, job: Job) -> Decision:
+        """Once more, since the rules may have been changed since it was queued."""
+        folder, files = self._node.spool.images(job.study), self._node.queue.files(job.study)
+        return decide(self._node.settings.rules, describe(folder / name for name in sorted(files)), job.caller)
 
     def _request(self, rule: Rule) -> Request:
         secret = self._node.settings.secret() if rule.pseudonym else None
         return Request(self._node.spool.results, secret=secret)
+
+
+def _sentence(error: Exception) -> str:
+    own = own_error(error)
+    return f"{type(error).__name__}: {first_line(error)}" if own is None else tell(own)

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 
 from pipeline.app.cohort import threads_a_job
 from pipeline.app.node.database import Database
-from pipeline.app.node.journal import log_as_json
+from pipeline.app.node.output import only_json
 from pipeline.app.node.queue import Queue
-from pipeline.app.node.service import Node
+from pipeline.app.node.service import QUEUE, Node
 from pipeline.app.node.settings import NodeSettings
 from pipeline.app.node.work import LoadForNode
 from pipeline.core.errors import ConfigError, InputError
@@ -25,11 +25,10 @@ def run_node(settings: NodeSettings) -> None:
     Raises:
         PipelineError, OSError: it could not begin, or not go on.
     """
-    log_as_json()
     work = settings.work
     node = Node(settings, LoadForNode(work.bundle, work.device, threads_a_job(work.jobs)))
     try:
-        with terminated_by_exception(), node:
+        with only_json(), terminated_by_exception(), node:
             try:
                 node.wait()
             finally:
@@ -65,7 +64,7 @@ def let_run_again(settings: NodeSettings, wanted: str) -> str:
 
 
 def _open(settings: NodeSettings) -> Database:
-    path = settings.folder / "queue.sqlite"
+    path = settings.folder / QUEUE
     if not path.is_file():
         raise InputError("a node must have run here before its queue can be looked at, this one has none", path)
     return Database(path)

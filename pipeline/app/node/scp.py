@@ -29,7 +29,6 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from pipeline.app.node.connections import bound_connection, forget_held
 from pipeline.app.node.intake import ACCEPTED, Answer, Intake, Pace
-from pipeline.app.node.places import Caller
 from pipeline.app.node.settings import NodeSettings
 from pipeline.app.node.tls import begin_encryption, tls_context
 from pipeline.core.errors import ConfigError
@@ -102,7 +101,8 @@ class Receiver:
         entity = AE(listen.ae_title)
         entity.require_called_aet = True
         partners = [place.ae_title for place in self._settings.destinations.values() if place.ae_title]
-        entity.require_calling_aet = [*(caller.ae_title for caller in listen.callers), *partners] or ["-"]
+        titles = [*(caller.ae_title for caller in listen.callers), *partners]
+        entity.require_calling_aet = [title.strip() for title in titles] or ["-"]  # an empty list lets anybody in
         entity.maximum_associations = limits.associations
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = limits.idle_s
         entity.add_supported_context(Verification)
@@ -118,9 +118,15 @@ class Receiver:
         """
         limits = self._settings.limits
         link: Any = event.assoc.dul.socket
-        bound_connection(event.assoc, link, most_bytes=int(limits.instance_mb * 1e6))
+        bound_connection(
+            event.assoc,
+            link,
+            most_bytes=int(limits.instance_mb * 1e6),
+            longest_s=limits.idle_s,
+            tell_cut_off=lambda n_bytes: self._intake.journal.took(Answer.TOO_LARGE.name.lower(), n_bytes, ""),
+        )
         too_many = self._server is not None and len(self._server.active_associations) > 4 * limits.associations
-        if too_many or not begin_encryption(link.socket, limits.idle_s):
+        if too_many or not begin_encryption(link.socket):
             link.close()
 
     def _store(self, event: evt.Event) -> int:
@@ -138,7 +144,7 @@ class Receiver:
         return self._intake.take(content, caller=caller, **stated).value
 
     def _may_send(self, caller: str, address: str) -> bool:
-        return any(_is(known, caller, address) for known in self._settings.listen.callers)
+        return any(known.is_caller(caller, address) for known in self._settings.listen.callers)
 
     def _report(self, event: evt.Event) -> tuple[int, None]:
         """An archive tells what it has committed."""
@@ -147,7 +153,3 @@ class Receiver:
         except Exception:  # noqa: BLE001 a report that cannot be read is the other side's
             return _EVENT_REFUSED, None
         return _EVENT_TAKEN, None
-
-
-def _is(known: Caller, caller: str, address: str) -> bool:
-    return known.ae_title == caller and known.host in (None, address)

@@ -31,7 +31,7 @@ def read_section(kind: type[T], content: Any, where: str) -> T:
         ConfigError: a setting that is unknown, missing or of another kind; the dataclass refuses a value.
     """
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{where} must be a list of settings, got {content!r}")
+        raise ConfigError(f"{where or 'a configuration'} must be a list of settings, got {content!r}")
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in content:
         if key not in known:
@@ -69,7 +69,14 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     wanted: tuple[type, ...] = {float: (int, float), Path: (str,)}.get(kind, (kind,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{where} must be {_WORDS[kind]}, got {value!r}")
-    return kind(value)
+    try:
+        if kind is not Path:
+            return kind(value)
+        if str(value).strip():
+            return Path(str(value)).expanduser()
+    except (OverflowError, RuntimeError) as error:  # too large a number; no such user's home
+        raise ConfigError(f"{where} must be {_WORDS[kind]} that can be used: {error}") from error
+    raise ConfigError(f"{where} must be a path, got {value!r}")
 
 
 def _is_required(field: Field[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -26,13 +27,15 @@ from pipeline.app.node.outbox import Outbox
 from pipeline.app.node.places import Destination
 from pipeline.app.node.records import Made
 from pipeline.app.node.tls import tls_context
+from pipeline.core.errors import ConfigError
 
-__all__ = ["Archive", "DicomArchive", "NotReachedError", "RefusedError", "WebArchive", "archive_of", "note_commitment"]
+__all__ = ["DicomArchive", "NotReachedError", "RefusedError", "WebArchive", "archive_of", "note_commitment"]
 
 _SENT_CLASSES = (SegmentationStorage, Comprehensive3DSRStorage, EncapsulatedPDFStorage)
 _UNCOMPRESSED = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _WARNINGS = frozenset({0xB000, 0xB006, 0xB007})
 """Statuses of C-STORE by which an object is stored all the same."""
+_NOT_AUTHORIZED = 0x0124
 
 
 class NotReachedError(Exception):
@@ -53,13 +56,6 @@ class Connection(Protocol):
         """Ask to commit objects; says whether that was taken."""
 
 
-class Archive(Protocol):
-    """Where results go."""
-
-    def connected(self) -> object:
-        """A context with a `Connection`; raises `NotReachedError`."""
-
-
 class DicomArchive:
     """An application entity.
 
@@ -67,10 +63,15 @@ class DicomArchive:
         place: where it is.
         own_title: AE title of the node.
         outbox: told of commitments that are answered at once.
+
+    Raises:
+        ConfigError: a file of its encryption is not right.
     """
 
     def __init__(self, place: Destination, own_title: str, outbox: Outbox) -> None:
         self._place, self._own_title, self._outbox = place, own_title, outbox
+        self.commits = place.commitment
+        self._encryption()
 
     @contextmanager
     def connected(self) -> Iterator[_Associated]:
@@ -82,20 +83,27 @@ class DicomArchive:
             entity.add_requested_context(class_uid, _UNCOMPRESSED)
         if place.commitment:
             entity.add_requested_context(StorageCommitmentPushModel)
-        encrypted = None if place.tls is None else (tls_context(place.tls, server=False), str(place.host))
-        association = entity.associate(
-            str(place.host),
-            place.port,
-            ae_title=str(place.ae_title),
-            tls_args=encrypted,
-            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._report)],
-        )
+        try:
+            association = entity.associate(
+                str(place.host),
+                place.port,
+                ae_title=str(place.ae_title),
+                tls_args=self._encryption(),
+                evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._report)],
+            )
+        except (OSError, RuntimeError, ConfigError) as error:  # no such host, no thread to be had, a certificate gone
+            raise NotReachedError(f"no connection can be made ({type(error).__name__})") from error
         if not association.is_established:
             raise NotReachedError("it refused the association" if association.is_rejected else "it cannot be reached")
         try:
             yield _Associated(association)
         finally:
             association.release()
+
+    def _encryption(self) -> tuple[ssl.SSLContext, str] | None:
+        """Read anew each time, since certificates are renewed."""
+        place = self._place
+        return None if place.tls is None else (tls_context(place.tls, server=False), str(place.host))
 
     def _report(self, event: evt.Event) -> tuple[int, None]:
         note_commitment(event.event_information, self._outbox)
@@ -112,15 +120,19 @@ class _Associated:
         """Store an object by C-STORE."""
         try:
             status = self._association.send_c_store(made)
-        except (ValueError, RuntimeError) as error:  # its class was not accepted, or the association is gone
+        except (
+            ValueError,
+            AttributeError,
+            RuntimeError,
+        ) as error:  # its class was not accepted, or the association is gone
             if not self._association.is_established:
                 raise NotReachedError("the association ended") from error
             raise RefusedError(f"it does not take objects of the kind {made.SOPClassUID.name}") from error
         if "Status" not in status:
             raise NotReachedError("the association ended before an answer")
         code = int(status.Status)
-        if code >> 8 == 0xA7:
-            raise NotReachedError(f"it has no room (status 0x{code:04X})")
+        if code >> 8 == 0xA7 or code == _NOT_AUTHORIZED:
+            raise NotReachedError(f"it takes nothing now (status 0x{code:04X})")
         if code and code not in _WARNINGS:
             raise RefusedError(f"it answered with status 0x{code:04X}")
 
@@ -140,7 +152,14 @@ class _Associated:
 
 
 class WebArchive:
-    """A DICOMweb server."""
+    """A DICOMweb server.
+
+    Args:
+        place: where it is.
+    """
+
+    commits = False
+    """STOW-RS has no commitment: what a server has answered for is stored."""
 
     def __init__(self, place: Destination) -> None:
         self._server = WebServer(place)
@@ -157,7 +176,7 @@ class WebArchive:
             raise NotReachedError(refusal.reason) if refusal.passes else RefusedError(refusal.reason)
 
     def commit(self, objects: Sequence[Made], transaction: str) -> bool:  # noqa: ARG002 as of `Connection`
-        """STOW-RS has none: what it has answered for is stored."""
+        """None is asked for."""
         return False
 
 

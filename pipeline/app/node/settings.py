@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         require_positive(self, "instance_mb", "study_instances", "associations", "instances_per_s", "idle_s")
+        if not 0 <= self.free_disk_mb < math.inf:
+            raise ConfigError(f"free_disk_mb must be 0 or more, got {self.free_disk_mb}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Rule:
         series: pattern of SeriesDescription; only series that fit are read, and a study without one does not fit.
         send_to: names of destinations.
         pseudonym: results name the patient by a pseudonym.
-        ignore: nothing is done.
+        ignore: series that fit are not read, whatever rules below say.
     """
 
     name: str
@@ -113,14 +116,36 @@ class NodeSettings:
                     raise ConfigError(f"rule {rule.name!r} sends to {name!r}, which is none of the destinations")
             if rule.ignore is bool(rule.send_to):
                 raise ConfigError(f"rule {rule.name!r} must either send_to somewhere or ignore")
-            if rule.pseudonym and not self.secret():
-                raise ConfigError(
-                    f"rule {rule.name!r} asks for pseudonyms, so pseudonym_env must name an environment variable that "
-                    "holds their secret"
-                )
+            if rule.pseudonym and self.pseudonym_env is None:
+                raise ConfigError(f"rule {rule.name!r} asks for pseudonyms, so pseudonym_env must be stated")
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"rules must have different names, got {', '.join(names)}")
+        if self.keep_days is not None:
+            require_positive(self, "keep_days")
         for source in self.sources:
-            if source.server not in self.destinations or self.destinations[source.server].url is None:
-                raise ConfigError(f"source {source.server!r} must be a destination with a url")
+            self._require_source(source)
+
+    def _require_source(self, source: Source) -> None:
+        if source.server not in self.destinations or self.destinations[source.server].url is None:
+            raise ConfigError(f"source {source.server!r} must be a destination with a url")
+        if self.keep_days is not None and (source.days is None or source.days >= self.keep_days):
+            raise ConfigError(
+                f"keep_days must be more than the days of source {source.server!r}, or studies would be fetched again "
+                f"once they are removed; got {self.keep_days:g} and {source.days}"
+            )
+
+    def require_secrets(self) -> None:
+        """Refuse to begin without what the environment is to hold.
+
+        Raises:
+            ConfigError: a variable is not there, or empty.
+        """
+        asked = [] if not any(rule.pseudonym for rule in self.rules) else [self.pseudonym_env]
+        asked += [place.password_env for place in self.destinations.values()]
+        for name in asked:
+            if name is not None and not os.environ.get(name, "").strip():
+                raise ConfigError(f"the environment must have {name}, which the configuration names; it has not")
 
     def secret(self) -> str | None:
         """Of pseudonyms, from the environment."""

@@ -50,6 +50,7 @@ class Spool:
         folder = self.images(study)
         place = folder / name
         if place.exists():
+            _sync_folder(folder)
             return name
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -70,6 +71,10 @@ class Spool:
     def remove(self, study: str, name: str) -> None:
         """Remove an object's file."""
         (self.images(study) / name).unlink(missing_ok=True)
+
+    def forget(self, study: str) -> None:
+        """Remove all files of a study's objects."""
+        shutil.rmtree(self.images(study), ignore_errors=True)
 
     def found(self) -> Iterator[tuple[str, Path]]:
         """Study and file of all objects that are there."""

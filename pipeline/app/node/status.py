@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from pipeline.app.node.journal import Journal
+from pipeline.app.node.journal import Journal, say
 from pipeline.core.errors import ConfigError
 
 __all__ = ["StatusServer"]
@@ -30,12 +31,11 @@ class StatusServer:
 
     def __init__(self, host: str, port: int, journal: Journal, health: Callable[[], list[str]]) -> None:
         try:
-            self._server = ThreadingHTTPServer((host, port), _handler(journal, health))
+            self._server = _Server((host, port), _handler(journal, health))
         except OSError as error:
             raise ConfigError(
                 f"health and metrics cannot be served on {host}, port {port}: {error.strerror}"
             ) from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
 
     @property
@@ -52,19 +52,28 @@ class StatusServer:
         self._server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Tell the kind of an error, as of one who hung up; the usual way prints it whole."""
+        say("status not given", error=sys.exc_info()[1])
+
+
 def _handler(journal: Journal, health: Callable[[], list[str]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT_S
 
         def do_GET(self) -> None:
+            if self.path not in ("/health", "/metrics"):
+                self._answer(404, "text/plain", b"there are /health and /metrics\n")
+                return
             faults = health()
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(journal.registry))
-            elif self.path == "/health":
+            else:
                 content = json.dumps({"healthy": not faults, "faults": faults}).encode()
                 self._answer(503 if faults else 200, "application/json", content)
-            else:
-                self._answer(404, "text/plain", b"there are /health and /metrics\n")
 
         def _answer(self, status: int, kind: str, content: bytes) -> None:
             self.send_response(status)

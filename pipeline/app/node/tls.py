@@ -29,7 +29,8 @@ def tls_context(tls: Tls, *, server: bool) -> ssl.SSLContext:
     context = _ServerContext(ssl.PROTOCOL_TLS_SERVER) if server else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=tls.authorities)
-        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
     except OSError as error:  # also those of `ssl`
         raise ConfigError(f"tls needs certificate, key and authorities as PEM files: {error}") from error
     context.verify_mode = ssl.CERT_REQUIRED
@@ -37,14 +38,11 @@ def tls_context(tls: Tls, *, server: bool) -> ssl.SSLContext:
     return context
 
 
-def begin_encryption(link: Any, longest_s: float) -> bool:
-    """Shake hands, if the connection is to be encrypted; says whether it may be used."""
+def begin_encryption(link: Any) -> bool:
+    """Shake hands, if the connection is to be encrypted, within its time limit; says whether it may be used."""
     if not isinstance(link, ssl.SSLSocket):
         return True
-    before = link.gettimeout()
     with contextlib.suppress(OSError):
-        link.settimeout(longest_s)
         link.do_handshake()
-        link.settimeout(before)
         return True
     return False

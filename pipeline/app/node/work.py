@@ -13,6 +13,7 @@ from pipeline.app.case_results import CaseResult, record_failure, result_on_disk
 from pipeline.app.cohort import load_segmenter
 from pipeline.app.earlier import standing
 from pipeline.app.folders import find_folder
+from pipeline.app.node.output import speak_json_only
 from pipeline.app.node.records import Made
 from pipeline.app.request import Request
 from pipeline.app.workers import Crew, Lost
@@ -42,11 +43,9 @@ class LoadForNode:
 
     def __call__(self) -> tuple[Provenance, Callable[[tuple[CaseFiles, Request]], CaseResult]]:
         """Load it."""
+        speak_json_only()
         segmenter = load_segmenter(self.bundle, self.device, self.n_threads)
-        from pipeline.app.node.journal import log_as_json
         from pipeline.app.predict import CaseRunner
-
-        log_as_json()
 
         def segment(task: tuple[CaseFiles, Request]) -> CaseResult:
             case, asked = task
@@ -62,17 +61,19 @@ def segment_study(crew: Crew, made_by: Provenance, files: Sequence[Path], reques
     Args:
         crew: of `LoadForNode`.
         made_by: what it tells.
-        files: of the study that are to be read.
+        files: of the study that are to be read, one at least, all in its folder.
         request: what is asked for.
 
     Raises:
-        InputError: files of several studies or patients, or no image.
+        PipelineError: files of several studies or patients, or no image; the bundle cannot be loaded any more.
         OSError: the disk is full.
     """
-    found = find_cases(files[0].parent)
+    found, wanted = find_cases(files[0].parent), set(files)
     if len(found) != 1:
         raise InputError(f"objects of one study must be one case, got {len(found)}")
-    case = replace(found[0], files=tuple(file for file in found[0].files if file in set(files)))
+    case = replace(found[0], files=tuple(file for file in found[0].files if file in wanted))
+    if not case.files:
+        raise InputError("the series that the rules let be read must have images, these have none")
     named = request.named(case)
     left = standing(named, request, made_by)
     if left.skips:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +28,7 @@ class Archive:
         self.stored: list[str] = []
         self.answers: list[Exception] = []
         self.asked: list[tuple[str, list[str]]] = []
-        self.is_there = True
+        self.is_there = self.commits = self.takes_questions = True
 
     @contextmanager
     def connected(self) -> Iterator[Archive]:
@@ -41,7 +43,7 @@ class Archive:
 
     def commit(self, objects: Sequence[Made], transaction: str) -> bool:
         self.asked.append((transaction, [one.uid for one in objects]))
-        return True
+        return self.takes_questions
 
 
 class Setting:
@@ -65,7 +67,7 @@ class Setting:
         self.deliverer = Deliverer("x", self.archive, self.outbox, self.queue, folder, Journal())  # type: ignore[arg-type]
 
     def deliver(self) -> bool:
-        return self.deliverer.deliver(self.outbox.pending("x"))
+        return self.deliverer.deliver(self.outbox.pending("x"), threading.Event())
 
     def row(self) -> tuple[str, str]:
         (row,) = self.queue.studies()
@@ -96,15 +98,15 @@ def test_all_is_sent_once_and_commitment_asked_once(setting: Setting) -> None:
     assert setting.archive.stored == [*setting.uids, setting.uids[1]]
 
 
-def test_an_archive_that_is_away_or_full_gets_the_rest_later(setting: Setting) -> None:
+def test_an_archive_that_is_away_or_breaks_off_gets_the_rest_later(setting: Setting) -> None:
     setting.archive.is_there = False
     assert not setting.deliver()
     setting.archive.is_there = True
-    setting.archive.answers = [NotReachedError("no room")]
+    setting.archive.answers = [NotReachedError("the association ended before an answer")]
     assert not setting.deliver()
     assert setting.row()[0] == "segmented"
     assert setting.deliver()
-    assert setting.archive.stored == setting.uids
+    assert setting.archive.stored == setting.uids[::-1]  # the one that may be the reason comes last
 
 
 def test_what_is_refused_for_good_is_told_by_its_reason(setting: Setting) -> None:
@@ -116,14 +118,57 @@ def test_what_is_refused_for_good_is_told_by_its_reason(setting: Setting) -> Non
     assert setting.outbox.pending("x") == []
 
 
-def test_a_result_that_was_made_anew_meanwhile_is_not_sent_under_the_old_uid(setting: Setting) -> None:
-    made_object("1.2.3", 0, 7).save_as(setting.results / "0.dcm", enforce_file_format=True)
+def test_what_was_listed_and_is_superseded_is_not_sent(setting: Setting) -> None:
+    waits = setting.outbox.pending("x")
+    setting.queue.record(Instance("s", "2", "b"), caller="A", now=3.0)
+    assert setting.deliverer.deliver(waits, threading.Event())
+    assert setting.archive.stored == []
+
+
+@pytest.mark.parametrize("fault", ["corrected", "gone", "damaged"])
+def test_results_that_are_not_as_they_were_made_are_made_anew(setting: Setting, fault: str) -> None:
+    """Corrected by a reader, removed, or half of it lost: the study is looked at again, not sent as it was."""
+    file = setting.results / "0.dcm"
+    if fault == "corrected":
+        made_object("1.2.3", 0, 7).save_as(file, enforce_file_format=True)
+    elif fault == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:200])
     assert setting.deliver()
-    assert setting.archive.stored == [setting.uids[1]]
+    assert setting.row() == ("received", "")
+    assert setting.archive.stored == []
+    setting.queue.enqueue("s", rule="all")
+    job = setting.queue.take(now=9.0)
+    assert job is not None
+    new = made_object("1.2.3", 0, 7)
+    new.save_as(file, enforce_file_format=True)
+    setting.outbox.put(job, [Made(str(new.SOPInstanceUID), str(new.SOPClassUID), "0.dcm")], ["x"])
+    assert setting.deliver()
+    assert setting.archive.stored == [str(new.SOPInstanceUID)]
 
 
-def test_a_result_that_is_gone_is_said(setting: Setting) -> None:
-    (setting.results / "0.dcm").unlink()
-    setting.deliver()
-    assert setting.row()[0] == "failed"
-    assert "no longer on the disk" in setting.row()[1]
+def test_a_delivery_that_cannot_be_written_down_is_not_made_again(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the node waits rather than send once more."""
+    monkeypatch.setattr("pipeline.app.node.database.HELD_UP_S", 0.0)
+    really, full = setting.outbox.delivered, [sqlite3.OperationalError("database or disk is full")] * 3
+
+    def delivered(name: str, uid: str) -> None:
+        if full:
+            raise full.pop()
+        really(name, uid)
+
+    monkeypatch.setattr(setting.outbox, "delivered", delivered)
+    assert setting.deliver()
+    assert setting.archive.stored == setting.uids
+    assert setting.row()[0] == "sent"
+
+
+def test_commitment_is_not_asked_of_an_archive_that_has_not_taken_the_question(setting: Setting) -> None:
+    setting.archive.takes_questions = False
+    assert setting.deliver()
+    assert setting.deliver()
+    assert len(setting.archive.asked) == 1
+    assert set(setting.outbox.states("x").values()) == {"sent"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,8 @@ def test_limits(tmp_path: Path, study_of: Study) -> None:
     assert open_intake(tmp_path / "a", instance_mb=0.001).take(images[0], caller="A") is Answer.TOO_LARGE
     assert open_intake(tmp_path / "b", free_disk_mb=1e12).take(images[0], caller="A") is Answer.NO_SPACE
     few = open_intake(tmp_path / "c", study_instances=2)
-    answers = [few.take(content, caller="A") for content in images[:3]]
-    assert answers == [Answer.KEPT, Answer.KEPT, Answer.TOO_MANY]
+    answers = [few.take(content, caller="A") for content in (*images[:3], images[0])]
+    assert answers == [Answer.KEPT, Answer.KEPT, Answer.TOO_MANY, Answer.KEPT]
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half(
@@ -143,19 +144,37 @@ def test_a_disk_that_fills_up_leaves_nothing_half(
     assert intake.take(content_of(image), caller="A") is Answer.KEPT
 
 
-def test_an_object_that_was_written_but_not_recorded_is_found_again(tmp_path: Path, study_of: Study) -> None:
-    """As after a kill between both."""
+def test_an_object_that_was_written_but_not_recorded_is_removed_and_taken_again(
+    tmp_path: Path, study_of: Study
+) -> None:
+    """As after a kill between both: it was not confirmed, so it is sent again, by whom rules can know."""
     intake = open_intake(tmp_path / "node")
-    image = study_of(1)[0]
+    kept, image = study_of(1)[:2]
+    intake.take(content_of(kept), caller="RESEARCH")
     key = intake.spool.key(str(image.StudyInstanceUID), str(image.PatientID))
-    name = intake.spool.put(key, content_of(image))
+    intake.spool.put(key, content_of(image))
     (tmp_path / "node" / "incoming" / "half").write_bytes(b"x")
-    (intake.spool.images(key) / "noise.dcm").write_bytes(b"noise")
     again = open_intake(tmp_path / "node")
     assert again.recover() == 1
     assert again.recover() == 0
-    assert again.queue.files(key) == {name}
-    assert [path.name for path in files_in(again)] == [name]
+    assert len(files_in(again)) == 1
+    assert again.queue.studies()[0].caller == "RESEARCH"
+    assert again.take(content_of(image), caller="RESEARCH") is Answer.KEPT
+    assert len(files_in(again)) == again.queue.n_instances(key) == 2
+
+
+def test_one_object_from_two_callers_at_once_is_there_with_its_file(intake: Intake, study_of: Study) -> None:
+    """Of two contents, whichever is recorded last is the one whose file stays."""
+    image = study_of(1)[0]
+    contents = []
+    for sex in ("F", "M"):
+        image.PatientSex = sex
+        contents.append(content_of(image))
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(lambda n: intake.take(contents[n % 2], caller="A"), range(40)))
+    assert set(answers) == {Answer.KEPT}
+    (file,) = files_in(intake)
+    assert intake.queue.files(file.parent.name) == {file.name}
 
 
 def test_a_content_that_was_corrected_replaces_the_earlier(intake: Intake, study_of: Study) -> None:

@@ -6,12 +6,14 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.app.node.database import Database
-from pipeline.app.node.outbox import Outbox
+from pipeline.app.node.outbox import MOST_REFUSALS, Outbox
 from pipeline.app.node.queue import Queue
 from pipeline.app.node.records import Instance, Job, Made
 from pipeline.core.errors import InputError
@@ -137,7 +139,7 @@ def test_a_study_waits_for_better_times_and_fails_for_good(both: Both) -> None:
     both.queue.postpone(job, "the disk is full", until=300.0)
     assert both.queue.take(now=299.0) is None
     again = both.queue.take(now=300.0)
-    assert again == job
+    assert again == job  # as if for the first time
     both.queue.fail(job, "no heart")
     (row,) = both.queue.studies()
     assert (row.state, row.reason) == ("failed", "no heart")
@@ -155,7 +157,10 @@ def test_a_study_is_forgotten_whole(both: Both) -> None:
     both.came()
     both.outbox.put(both.run(), MADE, ["x"])
     assert both.outbox.folders("s") == {"c"}
-    both.queue.forget("s")
+    both.outbox.delivered("x", "2.25.1")
+    both.outbox.delivered("x", "2.25.2")
+    assert not both.queue.forget("s", done_before=100.0)
+    assert both.queue.forget("s", done_before=1e12)
     assert both.queue.studies() == []
     assert both.outbox.states("x") == {}
 
@@ -168,19 +173,119 @@ def test_keys_are_made_by_a_secret_that_stays(tmp_path: Path) -> None:
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "q").write_bytes(b"no data base" * 100)
-    with pytest.raises(InputError, match="data base of its own"):
+    with pytest.raises(InputError, match="must be a data base, this one is not"):
         Database(tmp_path / "q")
-    with sqlite3.connect(tmp_path / "new") as base:
-        base.execute("PRAGMA user_version = 7")
-    with pytest.raises(InputError, match="format 1, this one is of 7"):
-        Database(tmp_path / "new")
+    for name, change in (("7", "PRAGMA user_version = 7"), ("another program", "CREATE TABLE study (a)")):
+        with closing(sqlite3.connect(tmp_path / name)) as base, base:
+            base.execute(change)
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(InputError, match=f"format 1, this one is of {name}"):
+            Database(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    with pytest.raises(InputError, match="cannot be opened"):
+        Database(tmp_path / "no folder" / "q")
+
+
+def test_the_queue_is_its_users_alone(tmp_path: Path) -> None:
+    Both(tmp_path / "q").came()
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_a_change_that_could_not_be_written_does_not_swallow_the_next(both: Both) -> None:
+    """As on a full disk, where the end of a transaction fails."""
+    cursor = both.base._base
+
+    class Full:
+        """A connection that cannot commit."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cursor, name)
+
+        def execute(self, question: str, *values: Any) -> Any:
+            if question == "COMMIT":
+                raise sqlite3.OperationalError("database or disk is full")
+            return cursor.execute(question, *values)
+
+    both.base._base = Full()  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        both.came()
+    both.base._base = cursor
+    assert both.queue.studies() == []
+    both.came("2", "b.dcm")
+    assert not cursor.in_transaction
+    assert both.queue.files("s") == {"b.dcm"}
+
+
+def test_a_study_that_runs_is_not_let_run_again_and_keeps_what_was_sent(both: Both) -> None:
+    both.came()
+    both.outbox.put(both.run(), MADE, ["x"])
+    for one in MADE:
+        both.outbox.delivered("x", one.uid)
+    both.came("2", "b.dcm")
+    both.run()
+    assert not both.queue.again("s")
+    assert len(both.outbox.states("x")) == 2
+
+
+def test_what_one_archive_refuses_another_gets_and_the_study_says_so(both: Both) -> None:
+    both.came()
+    both.outbox.put(both.run(), MADE, ["x", "y"])
+    both.outbox.delivered("x", "2.25.2")
+    for _ in range(MOST_REFUSALS):
+        both.outbox.refused("x", "2.25.1", "status 0xA900")
+    assert both.state() == "segmented"
+    assert both.outbox.pending("x") == []
+    assert both.outbox.n_waiting() == {"y": 2}
+    for one in MADE:
+        both.outbox.delivered("y", one.uid)
+    (row,) = both.queue.studies()
+    assert (row.state, row.reason) == ("failed", "x does not take seg_ed.dcm: status 0xA900")
+
+
+def test_what_goes_wrong_lets_others_go_first(both: Both) -> None:
+    both.came()
+    both.outbox.put(both.run(), MADE, ["x"])
+    both.outbox.missed("x", "2.25.1")
+    assert [one.uid for one in both.outbox.pending("x")] == ["2.25.2", "2.25.1"]
+    assert both.outbox.waits("x", "2.25.1")
+    both.came("2", "b.dcm")
+    assert not both.outbox.waits("x", "2.25.1")  # of half a study
+
+
+def test_an_archive_that_never_has_what_it_took_is_not_sent_it_for_ever(both: Both) -> None:
+    both.came()
+    both.outbox.put(both.run(), MADE[:1], ["x"])
+    for _ in range(MOST_REFUSALS):
+        assert both.state() == "segmented"
+        both.outbox.delivered("x", "2.25.1")
+        both.outbox.ask_commitment("x", ["2.25.1"], "9.9")
+        both.outbox.committed("9.9", stored=[], lost=["2.25.1"])
+    (row,) = both.queue.studies()
+    assert (row.state, row.reason) == (
+        "failed",
+        "x does not take seg_ed.dcm: it took the object, and then did not have it",
+    )
+
+
+def test_commitment_is_asked_again_only_where_nobody_knows_whether_it_was(both: Both) -> None:
+    both.came()
+    both.outbox.put(both.run(), MADE, ["x"])
+    for one, transaction in zip(MADE, ("8.8", "9.9"), strict=True):
+        both.outbox.delivered("x", one.uid)
+        both.outbox.ask_commitment("x", [one.uid], transaction)
+    both.outbox.commitment_asked("8.8", is_taken=True)
+    both.outbox.recover()  # killed before the other was answered
+    assert [one.uid for one in both.outbox.uncommitted("x")] == ["2.25.2"]
+    both.outbox.ask_commitment("x", ["2.25.2"], "9.9")
+    both.outbox.commitment_asked("9.9", is_taken=False)
+    assert [one.uid for one in both.outbox.uncommitted("x")] == ["2.25.2"]
 
 
 STEPS: list[tuple[str, Callable[[Both], object], str, str]] = [
     ("record", lambda both: both.came(), "", "received"),
     ("enqueue", lambda both: both.queue.enqueue("s", rule="all"), "received", "queued"),
     ("take", lambda both: both.queue.take(now=200.0), "queued", "running"),
-    ("put", lambda both: both.outbox.put(Job("s", 1), MADE[:1], ["x"]), "running", "segmented"),
+    ("put", lambda both: both.outbox.put(Job("s", 1, 1, "A"), MADE[:1], ["x"]), "running", "segmented"),
     ("delivered", lambda both: both.outbox.delivered("x", "2.25.1"), "segmented", "sent"),
 ]
 

@@ -256,13 +256,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "own.pem")]
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
     subprocess.run(make, check=True, capture_output=True, timeout=60)
-    return Tls(folder / "own.pem", folder / "key.pem", folder / "own.pem")
+    return Tls(folder / "own.pem", folder / "own.pem", folder / "key.pem")
 
 
 def ssl_context_of(certificates: Tls) -> ssl.SSLContext:
     """Of the archive, which is not ours: pynetdicom shakes hands as it accepts."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.authorities))
-    context.load_cert_chain(certificates.certificate, certificates.key)
+    context.load_cert_chain(str(certificates.certificate), certificates.key)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 

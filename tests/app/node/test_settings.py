@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pipeline.app.node.rules import Described, first_rule, fits, fitting
+from pipeline.app.node.places import Caller
+from pipeline.app.node.rules import Described, decide, fits
 from pipeline.app.node.sections import read_section
 from pipeline.app.node.settings import NodeSettings, Rule, load_settings
 from pipeline.core.errors import ConfigError, InputError
@@ -56,9 +56,19 @@ def test_the_example_is_right() -> None:
         ("rules.0.send_to", ["nowhere"], "'nowhere', which is none of the destinations"),
         ("rules.0.send_to", [], "must either send_to somewhere or ignore"),
         ("rules.0.ignore", True, "must either send_to somewhere or ignore"),
-        ("rules.0.pseudonym", True, "pseudonym_env must name an environment variable"),
+        ("rules.0.pseudonym", True, "pseudonym_env must be stated"),
+        ("rules", [{"name": "a", "ignore": True}] * 2, "different names, got a, a"),
+        ("listen.callers.0.host", "scanner-1", r"an IP address, or a network as 10\.1\.0\.0/16, got 'scanner-1'"),
+        ("listen.tls", {"authorities": "a"}, "certificate and key, which the callers ask for"),
+        ("listen.tls", {"authorities": "a", "key": "k"}, "both certificate and key, or neither"),
+        ("destinations.web", {"url": "http://x", "user": "me"}, "the password of x would pass unencrypted"),
+        ("limits.free_disk_mb", float("nan"), "free_disk_mb must be 0 or more"),
+        ("limits.idle_s", 10**400, r"limits\.idle_s must be a number that can be used"),
+        ("keep_days", -1.0, "keep_days must be a number above 0"),
         ("sources", [{"server": "pacs"}], "must be a destination with a url"),
+        ("sources", [{"server": "web", "days": -1}], "days must be 0 or more"),
         ("folder", 7, "folder must be a path, got 7"),
+        ("folder", " ", "folder must be a path, got ' '"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, place: str, value: Any, words: str) -> None:
@@ -78,30 +88,70 @@ def test_values_are_data(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not there"):
         load_settings(tmp_path / "none.yaml")
     path.write_text("- a list")
-    with pytest.raises(ConfigError, match="must be a list of settings"):
+    with pytest.raises(ConfigError, match="a configuration must be a list of settings"):
         load_settings(path)
 
 
 def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = changed(tmp_path, "rules.0.pseudonym", True) | {"pseudonym_env": "NODE_SECRET"}
-    with pytest.raises(ConfigError, match="pseudonym_env"):
-        read_section(NodeSettings, content, "")
-    monkeypatch.setenv("NODE_SECRET", "word")
-    assert read_section(NodeSettings, content, "").secret() == "word"
-    content["destinations"]["web"] = {"url": "https://x", "user": "me", "password_env": "NODE_SECRET"}
-    assert read_section(NodeSettings, content, "").destinations["web"].password() == "word"
+    content["destinations"]["web"] = {"url": "https://x", "user": "me", "password_env": "NODE_PASSWORD"}
+    settings = read_section(NodeSettings, content, "")  # the queue can be looked at without
+    for name in ("NODE_SECRET", "NODE_PASSWORD"):
+        with pytest.raises(ConfigError, match=f"the environment must have {name}"):
+            settings.require_secrets()
+        monkeypatch.setenv(name, "word")
+    settings.require_secrets()
+    assert settings.secret() == settings.destinations["web"].password() == "word"
 
 
-def test_the_first_rule_that_fits_decides(settings_of: Callable[..., NodeSettings]) -> None:
-    rules = [
-        Rule("no", caller="TEST*", ignore=True),
-        Rule("short axis", series="*sax*", send_to=("pacs",)),
-        Rule("heart", study="*card*", send_to=("pacs",)),
-    ]
-    files = [Described(Path("a"), "CARDIAC", "Cine SAX"), Described(Path("b"), "CARDIAC", "Cine 4CH")]
-    assert first_rule(rules, files, "TEST1").name == "no"  # type: ignore[union-attr]
-    assert first_rule(rules, files, "MR1").name == "short axis"  # type: ignore[union-attr]
-    assert fitting(rules[1], files) == [Path("a")]
-    assert first_rule(rules, files[1:], "MR1").name == "heart"  # type: ignore[union-attr]
-    assert first_rule(rules, [Described(Path("c"), "KNEE", "t1")], "MR1") is None
+def test_what_is_removed_is_not_fetched_again(tmp_path: Path) -> None:
+    content = node_content(tmp_path, destinations={"pacs": {"url": "http://127.0.0.1:1"}}, keep_days=2.0)
+    for days in (2, None):
+        with pytest.raises(ConfigError, match="keep_days must be more than the days of source 'pacs'"):
+            read_section(NodeSettings, content | {"sources": [{"server": "pacs", "days": days}]}, "")
+    read_section(NodeSettings, content | {"sources": [{"server": "pacs", "days": 1}]}, "")
+
+
+RULES = [
+    Rule("tests", caller="TEST*", ignore=True),
+    Rule("no localisers", series="*loc*", ignore=True),
+    Rule("short axis", series="*sax*", send_to=("pacs",)),
+    Rule("heart", study="*card*", send_to=("pacs",)),
+]
+LOC, SAX, LONG = (Described(Path(name), "CARDIAC", name) for name in ("3-plane loc", "Cine SAX", "Cine 4CH"))
+
+
+@pytest.mark.parametrize(
+    ("files", "caller", "rule", "read"),
+    [
+        ([LOC, SAX, LONG], "MR1", "short axis", [SAX]),
+        ([LOC, LONG], "MR1", "heart", [LONG]),  # an ignored series does not let its study be ignored
+        ([LOC], "MR1", "rule 'no localisers' ignores it", []),
+        ([SAX], "TEST1", "rule 'tests' ignores it", []),
+        ([Described(Path("c"), "KNEE", "t1")], "MR1", "no rule fits it", []),
+    ],
+)
+def test_what_is_ignored_is_not_read_and_the_first_rule_for_the_rest_decides(
+    files: list[Described], caller: str, rule: str, read: list[Described]
+) -> None:
+    found = decide(RULES, files, caller)
+    assert (found.rule.name if found.rule else found.reason) == rule
+    assert list(found.files) == [one.file for one in read]
+
+
+def test_patterns_are_as_of_file_names() -> None:
+    assert fits("*card*", " Cardiac MR ")
     assert not fits("[ab]*", "cx")
+
+
+@pytest.mark.parametrize(
+    ("ae_title", "address", "is_known"),
+    [
+        ("MR1", "10.1.7.7", True),
+        (" MR1 ", "::ffff:10.1.7.7", True),
+        ("MR1", "10.2.7.7", False),
+        ("MR2", "10.1.7.7", False),
+    ],
+)
+def test_callers_are_told_by_title_and_network(ae_title: str, address: str, is_known: bool) -> None:
+    assert Caller("MR1", "10.1.0.0/16").is_caller(ae_title, address) is is_known
