@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.app.bundles import BUNDLES, CONFIGS
 from pipeline.app.render import bundle_names, outdated_files, render_bundle, render_files
 from pipeline.core.errors import ConfigError
+from pipeline.core.shipped import BUNDLES, CONFIGS
 
 
 def test_layers_merge_in_order_and_overrides_edit_leaves(tiny_configs: Path) -> None:
