@@ -72,3 +72,7 @@ def test_unknown_bundle_is_refused(tiny_configs: Path) -> None:
 def test_the_checkouts_bundles_are_rendered_from_its_layers() -> None:
     assert len(bundle_names(CONFIGS)) >= 2
     assert outdated_files(CONFIGS, BUNDLES) == []
+
+
+def test_the_bundles_terms_are_the_checkouts() -> None:
+    assert (CONFIGS / "LICENSE").read_text() == (CONFIGS.parent / "LICENSE").read_text()

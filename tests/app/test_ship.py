@@ -19,7 +19,6 @@ NAME = "ventricles_mr_segmentation_unet"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     shutil.copytree(CONFIGS, tmp_path / "configs")
-    shutil.copy(CONFIGS.parent / "LICENSE", tmp_path / "LICENSE")
     return tmp_path
 
 
