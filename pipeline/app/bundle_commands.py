@@ -23,11 +23,12 @@ def render(
     ] = None,
 ) -> None:
     """Render all bundles from configs/, without weights."""
-    from pipeline.app.render import bundle_names, render_bundle
     from pipeline.core.shipped import BUNDLES, CONFIGS, require_checkout
 
     if out is None:
         require_checkout()
+    from pipeline.app.render import bundle_names, render_bundle  # which takes seconds
+
     for name in bundle_names(CONFIGS):
         render_bundle(CONFIGS, name, (out or BUNDLES) / name)
         typer.echo(f"rendered {(out or BUNDLES) / name}")
@@ -52,10 +53,11 @@ def ship(
     bundle: BundleOption = DEFAULT_BUNDLE,
 ) -> None:
     """Give a bundle of this checkout the weights of a run, in half precision."""
-    from pipeline.app.ship import ship_weights
     from pipeline.core.shipped import BUNDLES, CONFIGS, require_checkout
 
     require_checkout()
+    from pipeline.app.ship import ship_weights  # which takes seconds
+
     typer.echo(f"weights stored in {ship_weights(run, bundle, configs=CONFIGS, bundles=BUNDLES)}")
 
 

@@ -94,6 +94,8 @@ def _table(result: CaseResult, left: Function, *, ed: Cavity, es: Cavity) -> str
         ("LV ESV, ml", left.esv_ml, es.found_ml, es.expert_ml),
         ("LV EF, %", left.ef_percent, _ef(ed.found_ml, es.found_ml), _ef(ed.expert_ml, es.expert_ml)),
     ]
+    judged = result.measurements and result.measurements.quality
+    quality = [f"quality: {judged.verdict}"] if judged else []
     lines = [
         f"{result.name}, a patient of the Sunnybrook Cardiac Data (Radau et al. 2009, CC0). Not for diagnosis.",
         "",
@@ -103,7 +105,7 @@ def _table(result: CaseResult, left: Function, *, ed: Cavity, es: Cavity) -> str
         "",
         f"endocardial Dice: ED {ed.dice:.3f} ({ed.n_slices} slices), ES {es.dice:.3f} ({es.n_slices} slices)",
         "Experts drew the endocardium at ED and ES, papillary muscles within; the first column has all slices.",
-        f"quality: {result.measurements.quality.verdict}" if result.measurements else "",
+        *quality,
     ]
     return "\n".join(lines)
 
