@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page sbom audit clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page sbom audit docs docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,14 @@ audit: setup  ## look the pinned packages up among known vulnerabilities; needs 
 
 review-page:  ## build the page of cmr review from review/; needs Node 20.19 or later
 	cd review && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
+
+docs: setup  ## build the site of documentation into out/site
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: setup  ## show the site while its pages are written
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
