@@ -1,6 +1,6 @@
 """Make the sample study of `sample/` from the Sunnybrook Cardiac Data: one patient, fewer headers, smaller files.
 
-    python benchmarks/make_sample.py SUNNYBROOK_FOLDER sample SCD0000101
+    python benchmarks/make_sample.py SUNNYBROOK_FOLDER sample SCD0000201
 
 Pixels stay as they are, compressed without loss (JPEG-LS). Of the headers only `KEPT` stay: what reading and measuring
 need, and what the standard demands. UIDs are replaced, dates and times of day left out. Equal input, equal bytes.

@@ -13,7 +13,6 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import JPEGLSLossless
 
 from pipeline.core.shipped import SAMPLE
-from pipeline.read.datalists.sunnybrook import sunnybrook_cases
 
 PIXELS_SHA256 = "84701c1b99dac11e4a48d58c5604521f5fbc5288eff08a972a13690a149f697d"
 """Of the original's pixels, in the order of Instance Numbers, as little-endian 16 bit."""
@@ -99,11 +98,6 @@ def test_nothing_else_lies_there() -> None:
     there = [path.relative_to(SAMPLE).as_posix() for path in SAMPLE.rglob("*") if path.is_file()]
     assert not [path for path in there if not re.fullmatch("|".join(patterns), path)]
     assert sum((SAMPLE / path).stat().st_size for path in there) < 10_000_000
-
-
-def test_contours_fit(tmp_path: Path) -> None:
-    (case,) = sunnybrook_cases(SAMPLE, label_dir=tmp_path)
-    assert (case["patient"], case["ed_phase"], case["es_phase"]) == ("SCD0000201", 19, 6)
 
 
 def test_the_checker_finds_no_error(checker_errors: Callable[[Path, str], list[str]]) -> None:

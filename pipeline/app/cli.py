@@ -110,6 +110,7 @@ def demo(
     from pipeline.app.demo import run_demo
     from pipeline.app.desktop import show_page
 
+    typer.echo("segmenting a real heart, about half a minute on two cores ...", err=True)
     shown = run_demo(out)
     typer.echo(f"{shown.table}\nreport: {shown.report.resolve()}")
     show_page(shown.report)

@@ -11,7 +11,7 @@ from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.errors import PipelineError
-from pipeline.core.labels import LV, UNLABELLED
+from pipeline.core.labels import LV
 from pipeline.core.measurements import Function
 from pipeline.core.shipped import SAMPLE
 from pipeline.evaluate.overlap import volume_overlap
@@ -75,14 +75,14 @@ def compare_cavities(found: np.ndarray, truth: np.ndarray, *, voxel_ml: float) -
 
     Args:
         found: (X, Y, Z) labels of the network.
-        truth: (X, Y, Z) labels of the contours, `UNLABELLED` throughout in slices without one.
+        truth: (X, Y, Z) labels of the contours, none of them the cavity in slices without one.
         voxel_ml: volume of a voxel.
 
-    >>> truth = np.array([[[1, 1, 255]], [[1, 0, 255]]])
+    >>> truth = np.array([[[1, 255]], [[0, 255]], [[0, 255]]])
     >>> compare_cavities(np.ones_like(truth), truth, voxel_ml=0.5)
-    Cavity(n_slices=2, found_ml=2.0, expert_ml=1.5, dice=0.857...)
+    Cavity(n_slices=1, found_ml=1.5, expert_ml=0.5, dice=0.5)
     """
-    drawn = (truth != UNLABELLED).any(axis=(0, 1)) & (truth == LV.value).any(axis=(0, 1))
+    drawn = (truth == LV.value).any(axis=(0, 1))
     expert, own = ((labels[:, :, drawn] == LV.value).astype(np.uint8) for labels in (truth, found))
     dice = volume_overlap(expert, own, structures=[LV])[LV.name]["dice"]
     return Cavity(int(drawn.sum()), float(own.sum() * voxel_ml), float(expert.sum() * voxel_ml), float(dice))
@@ -92,27 +92,26 @@ def _table(result: CaseResult, left: Function, *, ed: Cavity, es: Cavity) -> str
     rows = [
         ("LV EDV, ml", left.edv_ml, ed.found_ml, ed.expert_ml),
         ("LV ESV, ml", left.esv_ml, es.found_ml, es.expert_ml),
-        ("LV EF, %", left.ef_percent, _ef(ed.found_ml, es.found_ml), _ef(ed.expert_ml, es.expert_ml)),
+        ("LV EF, %", left.ef_percent, _ef_percent(ed.found_ml, es.found_ml), _ef_percent(ed.expert_ml, es.expert_ml)),
     ]
     judged = result.measurements and result.measurements.quality
-    quality = [f"quality: {judged.verdict}"] if judged else []
     lines = [
         f"{result.name}, a patient of the Sunnybrook Cardiac Data (Radau et al. 2009, CC0). Not for diagnosis.",
         "",
-        f"{'':12s}{'found':>10s}{'found, where':>16s}{'experts':>12s}",
-        f"{'':12s}{'':>10s}{'experts drew':>16s}{'':>12s}",
-        *("".join([f"{name:12s}", *map(_cell, values, (10, 16, 12))]) for name, *values in rows),
+        f"{'':10}  {'all slices':>12}  {'slices that experts drew':>26}",
+        f"{'':10}  {'network':>12}  {'network':>12}  {'experts':>12}",
+        *("  ".join([f"{name:10}", *map(_cell, values)]) for name, *values in rows),
+        f"{'Dice ED':10}  {'':>12}  {ed.dice:12.3f}",
+        f"{'Dice ES':10}  {'':>12}  {es.dice:12.3f}",
         "",
-        f"endocardial Dice: ED {ed.dice:.3f} ({ed.n_slices} slices), ES {es.dice:.3f} ({es.n_slices} slices)",
-        "Experts drew the endocardium at ED and ES, papillary muscles within; the first column has all slices.",
-        *quality,
+        f"Experts drew the cavity in {ed.n_slices} slices at ED and {es.n_slices} at ES, papillary muscles within.",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + ([f"quality: {judged.verdict}, the report says why"] if judged else []))
 
 
-def _cell(value: float | None, width: int) -> str:
-    return f"{'unknown' if value is None else format(value, '.1f'):>{width}s}"
+def _cell(value: float | None) -> str:
+    return f"{'unknown' if value is None else format(value, '.1f'):>12}"
 
 
-def _ef(edv_ml: float, esv_ml: float) -> float:
-    return 100 * (1 - esv_ml / edv_ml)
+def _ef_percent(edv_ml: float, esv_ml: float) -> float | None:
+    return 100 * (1 - esv_ml / edv_ml) if edv_ml else None
