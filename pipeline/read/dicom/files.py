@@ -35,6 +35,8 @@ HEADER_TAGS = ("PatientID", *CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
 
 _LOGGER = logging.getLogger(__name__)
+MAX_FRAMES = 1 << 16
+"""Of one file, as no cine has: one of 50 phases of 20 slices has 1000."""
 _NAMED = 3
 _KEPT = 4096
 """Files whose headers are kept between finding and reading a study: a few kB each, and more than any cine has."""
@@ -182,6 +184,9 @@ def _frames_of(header: Header, path: Path) -> tuple[Frame, ...]:
     elements = header.elements
     if not header.has_pixels:
         raise UnreadableError("an image must hold pixel data, got none: the file is cut short or stripped of them")
+    n_frames = integer(elements, "NumberOfFrames") or 1
+    if n_frames > MAX_FRAMES:
+        raise UnreadableError(f"an image must have {MAX_FRAMES} frames or fewer, NumberOfFrames says {n_frames}")
     frames_of = enhanced_frames if sop_class(elements) in ENHANCED_MR else classic_frames
     frames, native = frames_of(elements, path), native_form(header)
     return frames if native is None else tuple(replace(frame, native=native) for frame in frames)

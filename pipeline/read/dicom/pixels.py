@@ -14,7 +14,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.frames import Frame, NativeForm
-from pipeline.read.dicom.headers import PARSE_ERRORS, Header, integer, text
+from pipeline.read.dicom.headers import PARSE_ERRORS, Header, integer, open_bounded, text
 
 __all__ = ["PIXEL_FORMAT_TAGS", "native_form", "read_pictures", "read_pixels"]
 
@@ -68,12 +68,13 @@ def native_form(header: Header) -> NativeForm | None:
     return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - stored)
 
 
-def read_pictures(path: Path, frames: Sequence[Frame]) -> list[np.ndarray]:
+def read_pictures(path: Path, frames: Sequence[Frame], spare: list[Path] | None = None) -> list[np.ndarray]:
     """Pictures of some frames of one file in real-world values (Modality LUT, PS3.3 C.11.1).
 
     Args:
         path: the file.
         frames: frames of this file, one at least.
+        spare: takes the file if bits that hold no pixel data are set in it, as old overlays do, or a wrong BitsStored.
 
     Returns:
         For each frame (rows, columns): the stored integers where slope is 1 and intercept 0, else float32.
@@ -83,7 +84,10 @@ def read_pictures(path: Path, frames: Sequence[Frame]) -> list[np.ndarray]:
             that cannot be decoded.
     """
     if all(frame.native is not None for frame in frames):
-        return [_rescale(frame, _read_native(frame, frame.native)) for frame in frames if frame.native is not None]
+        stored = [(frame, frame.native, _read_native(frame, frame.native)) for frame in frames if frame.native]
+        if spare is not None and any(_has_spare(pixels, native) for _, native, pixels in stored):
+            spare.append(path)
+        return [_rescale(frame, _without_spare(pixels, native)) for frame, native, pixels in stored]
     pixels = read_pixels(path)
     wanted = max(frame.frame_number for frame in frames), frames[0].rows, frames[0].columns
     if len(pixels) < wanted[0] or pixels.shape[1:] != wanted[1:]:
@@ -102,9 +106,23 @@ def _read_native(frame: Frame, native: NativeForm) -> np.ndarray:
         raise UnreadableError(
             f"pixel data must hold {count} values a frame, got {pixels.size}: the file is cut short", frame.path
         )
-    if native.spare_bits:  # shifting up and down clears them, and extends the sign
-        pixels = pixels << native.spare_bits >> native.spare_bits
     return pixels.reshape(frame.rows, frame.columns)
+
+
+def _without_spare(pixels: np.ndarray, native: NativeForm) -> np.ndarray:
+    """Shifting up and down clears the spare bits, and extends the sign."""
+    cleared: np.ndarray = pixels << native.spare_bits >> native.spare_bits
+    return cleared
+
+
+def _has_spare(pixels: np.ndarray, native: NativeForm) -> bool:
+    """Whether the spare bits hold anything but the sign."""
+    if not native.spare_bits:
+        return False
+    n_bits = 8 * pixels.dtype.itemsize
+    above = pixels.view(f"u{pixels.dtype.itemsize}") >> (n_bits - native.spare_bits)
+    is_sign = (above == (1 << native.spare_bits) - 1) & (pixels.dtype.kind == "i")
+    return bool(((above != 0) & ~is_sign).any())
 
 
 def _rescale(frame: Frame, picture: np.ndarray) -> np.ndarray:
@@ -129,7 +147,8 @@ def read_pixels(path: Path) -> np.ndarray:
     """
     try:
         with quiet_dicom():
-            header = dcmread(path, specific_tags=list(_PIXEL_TAGS), force=True)
+            with open_bounded(path) as stream:
+                header = dcmread(stream, specific_tags=list(_PIXEL_TAGS), force=True)
             if "PixelData" not in header:
                 raise UnreadableError("an image must hold pixel data, got none: cut short or stripped", path)
             if "TransferSyntaxUID" not in header.file_meta:  # files from before Part 10 have no meta information
