@@ -124,13 +124,13 @@ def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, boo
 
 
 def _require_offset(header: nib.Nifti1Header, path: Path, *, is_pair: bool) -> None:
-    """Refuse voxels said to lie within the header; 0 is what the standard's library takes for right behind it.
+    """Refuse voxels said to lie within the header.
 
     Raises:
         UnreadableError: an offset that is no whole number, or too small.
     """
     offset, least = float(header["vox_offset"]), 0 if is_pair else int(header.single_vox_offset)
-    if not (offset == 0 or offset >= least) or offset % 1:
+    if not offset >= least or offset % 1:
         raise UnreadableError(f"voxels must start at byte {least} or later, the header says {offset:g}", path)
 
 

@@ -60,7 +60,9 @@ class Mutation:
 def mutate(study: Study, rng: np.random.Generator) -> Mutation:
     """Damage a study once, or, one time in eight, twice."""
     first = _once(study, rng)
-    if rng.random() >= 0.125 or first.told.startswith(("cut", "empty")):  # what follows a cut stands in for pixels
+    if (
+        rng.random() >= 0.125 or not first.files or first.told.startswith(("cut", "empty"))
+    ):  # what follows a cut stands in for pixels
         return first
     try:
         second = _once(replace(study, files=first.files), rng)
