@@ -105,33 +105,38 @@ def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, boo
 
     Returns:
         The array in the file's own axes, scaled; whether there was a scale; and a sentence where bytes follow that the
-        header does not speak of.
+        header does not speak of, or where it has no offset.
 
     Raises:
         UnreadableError: truncated, corrupt, or with a whole picture or more behind the voxels: then the header states
             fewer of them than there are, and each row is another's.
     """
     pair = nifti_pair(path)
-    _require_offset(header, path, is_pair=pair is not None)
+    header, notes = _with_offset(header, path, is_pair=pair is not None)
     try:
         with _opened(path if pair is None else pair[1]) as stream:
-            voxels = ArrayProxy(stream, header)
+            voxels = ArrayProxy(stream, header, mmap=False)  # mapped, a file cut short meanwhile ends the process
             array = np.asanyarray(voxels)
-            notes = _read_on(stream, path, picture=prod(array.shape[:2]) * voxels.dtype.itemsize)
+            notes += _read_on(stream, path, picture=prod(array.shape[:2]) * voxels.dtype.itemsize)
     except _UNREADABLE as error:
         raise UnreadableError(f"the file is truncated or corrupt ({first_line(error)})", path) from error
     return array, (voxels.slope, voxels.inter) != (1.0, 0.0), notes
 
 
-def _require_offset(header: nib.Nifti1Header, path: Path, *, is_pair: bool) -> None:
-    """Refuse voxels said to lie within the header.
+def _with_offset(header: nib.Nifti1Header, path: Path, *, is_pair: bool) -> tuple[nib.Nifti1Header, tuple[str, ...]]:
+    """The header, its voxels right behind it where it says 0, as some writers leave it; and a sentence on that.
 
     Raises:
-        UnreadableError: an offset that is no whole number, or too small.
+        UnreadableError: an offset that is no whole number, or lies within the header.
     """
     offset, least = float(header["vox_offset"]), 0 if is_pair else int(header.single_vox_offset)
+    if offset == 0 and least:
+        header = header.copy()
+        header["vox_offset"] = least
+        return header, (f"vox_offset is 0, within the header: the voxels are read from byte {least} on",)
     if not offset >= least or offset % 1:
         raise UnreadableError(f"voxels must start at byte {least} or later, the header says {offset:g}", path)
+    return header, ()
 
 
 def _read_on(stream: IO[bytes], path: Path, *, picture: int) -> tuple[str, ...]:

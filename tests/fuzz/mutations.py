@@ -192,6 +192,8 @@ def _element(study: Study, rng: np.random.Generator) -> Mutation:
             files[one], keyword, lambda e, v, x=explicit, r=changed: _changed(e, v, kind, explicit=x, rng=r)
         )
     loose = frozenset({EVERYWHERE_LOOSE.get(keyword, "")} - {""}) if everywhere else frozenset()
+    if everywhere and (keyword, kind) == ("ImagePositionPatient", "negated"):  # the slices of a stack that runs back
+        loose |= {"array"}
     return Mutation(files, f"{keyword} {kind} in {scope} {name}", loose)
 
 

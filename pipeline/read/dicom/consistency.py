@@ -16,7 +16,7 @@ from pipeline.core.beat import FEW_PHASES, beat_of_times
 from pipeline.read.dicom.files import name_files
 from pipeline.read.dicom.frames import Frame
 
-__all__ = ["compare_frames", "doubt_negatives", "doubt_rate", "doubt_steps"]
+__all__ = ["compare_frames", "doubt_beats", "doubt_negatives", "doubt_rate", "doubt_steps"]
 
 _STEPS = (0.4, 1.6)
 """Steps from phase to phase over the usual one. Scanners divide the beat evenly; beyond, a time is wrong, or a phase is
@@ -25,6 +25,9 @@ missing."""
 _BEATS = (0.5, 1.6)
 """The beat that times give over the one of the heart rate. Prospective gating covers four fifths of a beat, and a beat
 differs from the mean of a scan by far less than this."""
+
+_SPANS = (0.5, 2.0)
+"""The time from first to last phase of a slice over the usual one: no heart goes twice as fast a breath later."""
 
 _NEGATIVE = 0.05
 """Share of negative values in a magnitude. There are none; interpolation makes a few."""
@@ -36,7 +39,7 @@ _OF_PIXELS: tuple[tuple[str, Callable[[Frame], Hashable]], ...] = (
 
 
 def compare_frames(frames: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
-    """A sentence for each thing by which pixels become numbers that is not the same in all frames.
+    """Sentences on what pixels become numbers by: where it is not the same in all frames, or contradicts itself.
 
     Args:
         frames: `frames[t][z]`.
@@ -48,6 +51,11 @@ def compare_frames(frames: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
             usual = counts.most_common(1)[0][0]
             others = sorted({frame.path for row in frames for frame in row if value(frame) != usual})
             notes.append(f"the {name} is another in {name_files(others)} than in most: each is read as it says")
+    in_doubt = sorted({frame.path for row in frames for frame in row if frame.native and frame.native.in_doubt})
+    if in_doubt:
+        notes.append(
+            f"HighBit and BitsStored contradict each other in {name_files(in_doubt)}: all bits up to both are read"
+        )
     return tuple(notes)
 
 
@@ -67,8 +75,26 @@ def doubt_steps(columns: Sequence[Sequence[float]], *, clock: str, positions: Se
     steps = f"steps of {min(worst):.2g} to {max(worst):.2g} times the usual one"
     if len(uneven) == len(columns):
         return (f"{clock} goes in {steps} in every slice: a phase may be missing or out of its place",)
-    told = ", ".join(f"{positions[z]:.1f}" for z in uneven[:3]) + (" ..." if len(uneven) > 3 else "")
+    told = _places(positions, uneven)
     return (f"{clock} goes in {steps} in the slice at {told} mm: its phases may be out of order",)
+
+
+def doubt_beats(columns: Sequence[Sequence[float]], *, positions: Sequence[float]) -> tuple[str, ...]:
+    """A sentence where the phases of some slices cover another time than those of most; arguments as `doubt_steps`."""
+    spans = [column[-1] - column[0] for column in columns]
+    usual = median(spans)
+    others = [z for z, span in enumerate(spans) if usual > 0 and not _SPANS[0] <= span / usual <= _SPANS[1]]
+    if not others:
+        return ()
+    told = ", ".join(f"{spans[z]:.0f}" for z in others[:3])
+    return (
+        f"the phases of the slice at {_places(positions, others)} mm cover {told} ms, those of most {usual:.0f} ms: "
+        "the mean times may be wrong",
+    )
+
+
+def _places(positions: Sequence[float], chosen: Sequence[int]) -> str:
+    return ", ".join(f"{positions[z]:.1f}" for z in chosen[:3]) + (" ..." if len(chosen) > 3 else "")
 
 
 def _uneven(column: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ from pipeline.read.dicom.headers import (
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "Fault", "FileFacts", "Findings", "examine_file", "name_files", "read_frames"]
+__all__ = ["HEADER_TAGS", "UNKNOWN_KIND", "Fault", "FileFacts", "Findings", "examine_file", "name_files", "read_frames"]
 
 HEADER_TAGS = ("PatientID", *CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
@@ -37,6 +37,9 @@ HEADER_TAGS = ("PatientID", *CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 _LOGGER = logging.getLogger(__name__)
 MAX_FRAMES = 1 << 16
 """Of one file, as no cine has: one of 50 phases of 20 slices has 1000."""
+UNKNOWN_KIND = "an unknown kind of object"
+"""What is said of a file whose class is none of the standard's."""
+
 _NAMED = 3
 _KEPT = 4096
 """Files whose headers are kept between finding and reading a study: a few kB each, and more than any cine has."""
@@ -176,7 +179,7 @@ def _other_kind(header: Header) -> str | None:
     if not kind:
         raise UnreadableError("a DICOM file must state its SOPClassUID, got none: it is cut short or no DICOM")
     if kind not in CLASSIC_MR | ENHANCED_MR:
-        return UID(kind).name if UID(kind).name != kind else "an unknown kind of object"
+        return UID(kind).name if UID(kind).name != kind else UNKNOWN_KIND
     return "colour picture" if (integer(header.elements, "SamplesPerPixel") or 1) != 1 else None
 
 

@@ -65,6 +65,7 @@ PARSE_ERRORS = (
     AttributeError,
     NotImplementedError,
     RuntimeError,
+    ArithmeticError,  # a whole number that is stated to be infinite
     struct.error,
     zlib.error,
 )
@@ -191,6 +192,8 @@ def words(header: Dataset, keyword: str) -> tuple[str, ...]:
         joined = str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
     else:
         value = header[_tag(keyword)].value
+        if value is None:
+            return ()
         joined = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
     joined = joined.strip(" \0")
     return tuple(word.strip(" \0") for word in joined.split("\\")) if joined else ()
@@ -231,12 +234,12 @@ def factor(header: Dataset, keyword: str, *, default: float, is_slope: bool = Fa
     Raises:
         HeaderError: it is no finite number, or a slope that is not above 0: nobody knows then what the pixels mean.
     """
-    if not words(header, keyword):
+    stated = text(header, keyword)
+    if stated is None:
         return default
     value = number(header, keyword)
     if value is None or (is_slope and value <= 0):
-        needed = "a number above 0" if is_slope else "a number"
-        raise HeaderError(f"{keyword} must be {needed}, got {words(header, keyword)[0]!r}")
+        raise HeaderError(f"{keyword} must be {'a number above 0' if is_slope else 'a number'}, got {stated!r}")
     return value
 
 

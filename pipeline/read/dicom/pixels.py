@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from pipeline.core.errors import UnreadableError
@@ -56,7 +57,7 @@ def native_form(header: Header) -> NativeForm | None:
         return None
     if allocated not in (8, 16) or stored is None or not 1 <= stored <= allocated or signed not in (0, 1):
         return None
-    if high != stored - 1:
+    if high is None or not 0 <= high < allocated:
         return None
     wanted = prod(integer(elements, name) or 1 for name in ("Rows", "Columns", "NumberOfFrames")) * allocated // 8
     if header.n_pixel_bytes not in (wanted, wanted + wanted % 2):
@@ -65,7 +66,8 @@ def native_form(header: Header) -> NativeForm | None:
             f"the file is {'cut short' if header.n_pixel_bytes < wanted else 'of another size'}"
         )
     dtype = f"<{'i' if signed else 'u'}{allocated // 8}"
-    return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - stored)
+    used = max(stored, high + 1)
+    return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - used, in_doubt=high != stored - 1)
 
 
 def read_pictures(path: Path, frames: Sequence[Frame], spare: list[Path] | None = None) -> list[np.ndarray]:
@@ -153,6 +155,7 @@ def read_pixels(path: Path) -> np.ndarray:
                 raise UnreadableError("an image must hold pixel data, got none: cut short or stripped", path)
             if "TransferSyntaxUID" not in header.file_meta:  # files from before Part 10 have no meta information
                 header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            _require_clear_bits(header, path)
             require_affordable((int(header.get("NumberOfFrames") or 1), header.Rows, header.Columns), path)
             pixels = header.pixel_array.reshape(-1, int(header.Rows), int(header.Columns))
     except PARSE_ERRORS as error:
@@ -161,3 +164,15 @@ def read_pixels(path: Path) -> np.ndarray:
         return pixels
     highest = -1 if header.PixelRepresentation else 2 ** int(header.BitsStored) - 1
     return (highest - pixels.astype(np.int64)).astype(pixels.dtype)
+
+
+def _require_clear_bits(header: Dataset, path: Path) -> None:
+    """Refuse uncompressed pixels of which nobody knows which bits hold them; compressed ones say so themselves.
+
+    Raises:
+        UnreadableError: HighBit is not one below BitsStored, as PS3.5 8.1.1 has it.
+    """
+    high, stored = integer(header, "HighBit"), integer(header, "BitsStored")
+    if high is None or stored is None or high == stored - 1 or header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    raise UnreadableError(f"HighBit must be one below BitsStored, got {high} and {stored}", path)
