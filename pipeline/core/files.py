@@ -1,6 +1,6 @@
 """Files that are replaced whole: whoever reads one finds the old content or the new, never a part.
 
-That holds for a loss of power, too: content is on the disk before it takes a name, and the name before all that follows.
+That holds for a loss of power, too: content is on the disk before it takes a name, and the name before what follows.
 """
 
 from __future__ import annotations
