@@ -12,7 +12,7 @@ from pipeline.core.geometry import Grid
 
 __all__ = ["doubts_about"]
 
-PIXEL_MM = (0.3, 5.0)
+PIXEL_MM = (0.3, 6.0)
 """Distance between pixels. Cines have 0.6 to 2.5 mm."""
 
 STEP_MM = (2.0, 25.0)

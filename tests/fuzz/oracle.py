@@ -27,7 +27,7 @@ MAX_SECONDS = 5.0
 MAX_BYTES = 512 << 20
 """Address space that reading a study of 100 kB may take beyond what the process has."""
 
-_SPACING_MM = (0.3, 5.0)
+_SPACING_MM = (0.3, 6.0)
 _STEP_MM = (2.0, 25.0)
 _PLACE_MM = 1.0
 _TIME_SHARE = 0.5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydicom.uid import UID
 
-from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError, first_line
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.classic import CLASSIC_TAGS, classic_frames
 from pipeline.read.dicom.enhanced import ENHANCED_TAGS, enhanced_frames
@@ -199,4 +199,4 @@ def _reason(error: Exception) -> str:
     """The sentence of an error without the file's path, which a note names by itself."""
     if isinstance(error, UnreadableError | HeaderError):
         return str(error).removesuffix(f" [{error.path}]")
-    return f"a DICOM header must parse, got {type(error).__name__}: {error}"
+    return f"a DICOM header must parse, got {type(error).__name__}: {first_line(error)}"

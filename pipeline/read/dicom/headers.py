@@ -25,7 +25,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError, first_line
 
 __all__ = [
     "CLASSIC_MR",
@@ -130,7 +130,9 @@ def read_header(path: Path, *, tags: Sequence[str | int]) -> Header | None:
             )
             return Header(elements, *_find_pixels(stream, elements))
     except PARSE_ERRORS as error:
-        raise UnreadableError(f"a DICOM header must parse, got {type(error).__name__}: {error}", path) from error
+        raise UnreadableError(
+            f"a DICOM header must parse, got {type(error).__name__}: {first_line(error)}", path
+        ) from error
 
 
 class _Bounded(io.BufferedReader):

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import UnreadableError, first_line
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.frames import Frame, NativeForm
@@ -159,7 +159,9 @@ def read_pixels(path: Path) -> np.ndarray:
             require_affordable((int(header.get("NumberOfFrames") or 1), header.Rows, header.Columns), path)
             pixels = header.pixel_array.reshape(-1, int(header.Rows), int(header.Columns))
     except PARSE_ERRORS as error:
-        raise UnreadableError(f"pixel data must decode, got {type(error).__name__}: {error}", path) from error
+        raise UnreadableError(
+            f"pixel data must decode, got {type(error).__name__}: {first_line(error)}", path
+        ) from error
     if header.get("PhotometricInterpretation") != "MONOCHROME1":
         return pixels
     highest = -1 if header.PixelRepresentation else 2 ** int(header.BitsStored) - 1
