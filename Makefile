@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-serve clean
+.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ check: setup  ## format, lint, types, import contract, rendered bundles unchange
 
 test: setup  ## all tests; those on real patients need CMR_DATA
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+fuzz: setup  ## 20,000 damaged studies, each read, noted or refused; ARGS='--seed 1 --jobs 4'
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign --inputs 20000 $(ARGS)
 
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render
