@@ -120,9 +120,6 @@ def test_exported_model_equals_the_checkpoint(trained: Trained, tmp_path: Path) 
         ckpt_file=weights,
         meta_file=str(configs / "metadata.json"),
         config_file=str(configs / "inference.json"),
-        # the study's networks are traced at one size: in training they may give several outputs, which TorchScript
-        # cannot type
-        **({"use_trace": True, "input_shape": [2, 1, 64, 96]} if trained.is_study else {}),
     )
     network = load(name=trained.root.name, bundle_dir=str(trained.root.parent), source="github", repo="none/none/none")
     network = _with_weights(network, trained)

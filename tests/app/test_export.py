@@ -1,0 +1,94 @@
+"""A bundle's network in other formats: the same logits at any size, or nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pipeline.app.bundles import copy_bundle, find_bundle
+from pipeline.app.export import FORMATS, export_bundle, export_network
+from pipeline.core.errors import BundleError, ConfigError
+
+SIZES = {(2, 1, 64, 64), (3, 1, 96, 128)}
+SMALL = [torch.ones(1, 1, 8, 8), torch.ones(2, 1, 12, 16)]
+
+
+class FixedSize(nn.Module):
+    """Works out a size by a float, which a trace keeps as a number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Blurs by going to half the size and back."""
+        half = functional.interpolate(x, size=[int(x.shape[2] * 0.5), int(x.shape[3] * 0.5)])
+        return functional.interpolate(half, size=x.shape[2:]) * x.cumsum(2).cumsum(3)
+
+
+class Noisy(nn.Module):
+    """Gives other logits at every call."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add noise."""
+        return x + torch.rand_like(x)
+
+
+@pytest.mark.parametrize("format_name", list(FORMATS))
+def test_the_file_gives_the_networks_logits_and_tells_what_it_is(
+    untrained_bundle: Path, tmp_path: Path, format_name: str
+) -> None:
+    exported = export_bundle(untrained_bundle, tmp_path / "made" / "model", format_name=format_name)
+    assert set(exported.differences) == SIZES
+    assert max(exported.differences.values()) < 1e-5
+    content = exported.path.read_bytes()
+    logits = FORMATS[format_name].open(content)(torch.randn(5, 1, 48, 80))
+    assert logits.shape == (5, 4, 48, 80)
+    assert b"Not for diagnosis" in content
+    assert list(exported.path.parent.iterdir()) == [exported.path]
+
+
+def test_torchscript_holds_what_monai_s_own_export_holds(untrained_bundle: Path, tmp_path: Path) -> None:
+    path = export_bundle(untrained_bundle, tmp_path / "model.ts", format_name="torchscript").path
+    files = {"metadata.json": "", "inference.json": ""}
+    torch.jit.load(io.BytesIO(path.read_bytes()), _extra_files=files)
+    assert json.loads(files["metadata.json"])["name"].startswith("Ventricles")
+    assert json.loads(files["inference.json"])["window"] == [64, 64]
+
+
+@pytest.mark.parametrize("format_name", ["export", "onnx"])
+def test_a_network_of_one_size_is_refused(format_name: str) -> None:
+    with pytest.raises(BundleError, match=r"FixedSize was not written.* at \(2, 1, 12, 16\)"):
+        export_network(FixedSize(), SMALL, {}, format_name=format_name)
+
+
+def test_other_logits_are_refused() -> None:
+    with pytest.raises(BundleError, match=r"at \(1, 1, 8, 8\) its logits differ by 0\.\d+, more than 0\.00"):
+        export_network(Noisy(), SMALL, {"metadata": {}, "inference": {}}, format_name="torchscript")
+
+
+def test_what_torchscript_cannot_hold_is_named() -> None:
+    class Untyped(nn.Module):
+        def forward(self, x: torch.Tensor) -> object:
+            return {"a": 1, 2: x}
+
+    with pytest.raises(BundleError, match="Untyped cannot be written as torchscript .*; try export or onnx"):
+        export_network(Untyped(), SMALL, {"metadata": {}, "inference": {}}, format_name="torchscript")
+
+
+def test_nothing_is_left_of_a_refused_export(tmp_path: Path) -> None:
+    copy = copy_bundle(find_bundle("ventricles_mr_segmentation_unet"), tmp_path / "copy")
+    with pytest.raises(BundleError, match="train it first"):
+        export_bundle(copy, tmp_path / "model.onnx", format_name="onnx")
+    with pytest.raises(ConfigError, match="one of torchscript, export, onnx, got 'tflite'"):
+        export_bundle(copy, tmp_path / "model.onnx", format_name="tflite")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ConfigError, match=r"to onnx needs onnx: pip install 'cardiac-mr-pipeline\[export\]'"):
+        export_network(FixedSize(), SMALL, {}, format_name="onnx")
