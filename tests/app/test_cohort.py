@@ -26,9 +26,9 @@ from pipeline.app import cli
 from pipeline.app.cohort import Cohort, LoadRunner, threads_a_job
 from pipeline.app.request import Request
 from pipeline.app.results import read_record
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.locks import holding
-from pipeline.infer.digests import file_digest
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_nifti
 from pipeline.phantom.study import make_cine
