@@ -81,7 +81,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, as model.ts, model.pt2 or model.onnx")],
     format_name: Annotated[str, typer.Option("--format", help="torchscript, export (torch.export) or onnx")] = "onnx",
 ) -> None:
-    """Write a bundle's network for other runtimes, if it gives the same logits there at two sizes."""
+    """Write a bundle's network for other runtimes, if it gives the same logits there at several sizes."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.export import export_bundle
 

@@ -1,46 +1,30 @@
-"""A bundle's network as a file for other runtimes, written only if it gives the network's own logits at two sizes."""
+"""A bundle's network as a file for other runtimes, written only if it gives the network's own logits there."""
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
-from monai.data import save_net_with_metadata
 from torch import nn
 
 from pipeline.app.bundles import apply_overrides
+from pipeline.app.export_formats import FORMATS, Format, Run, Texts, quiet
 from pipeline.core.errors import BundleError, ConfigError, first_line
 from pipeline.core.files import replacing
 from pipeline.core.versions import require
 from pipeline.infer.weights import load_weights
 
-__all__ = ["FORMATS", "Exported", "export_bundle", "export_network", "largest_difference"]
+__all__ = ["Exported", "export_bundle", "export_network", "largest_difference"]
 
 _TOLERANCE = 1e-4
 """Of a logit, relative to the largest one: single precision in another order of operations."""
-_STEP, _DEPTHS = 32, (16, 32)
+_STEP, _DEPTHS = 32, (16, 32, 16)
 """Sizes differ by multiples of this, which networks with five levels take; slices of a stack, for networks in 3D."""
-_LOUD = ("torch.onnx", "onnxscript", "onnx_ir")
-
-Run = Callable[[torch.Tensor], torch.Tensor]
-Files = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Format:
-    """A way to write a network: `write(network, example, about)` gives the file's content, `open` one that runs."""
-
-    write: Callable[[nn.Module, torch.Tensor, Files], bytes]
-    open: Callable[[bytes], Run]
 
 
 @dataclass(frozen=True)
@@ -61,7 +45,7 @@ def export_bundle(root: Path, target: Path, *, format_name: str) -> Exported:
 
     The file takes prepared slices, (N, C, X, Y) float32, and gives logits of the same size, for any N, X and Y that the
     network takes. It holds the bundle's metadata, in ONNX as properties. What it gives is compared with the network at
-    the bundle's window and at another size and number of slices.
+    the bundle's window and at two other sizes and numbers of slices, one of them a single slice.
 
     Args:
         root: the bundle's folder.
@@ -81,23 +65,25 @@ def export_bundle(root: Path, target: Path, *, format_name: str) -> Exported:
     require(get("library_version"))
     network = load_weights(get("network_def"), get("weights"), bundle_root=root).float().eval()
     images = _images(network, channels=1 + 2 * int(get("context")), window=get("window"))
-    metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    about = {"metadata": metadata, "inference": parser.get()}
-    content, differences = export_network(network, images, about, format_name=format_name)
+    texts = {
+        name: json.loads((root / "configs" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("metadata", "inference")
+    }
+    content, differences = export_network(network, images, texts, format_name=format_name)
     with replacing(target) as partial:
         partial.write_bytes(content)
     return Exported(target, differences)
 
 
 def export_network(
-    network: nn.Module, images: Sequence[torch.Tensor], about: Files, *, format_name: str
+    network: nn.Module, images: Sequence[torch.Tensor], texts: Texts, *, format_name: str
 ) -> tuple[bytes, dict[tuple[int, ...], float]]:
     """Write a network and compare what was written with it.
 
     Args:
         network: in evaluation, on the CPU.
         images: inputs (N, C, X, Y[, Z]) of several sizes; the first is the one that it is traced with.
-        about: goes with it, JSON-ready, by name: `metadata` and `inference`.
+        texts: goes with it, JSON-ready, by name: `metadata` and `inference`.
         format_name: one of `FORMATS`.
 
     Returns:
@@ -107,8 +93,18 @@ def export_network(
         ConfigError: the format's packages are not installed.
         BundleError: the format cannot hold the network, or would give other logits.
     """
-    content = _write(network, images[0], about, format_name=format_name)
-    return content, _compare(network, content, images, format_name=format_name)
+    form = FORMATS[format_name]
+    _require_packages(form, format_name)
+    content = _write(network, images[0], texts, format_name=format_name)
+    try:
+        with quiet():
+            run = form.open(content)
+        return content, {tuple(image.shape): _compare(run, network, image) for image in images}
+    except BundleError as error:
+        kind = type(network).__name__
+        raise BundleError(
+            f"{kind} was not written, as its {format_name} form would not give the network's results: {error}"
+        ) from error
 
 
 def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -125,23 +121,29 @@ def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 def _images(network: nn.Module, *, channels: int, window: Sequence[int]) -> list[torch.Tensor]:
-    """Inputs of two sizes, in the range of z-scored images, the same each time."""
+    """Inputs of several sizes and numbers of slices, in the range of z-scored images, the same each time."""
     random = torch.Generator().manual_seed(0)
     in_3d = any(isinstance(module, nn.Conv3d) for module in network.modules())
     x, y = (max(_STEP, int(side)) for side in window)
-    sizes = [(2, channels, x, y), (3, channels, x + _STEP, y + 2 * _STEP)]
+    sizes = [(2, channels, x, y), (3, channels, x + _STEP, y + 2 * _STEP), (1, channels, x + 2 * _STEP, y)]
     deep = [(depth,) if in_3d else () for depth in _DEPTHS]
     return [torch.randn(*size, *depth, generator=random) for size, depth in zip(sizes, deep, strict=True)]
 
 
-def _write(network: nn.Module, example: torch.Tensor, about: Files, *, format_name: str) -> bytes:
+def _require_packages(form: Format, format_name: str) -> None:
+    for package in form.packages:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise ConfigError(
+                f"an export to {format_name} needs {package}: pip install 'cardiac-mr-pipeline[export]'"
+            ) from error
+
+
+def _write(network: nn.Module, example: torch.Tensor, texts: Texts, *, format_name: str) -> bytes:
     try:
-        with _quiet():
-            return FORMATS[format_name].write(network, example, about)
-    except ImportError as error:
-        raise ConfigError(
-            f"an export to {format_name} needs {error.name}: pip install 'cardiac-mr-pipeline[export]'"
-        ) from error
+        with quiet():
+            return FORMATS[format_name].write(network, example, texts)
     except Exception as error:  # torch's compilers raise whatever stops them
         others = " or ".join(name for name in FORMATS if name != format_name)
         raise BundleError(
@@ -149,111 +151,21 @@ def _write(network: nn.Module, example: torch.Tensor, about: Files, *, format_na
         ) from error
 
 
-def _compare(
-    network: nn.Module, content: bytes, images: Sequence[torch.Tensor], *, format_name: str
-) -> dict[tuple[int, ...], float]:
-    """Run what was written beside the network.
+def _compare(run: Run, network: nn.Module, image: torch.Tensor) -> float:
+    """Run what was written beside the network: the largest difference of a logit.
 
     Raises:
-        BundleError: it gives other logits at one of the sizes, or none.
+        BundleError: it gives other logits, or none.
     """
-    differences: dict[tuple[int, ...], float] = {}
-    for image in images:
-        size = tuple(image.shape)
-        with torch.inference_mode():
-            wanted = network(image)
-        try:
-            with _quiet(), torch.inference_mode():
-                differences[size] = largest_difference(FORMATS[format_name].open(content)(image), wanted)
-        except Exception as error:  # a size that was fixed when it was written
-            raise BundleError(
-                f"{_not_written(network, format_name)}: at {size} it fails ({first_line(error)})"
-            ) from error
-        allowed = _TOLERANCE * max(1.0, float(wanted.abs().max()))
-        if not differences[size] <= allowed:
-            raise BundleError(
-                f"{_not_written(network, format_name)}: at {size} its logits differ by {differences[size]:.2g}, "
-                f"more than {allowed:.2g}"
-            )
-    return differences
-
-
-def _not_written(network: nn.Module, format_name: str) -> str:
-    return f"{type(network).__name__} was not written, as its {format_name} form would not give the network's results"
-
-
-def _write_torchscript(network: nn.Module, example: torch.Tensor, about: Files) -> bytes:  # noqa: ARG001, all alike
-    stream, configs = io.BytesIO(), {"inference.json": json.dumps(about["inference"], default=str).encode()}
-    save_net_with_metadata(
-        torch.jit.script(network), stream, meta_values=dict(about["metadata"]), more_extra_files=configs
-    )
-    return stream.getvalue()
-
-
-def _write_program(network: nn.Module, example: torch.Tensor, about: Files) -> bytes:
-    stream, texts = io.BytesIO(), {f"{name}.json": json.dumps(part, default=str) for name, part in about.items()}
-    program = torch.export.export(network, (example,), dynamic_shapes=(_free_sizes(example),))
-    torch.export.save(program, stream, extra_files=texts)
-    return stream.getvalue()
-
-
-def _write_onnx(network: nn.Module, example: torch.Tensor, about: Files) -> bytes:
-    import onnx
-    import onnxscript  # noqa: F401, torch.onnx needs it, and tells its absence less plainly
-
-    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"], "verbose": False}
-    program = torch.onnx.export(network, (example,), dynamo=True, dynamic_shapes=(_free_sizes(example),), **names)
-    assert program is not None
-    model = program.model_proto
-    onnx.helper.set_model_props(model, {name: json.dumps(part, default=str) for name, part in about.items()})
-    return bytes(model.SerializeToString())
-
-
-def _free_sizes(example: torch.Tensor) -> dict[int, Any]:
-    """All axes but that of the channels may have another size."""
-    return {axis: torch.export.Dim.AUTO for axis in range(example.ndim) if axis != 1}
-
-
-def _open_torchscript(content: bytes) -> Run:
-    scripted: Run = torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
-    return scripted
-
-
-def _open_program(content: bytes) -> Run:
-    program: Run = torch.export.load(io.BytesIO(content)).module()
-    return program
-
-
-def _open_onnx(content: bytes) -> Run:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-
-    def run(image: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: image.numpy()})[0])
-
-    return run
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters from telling of operators and packages that no network here uses."""
-    loggers = [logging.getLogger(name) for name in _LOUD]
-    levels = [logger.level for logger in loggers]
+    size = tuple(image.shape)
+    with torch.inference_mode():
+        wanted = network(image)
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-FORMATS = {
-    "torchscript": _Format(_write_torchscript, _open_torchscript),
-    "export": _Format(_write_program, _open_program),
-    "onnx": _Format(_write_onnx, _open_onnx),
-}
-"""Formats by the names that `cmr bundle export --format` takes."""
+        with quiet(), torch.inference_mode():
+            found = run(image)
+    except Exception as error:  # a size that was fixed when it was written
+        raise BundleError(f"at {size} it fails ({first_line(error)})") from error
+    difference, allowed = largest_difference(found, wanted), _TOLERANCE * max(1.0, float(wanted.abs().max()))
+    if not difference <= allowed:
+        raise BundleError(f"at {size} its logits differ by {difference:.2g}, more than {allowed:.2g}")
+    return difference

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from pipeline.app.bundles import copy_bundle, find_bundle
-from pipeline.app.export import FORMATS, export_bundle, export_network
+from pipeline.app.export import export_bundle, export_network
+from pipeline.app.export_formats import FORMATS
 from pipeline.core.errors import BundleError, ConfigError
 
-SIZES = {(2, 1, 64, 64), (3, 1, 96, 128)}
+SIZES = {(2, 1, 64, 64), (3, 1, 96, 128), (1, 1, 128, 64)}
 SMALL = [torch.ones(1, 1, 8, 8), torch.ones(2, 1, 12, 16)]
 
 
@@ -53,7 +54,7 @@ def test_torchscript_holds_what_monai_s_own_export_holds(untrained_bundle: Path,
     path = export_bundle(untrained_bundle, tmp_path / "model.ts", format_name="torchscript").path
     files = {"metadata.json": "", "inference.json": ""}
     torch.jit.load(io.BytesIO(path.read_bytes()), _extra_files=files)
-    assert json.loads(files["metadata.json"])["name"].startswith("Ventricles")
+    assert json.loads(files["metadata.json"])["name"] == "A training of ventricles_mr_segmentation_unet"
     assert json.loads(files["inference.json"])["window"] == [64, 64]
 
 
@@ -86,7 +87,8 @@ def test_nothing_is_left_of_a_refused_export(tmp_path: Path) -> None:
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ConfigError, match=r"to onnx needs onnx: pip install 'cardiac-mr-pipeline\[export\]'"):
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf"to onnx needs {package}: pip install 'cardiac-mr-pipeline\[export\]'"):
         export_network(FixedSize(), SMALL, {}, format_name="onnx")
