@@ -100,6 +100,7 @@ _BY_MODULE = {
     "pipeline.train.time_limit": ("TimeLimit",),
     "pipeline.train.unsupervised": ("CutAndReconstruction", "PrepareWithoutLabels"),
     "pipeline.train.windows": ("CentreOnHeartd",),
+    "pipeline.app.answers": ("AnswerPhased",),
     "pipeline.app.folders": ("claimed",),
     "pipeline.app.transforms": ("CaseSaveImaged", "SegmentationSaveImaged"),
 }
