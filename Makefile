@@ -32,7 +32,7 @@ check: setup  ## format, lint, types, import contract, rendered bundles unchange
 	$(BIN)/cmr bundle check
 
 test: setup  ## all tests; those on real patients need CMR_DATA
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipeline.app.bundles import find_bundle
 from pipeline.app.cli import app
 from pipeline.app.crossvalidation import Training, cross_validate
 from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.evaluate.scores import VolumeScore
 from pipeline.phantom.dataset import write_dataset
 
 SETTINGS = {
@@ -32,11 +34,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
-def test_folds_cover_all_patients_once_and_are_not_trained_twice(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    training = Training(find_bundle("ventricles_mr_segmentation_unet"), data, SETTINGS | {"epochs": 1})
-    scores = cross_validate(training, out, n_folds=2)
+def _training(data: Path, **settings: Any) -> Training:
+    return Training(find_bundle("ventricles_mr_segmentation_unet"), data, SETTINGS | settings)
+
+
+@pytest.fixture(scope="module")
+def validated(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[VolumeScore]]:
+    """A cross-validation of two folds, which no test changes: its folder and scores."""
+    out = tmp_path_factory.mktemp("validated") / "out"
+    return out, cross_validate(_training(data, epochs=1), out, n_folds=2)
+
+
+def test_folds_cover_all_patients_once_and_are_not_trained_twice(
+    data: Path, validated: tuple[Path, list[VolumeScore]]
+) -> None:
+    out, scores = validated
     volumes = {(score.patient, score.volume) for score in scores}
     assert len(scores) == 3 * len(volumes) == 3 * 4 * 2
     for fold in (0, 1):
@@ -48,15 +60,14 @@ def test_folds_cover_all_patients_once_and_are_not_trained_twice(data: Path, tmp
     assert (out / "evaluation.html").is_file()
     weights = out / "fold0" / "models" / "model.pt"
     before = weights.stat().st_mtime_ns
-    assert cross_validate(training, out, n_folds=2) == scores
+    assert cross_validate(_training(data, epochs=1), out, n_folds=2) == scores
     assert weights.stat().st_mtime_ns == before
 
 
-@pytest.mark.slow
-def test_folds_are_trained_alike_and_on_one_data_set_or_the_command_is_refused(data: Path, tmp_path: Path) -> None:
-    out, others = tmp_path / "out", tmp_path / "others"
-    bundle = find_bundle("ventricles_mr_segmentation_unet")
-    cross_validate(Training(bundle, data, SETTINGS | {"epochs": 1}), out, n_folds=2)
+def test_folds_are_trained_alike_and_on_one_data_set_or_the_command_is_refused(
+    data: Path, validated: tuple[Path, list[VolumeScore]], tmp_path: Path
+) -> None:
+    (out, _), others = validated, tmp_path / "others"
     write_dataset(others, n_patients=4, n_phases=2, n_slices=4, size=32, pixel_mm=7.0, step_mm=20.0)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for source, settings, n_folds, words in (
@@ -66,15 +77,14 @@ def test_folds_are_trained_alike_and_on_one_data_set_or_the_command_is_refused(d
         (others, {"epochs": 1}, 2, "other images or labels"),
     ):
         with pytest.raises((ConfigError, DatasetError), match=words):
-            cross_validate(Training(bundle, source, SETTINGS | settings), out, n_folds=n_folds)
+            cross_validate(_training(source, **settings), out, n_folds=n_folds)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
 def test_time_ends_it_with_weights_and_scores_of_every_fold(data: Path, tmp_path: Path) -> None:
     settings = SETTINGS | {"epochs": 100000, "patience": 100000}
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    arguments = ["crossvalidate", "--data", data, "-o", tmp_path, "--folds", 2, "--minutes", 0.2, *options]
+    arguments = ["crossvalidate", "--data", data, "-o", tmp_path, "--folds", 2, "--minutes", 0.1, *options]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.exception
     assert '"structure": "left_ventricle"' in result.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.bundles import CONFIGS, copy_bundle, find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.render import bundle_names
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_dataset
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import make_cine
+from tests.forks import Forked
 
 SCAN = {"n_phases": 3, "n_slices": 5, "size": 48, "pixel_mm": 5.0, "step_mm": 18.0}
 QUICK = {"epochs": 2, "val_interval": 1, "batch_size": 8, "window": [64, 64], "spacing_mm": [4.0, 4.0, -1]}
+ENVIRONMENT = {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
 STUDY = {**QUICK, "iterations": 4}
 del STUDY["epochs"]
 TINY = {
@@ -47,6 +51,11 @@ class Trained:
         return self.root.name.startswith("heart_mr_contour")
 
     @property
+    def forks(self) -> bool:
+        """Whether its commands are forked, see `tests.forks`; those of one bundle are started as users start them."""
+        return self.root.name != DEFAULT_BUNDLE
+
+    @property
     def nifti(self) -> Path:
         """A NIfTI cine."""
         return self.data / "images" / "phantom0000.nii.gz"
@@ -54,7 +63,7 @@ class Trained:
 
 def run_module(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `python -m ...` as a user would, and fail with its output."""
-    environment = os.environ | {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"} | (env or {})
+    environment = os.environ | ENVIRONMENT | (env or {})
     done = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -62,10 +71,31 @@ def run_module(*arguments: str, cwd: Path, env: dict[str, str] | None = None) ->
     return done
 
 
-def run_bundle(trained: Trained, run_id: str, config: str, *overrides: str, module: tuple[str, ...] = ()) -> None:
-    """`python -m monai.bundle run RUN_ID ...` in the bundle's folder; `config` as MONAI's option takes it."""
-    start = module or ("monai.bundle",)
-    run_module(*start, "run", run_id, "--config_file", config, "--bundle_root", ".", *overrides, cwd=trained.root)
+def run_monai(trained: Trained, *arguments: str, config: str) -> None:
+    """`python -m monai.bundle run ...` in the bundle's folder; `config` as MONAI's option takes it."""
+    command = ("monai.bundle", "run", *arguments, "--config_file", config, "--bundle_root", ".")
+    if trained.forks:
+        Forked(*command, cwd=trained.root, env=ENVIRONMENT, output=trained.data / "said.txt").require_success()
+    else:
+        run_module(*command, cwd=trained.root)
+
+
+def run_monai_twice(trained: Trained, *arguments: str, config: str) -> None:
+    """The same by two processes that train together, as `torchrun` starts them."""
+    command = ("monai.bundle", "run", *arguments, "--config_file", config, "--bundle_root", ".")
+    if not trained.forks:
+        run_module("torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", *command, cwd=trained.root)
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    group = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    ranks = [
+        Forked(*command, cwd=trained.root, env=group | own, output=trained.data / f"said{own['RANK']}.txt")
+        for own in ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2))
+    ]
+    for rank in ranks:
+        rank.require_success()
 
 
 @pytest.fixture(scope="session", params=bundle_names(CONFIGS))
@@ -77,7 +107,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     write_study(make_cine(make_patient(50), **SCAN), data / "study")
     root = copy_bundle(find_bundle(request.param), folder / request.param, TINY[request.param])
     bundle = Trained(root, data)
-    run_bundle(bundle, "training", "configs/train.json", "--dataset_dir", str(data))
+    run_monai(bundle, "training", "--dataset_dir", str(data), config="configs/train.json")
     return bundle
 
 

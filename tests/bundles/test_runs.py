@@ -14,7 +14,7 @@ import torch
 from pipeline.app.package import package_bundle
 from pipeline.read.cine import read_cine
 
-from .conftest import Trained, run_bare, run_bundle, run_module
+from .conftest import Trained, run_bare, run_monai, run_monai_twice
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def test_training_leaves_weights_record_curves_and_resume_point(trained: Trained
 
 
 def test_evaluating_writes_measures_by_name(trained: Trained) -> None:
-    run_bundle(trained, "evaluating", "configs/evaluate.json", "--dataset_dir", str(trained.data))
+    run_monai(trained, "evaluating", "--dataset_dir", str(trained.data), config="configs/evaluate.json")
     metrics = json.loads((trained.root / "eval" / "metrics.json").read_text())
     names = ["ring", "rest"] if trained.is_study else ["left_ventricle", "myocardium", "right_ventricle"]
     overall = {"mean_accuracy", "frequency_weighted_iou", "pixel_accuracy", "mean_dice", "mean_iou"}
@@ -41,7 +41,7 @@ def test_evaluating_writes_measures_by_name(trained: Trained) -> None:
 
 def test_inference_on_dicom_and_on_nifti(trained: Trained) -> None:
     for source, case in ((trained.study, "study"), (trained.nifti, "phantom0000")):
-        run_bundle(trained, "inference", "configs/inference.json", "--dataset_dir", str(source))
+        run_monai(trained, "inference", "--dataset_dir", str(source), config="configs/inference.json")
         segmentation = read_cine(trained.root / "eval" / case / "segmentation.nii.gz")
         image = read_cine(source)
         measured = json.loads((trained.root / "eval" / case / "measurements.json").read_text())
@@ -56,13 +56,12 @@ def test_inference_on_dicom_and_on_nifti(trained: Trained) -> None:
 
 
 def test_run_without_an_id_does_the_same(trained: Trained, tmp_path: Path) -> None:
-    options = ("--config_file", "configs/inference.json", "--bundle_root", ".", "--output_dir", str(tmp_path))
-    run_module("monai.bundle", "run", *options, "--dataset_dir", str(trained.nifti), cwd=trained.root)
+    places = ("--output_dir", str(tmp_path), "--dataset_dir", str(trained.nifti))
+    run_monai(trained, *places, config="configs/inference.json")
     assert (tmp_path / "phantom0000" / "segmentation.nii.gz").is_file()
 
 
 def test_two_processes_train_together(trained: Trained, tmp_path: Path) -> None:
-    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
     overlay = "['configs/train.json','configs/multi_gpu_train.json']"
     places = (
         "--output_dir",
@@ -74,7 +73,7 @@ def test_two_processes_train_together(trained: Trained, tmp_path: Path) -> None:
         "--val_fraction",
         "0.5",
     )
-    run_bundle(trained, "training", overlay, "--dataset_dir", str(trained.data), *places, module=launcher)
+    run_monai_twice(trained, "training", "--dataset_dir", str(trained.data), *places, config=overlay)
     states = torch.load(tmp_path / "eval" / "last.pt", weights_only=True)
     assert not any(name.startswith("module.") for name in states["model"])
     assert (tmp_path / "models" / "model.pt").is_file()
