@@ -69,7 +69,8 @@ class _RayEngine:
         return told
 
     def answers(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any | Lost]]:
-        waiting, called = deque(tasks), {}
+        waiting = deque(tasks)
+        called: dict[Any, Any] = {}
         while waiting or called:
             while waiting and len(called) < self._at_once():
                 task = waiting.popleft()
@@ -125,6 +126,7 @@ def _import_ray() -> ModuleType:
 def _join(ray: ModuleType, jobs: int) -> None:
     """Connect to a cluster or start one; SIGTERM stays as it was, which Ray would take."""
     address, before = os.environ.get("RAY_ADDRESS"), signal.getsignal(signal.SIGTERM)
+    _keep_output_clean()
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address:
@@ -142,6 +144,13 @@ def _join(ray: ModuleType, jobs: int) -> None:
         raise ConfigError(f"Ray at {address or 'this machine'} cannot be used: {first_line(error)}") from error
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _keep_output_clean() -> None:
+    """Ray prints each lost process among a command's results on the standard output, and has no setting for it."""
+    from ray._private import worker
+
+    worker._worker_logs_enabled = False
 
 
 @contextmanager

@@ -54,8 +54,7 @@ EngineOption = Annotated[
     typer.Option(help="where studies are processed: here, or by Ray, on the cluster that RAY_ADDRESS names"),
 ]
 ShardOption = Annotated[
-    str | None,
-    typer.Option(metavar="K/N", help="process the K-th of N shares of the studies; others may do theirs meanwhile"),
+    str | None, typer.Option(metavar="K/N", help="the K-th of N shares of the studies; others may do theirs meanwhile")
 ]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 

@@ -105,7 +105,9 @@ def test_killed_processes_lose_nothing_and_the_results_are_those_of_a_run_here(
             process.kill()
     assert killed
     assert process.returncode == 0, errors
-    assert "6 studies segmented" in first + told
+    *results, last = (first + told).splitlines()  # and nothing of Ray's between them
+    assert [line.partition(" ")[0] for line in results] == [f"[{number}/6]" for number in range(1, 7)]
+    assert last == "6 studies segmented (not for diagnosis)"
     assert "FAILED" not in errors
     again = subprocess.run(command("ray", "this_machine"), cwd=ROOT, capture_output=True, text=True, check=True)
     assert "6 of 6 already done" in again.stdout
