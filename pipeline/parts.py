@@ -30,6 +30,7 @@ _BY_MODULE = {
         "TellPosed",
         "ToLabelMapd",
     ),
+    "pipeline.measure.certainty.judging": ("read_calibration",),
     "pipeline.measure.measurements": ("PhaseChoice",),
     "pipeline.networks.registry": ("build_network",),
     "pipeline.networks.memory": ("fastest_format",),

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pipeline.app.bundles import find_bundle
 from pipeline.app.segmenter import Segmenter
-from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.core.digests import file_digest
+from pipeline.core.errors import BundleError, ConfigError, DatasetError
 from pipeline.core.files import write_json
-from pipeline.core.labels import STRUCTURES, UNLABELLED
+from pipeline.core.labels import UNLABELLED
 from pipeline.evaluate.calibration import cross_fit, fit_calibration
-from pipeline.evaluate.calibration_rows import StructureRow
+from pipeline.evaluate.calibration_rows import StructureRow, structure_rows
 from pipeline.evaluate.calibration_tables import calibration_tables
-from pipeline.evaluate.scores import VolumeScore, phase_roles, score_volume
-from pipeline.measure.certainty.features import FEATURES, describe_certainty, spread_of_volumes
+from pipeline.evaluate.scores import VolumeScore, phase_roles
+from pipeline.measure.certainty.features import FEATURES
+from pipeline.measure.certainty.judging import CALIBRATION
 from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.datasets import checked_datalist
@@ -33,7 +34,9 @@ _ROWS = "certainty.csv"
 """In a fold's `eval`: how sure its network was of each structure of the patients it never saw, beside the truth."""
 
 
-def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | None = None) -> dict[str, Any]:
+def calibrate(
+    folds: Sequence[Path], data: Path, out: Path, *, bundle: str | Path | None = None, scheme: str | None = None
+) -> dict[str, Any]:
     """Fit a calibration to the folds of a cross-validation.
 
     Each fold's bundle segments its own validation patients, from the images and on their own grids, as `cmr segment`
@@ -43,6 +46,8 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
         folds: bundles that `cmr crossvalidate` trained.
         data: the data set that they were trained on, its images.
         out: receives `calibration.json` and `calibration_tables.json`.
+        bundle: name or folder of one of the same recipe, receives the calibration and uses it from then on, with its
+            present weights.
         scheme: of the labels, if the data set states none.
 
     Returns:
@@ -51,11 +56,13 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
 
     Raises:
         ConfigError: no folds, or one that is no fold of a training.
+        BundleError: no such bundle, or one without weights.
         DatasetError: a data set that lacks their patients or does not pass the gate, patients who are validated in two
             folds, or too few of them.
     """
     if len(folds) < 2:
         raise ConfigError(f"a calibration needs the folds of a cross-validation, two or more, got {len(folds)}")
+    weights = None if bundle is None else _weights(bundle)
     cases = checked_datalist(data, scheme=scheme)
     rows: list[StructureRow] = []
     for fold in folds:
@@ -68,9 +75,19 @@ def calibrate(folds: Sequence[Path], data: Path, out: Path, *, scheme: str | Non
     patients = sorted({row.patient for row in rows})
     made_from = {"data": data.resolve().name, "folds": len(folds), "patients": len(patients), "volumes": len(rows) // 3}
     tables = calibration_tables(cross_fit(rows))
-    write_json(out / "calibration.json", fit_calibration(rows, made_from=made_from).to_json(), indent=2)
+    digest = "" if weights is None else file_digest(weights)
+    fitted = fit_calibration(rows, weights_sha256=digest, made_from=made_from).to_json()
+    for path in (out / "calibration.json", *(() if weights is None else (weights.with_name(CALIBRATION),))):
+        write_json(path, fitted, indent=2)
     write_json(out / "calibration_tables.json", made_from | tables, indent=2)
     return tables
+
+
+def _weights(bundle: str | Path) -> Path:
+    weights = find_bundle(bundle) / "models" / "model.pt"
+    if not weights.is_file():
+        raise BundleError(f"a calibration is for weights, and there are none at {weights}")
+    return weights
 
 
 def _judge_fold(fold: Path, cases: Sequence[DatalistEntry]) -> list[StructureRow]:
@@ -86,30 +103,20 @@ def _judge_fold(fold: Path, cases: Sequence[DatalistEntry]) -> list[StructureRow
     return _read_rows(kept)
 
 
-def _judge_case(segmenter: Segmenter, case: DatalistEntry) -> Iterator[tuple[StructureRow, VolumeScore]]:
+def _judge_case(segmenter: Segmenter, case: DatalistEntry) -> list[tuple[StructureRow, VolumeScore]]:
     """Each structure of each phase that was drawn whole, and its score."""
     cine = read_cine(case["image"])
     found = segmenter.segment(cine)
     if found.sums is None:
         raise ConfigError(f"the bundle {segmenter.provenance.bundle.name} estimates no confidence to calibrate")
     truth = read_label(case["label"], scheme=case["scheme"]).array
-    ml = cine.grid.voxel_volumes_ml
-    volumes_ml = np.stack([(found.labels == s.value).sum(axis=(1, 2)) @ ml for s in STRUCTURES], axis=1)
-    features, spread_ml = describe_certainty(found.sums, volumes_ml), spread_of_volumes(found.sums, volumes_ml)
-    for phase in (t for t in range(cine.n_phases) if (truth[t] != UNLABELLED).any()):
-        name = f"t{phase:02d}" if cine.n_phases > 1 else str(case["phase"])
-        scores = score_volume(truth[phase], found.labels[phase], cine.grid, patient=case["patient"], volume=name)
-        if any(score.dice is None or score.true_ml is None for score in scores):
-            _log.warning("%s %s is passed over: not all structures were drawn or found", case["patient"], name)
-            continue
-        for index, score in enumerate(scores):
-            yield _row(score, features[phase, index], spread_ml[phase, index]), score
-
-
-def _row(score: VolumeScore, features: np.ndarray, spread_ml: float) -> StructureRow:
-    true_ml, found_ml, dice = score.true_ml or 0.0, score.found_ml or 0.0, score.dice or 0.0
-    told = tuple(float(value) for value in features)
-    return StructureRow(score.patient, score.volume, score.structure, told, dice, true_ml, found_ml, float(spread_ml))
+    drawn = [phase for phase in range(cine.n_phases) if (truth[phase] != UNLABELLED).any()]
+    names = {phase: f"t{phase:02d}" if cine.n_phases > 1 else str(case["phase"]) for phase in drawn}
+    pairs = list(structure_rows(truth, found.labels, found.sums, cine.grid, patient=case["patient"], volumes=names))
+    if missing := set(names.values()) - {row.volume for row, _ in pairs}:
+        told = ", ".join(sorted(missing))
+        _log.warning("%s %s is passed over: not all structures were drawn or found", case["patient"], told)
+    return pairs
 
 
 def _with_roles(pairs: Sequence[tuple[StructureRow, VolumeScore]]) -> list[StructureRow]:

@@ -9,8 +9,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.digests import file_digest
 from pipeline.core.files import write_json, write_text
-from pipeline.infer.digests import file_digest
 from pipeline.networks.registry import NETWORKS
 from pipeline.write.pages.page import fill_template
 

@@ -27,10 +27,9 @@ from pipeline.app.request import Request
 from pipeline.app.results import MEASUREMENTS, SEGMENTATION, owner_of, read_record
 from pipeline.app.review.draft import has_draft
 from pipeline.core.case import InputFiles, Provenance
-from pipeline.core.digests import labels_digest
+from pipeline.core.digests import file_digest, labels_digest
 from pipeline.core.errors import PipelineError
 from pipeline.core.quiet import quiet_dicom
-from pipeline.infer.digests import file_digest
 from pipeline.read.acdc_info import INFO
 from pipeline.read.archives import archive_of, opened
 from pipeline.read.cine import read_label

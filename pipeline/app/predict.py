@@ -136,8 +136,7 @@ class CaseRunner:
         measured = measure_study(
             cine,
             found.labels,
-            confidence=found.confidence,
-            pose=found.pose,
+            told=self.segmenter.tell(cine, found),
             choice=choices.phases,
             excluded_slices=review.excluded_slices,
         )

@@ -95,7 +95,8 @@ def result_line(result: CaseResult, *, left_s: float = 0.0) -> str:
     spent += [f"{format_time(left_s)} left"] if left_s else []
     parts = [result.name, *_findings(result.measurements), ", ".join(spent)]
     flags = [] if result.measurements is None else findings.flags(result.measurements)
-    return "  ".join(part for part in parts if part) + (f": {flags[0].message}" if flags else "")
+    reason = f": {flags[0].message}" if flags and flags[0].severity != "note" else ""
+    return "  ".join(part for part in parts if part) + reason
 
 
 def format_time(seconds: float) -> str:

@@ -11,10 +11,10 @@ from pipeline.app.choices import Choices
 from pipeline.app.images import read_own_images
 from pipeline.app.results import MEASUREMENTS, SEGMENTATION, read_record
 from pipeline.core.case import Case, Provenance, Source
+from pipeline.core.certainty import NetworkReport
 from pipeline.core.digests import labels_digest
 from pipeline.core.errors import GridError, InputError
 from pipeline.core.images import Cine
-from pipeline.core.labels import STRUCTURES
 from pipeline.core.measurements import Measurements
 from pipeline.core.review import Review
 from pipeline.measure.prior import renew_prior
@@ -83,8 +83,7 @@ class Result:
         measured = measure_study(
             cine,
             labels,
-            confidence=None if edited else self._confidence(),
-            pose=self.measurements.pose,
+            told=self._told().of_other_labels() if edited else self._told(),
             choice=choices.phases,
             excluded_slices=review.excluded_slices,
         )
@@ -94,12 +93,10 @@ class Result:
         name = self.folder.resolve().name
         return Case(name, cine, labels, measured, self.provenance, corrected, self.pseudonym, review)
 
-    def _confidence(self) -> np.ndarray | None:
-        """Expected Dice (T, structures) of the network's own labels, NaN where a structure is absent."""
-        known = self.measurements.confidence
-        if known is None:
-            return None
-        return np.array([known[structure.name] for structure in STRUCTURES], dtype=float).T  # `None` becomes NaN
+    def _told(self) -> NetworkReport:
+        """What the network told of its own labels."""
+        measured = self.measurements
+        return NetworkReport(measured.confidence, measured.certainty, measured.pose)
 
 
 def read_result(folder: Path) -> Result:

@@ -13,8 +13,9 @@ from monai.bundle import ConfigParser
 
 import pipeline
 from pipeline.app.configs import OVERLAYS, apply_code
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError
-from pipeline.infer.digests import WEIGHTS_DIGESTS, file_digest
+from pipeline.infer.digests import WEIGHTS_DIGESTS
 
 __all__ = ["bundle_names", "outdated_files", "render_bundle", "render_files"]
 

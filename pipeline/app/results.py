@@ -18,9 +18,9 @@ import pipeline
 from pipeline.app.choices import Choices
 from pipeline.app.identity import conceal_source, identity_of
 from pipeline.core.case import Case, Source
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import InputError, PipelineError, UnreadableError
 from pipeline.core.images import Cine
-from pipeline.infer.digests import file_digest
 from pipeline.write.nifti import write_label_map
 
 __all__ = [

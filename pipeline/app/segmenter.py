@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.preparation import describe_inference, plain_settings
 from pipeline.app.results import software_versions
 from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.certainty import NetworkReport
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError
 from pipeline.core.images import Cine
 from pipeline.core.pose import PoseFinding
@@ -27,8 +28,9 @@ from pipeline.infer.devices import require_device
 from pipeline.infer.heart import REACH
 from pipeline.infer.pose import heart_seen
 from pipeline.infer.weights import load_weights
+from pipeline.measure.certainty.judging import CALIBRATION, read_calibration
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.measure.study import measure_study
+from pipeline.measure.study import hear_network, measure_study
 from pipeline.prepare.description import description_digest
 from pipeline.read.cine import Source, read_cine, require_stack
 from pipeline.read.clock import with_heart_rate
@@ -49,11 +51,6 @@ class Segmentation:
     labels: np.ndarray
     sums: ProbabilitySums | None
     pose: PoseFinding | None = None
-
-    @property
-    def confidence(self) -> np.ndarray | None:
-        """Expected Dice (T, structures), NaN where a structure is absent; `None` where the bundle estimates none."""
-        return None if self.sums is None else self.sums.expected_dice
 
 
 class Segmenter:
@@ -86,7 +83,9 @@ class Segmenter:
         self.to_own_grid = get("invert_transforms#0")
         self.n_classes = int(get("n_classes"))
         self.measures = bool(get("measures"))
-        resolved = {"inference_sha256": description_digest(describe_inference(parser))}
+        self.calibration = read_calibration(get("weights")) if self.measures else None
+        used = None if self.calibration is None else file_digest(Path(get("weights")).with_name(CALIBRATION))
+        resolved = {"inference_sha256": description_digest(describe_inference(parser)), "calibration_sha256": used}
         self.provenance = Provenance(
             software=software_versions(),
             bundle=_bundle_record(root, Path(get("weights"))),
@@ -110,6 +109,10 @@ class Segmenter:
         seen = heart_seen(slices, reach=REACH * min(slices.shape[2:]))
         return float(np.exp(np.log1p(seen).mean()))
 
+    def tell(self, cine: Cine, found: Segmentation) -> NetworkReport:
+        """What the network tells of the labels of `segment`, by the bundle's calibration if it has one."""
+        return hear_network(cine, found.labels, sums=found.sums, pose=found.pose, calibration=self.calibration)
+
     def make_case(self, cine: Cine, found: Segmentation, *, choice: PhaseChoice | None = None, name: str = "") -> Case:
         """Measure the labels and make the case.
 
@@ -124,7 +127,7 @@ class Segmenter:
         """
         if not self.measures:
             raise ConfigError(f"the labels of {self.provenance.bundle.name} are no ventricles that could be measured")
-        measured = measure_study(cine, found.labels, confidence=found.confidence, pose=found.pose, choice=choice)
+        measured = measure_study(cine, found.labels, told=self.tell(cine, found), choice=choice)
         return Case(name, cine, found.labels, measured, self.provenance)
 
     def probabilities(self, cine: Cine) -> tuple[np.ndarray, np.ndarray]:
@@ -179,5 +182,5 @@ def segment(
 def _bundle_record(root: Path, weights: Path) -> BundleRecord:
     """Name and version of a bundle, and the digest of its weights if they are one file."""
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    digest = file_digest(weights) if weights.is_file() else None
     return BundleRecord(root.resolve().name, str(metadata["version"]), digest)

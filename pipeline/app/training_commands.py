@@ -243,13 +243,16 @@ def calibrate(
     folds: Annotated[list[Path], typer.Argument(help="folders of a cross-validation's folds")],
     data: Annotated[Path, typer.Option(help="the data set that they were trained on, its images")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of calibration.json and its tables")],
+    bundle: Annotated[
+        str | None, typer.Option(help="name or folder of a bundle of the same recipe that is to use the calibration")
+    ] = None,
     scheme: SchemeOption = None,
 ) -> None:
     """Find out what Dice a network's certainty stands for, and how far its volumes are off, from a cross-validation."""
     from pipeline.app.calibration import calibrate as calibrate_folds
 
     log_to_stderr(quiet=False)
-    typer.echo(json.dumps(calibrate_folds(folds, data, out, scheme=scheme), indent=2))
+    typer.echo(json.dumps(calibrate_folds(folds, data, out, bundle=bundle, scheme=scheme), indent=2))
 
 
 @training_app.command()

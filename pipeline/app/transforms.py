@@ -18,8 +18,9 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, StudyFacts
 from pipeline.core.measurements import Measurements
+from pipeline.measure.certainty.calibration import Calibration
 from pipeline.measure.measurements import PhaseChoice
-from pipeline.measure.study import measure_study
+from pipeline.measure.study import hear_network, measure_study
 from pipeline.read.cine import read_cine, require_stack
 from pipeline.write.dicom.seg import Algorithm, write_segmentations
 
@@ -37,6 +38,7 @@ class CaseSaveImaged(SaveImaged):
         measures: whether the labels are ventricles to be measured.
         case_key: name of the case.
         confidence_key: sums of probabilities, from `EstimateConfidenced` (optional).
+        calibration: of the bundle, if it has one.
         choice: phases given by the user, and the formula of the body surface.
         kwargs: `SaveImaged`'s other arguments, of no effect here.
     """
@@ -49,6 +51,7 @@ class CaseSaveImaged(SaveImaged):
         measures: bool = True,
         case_key: str = "case",
         confidence_key: str = "confidence",
+        calibration: Calibration | None = None,
         choice: PhaseChoice | None = None,
         **kwargs: Any,
     ) -> None:
@@ -57,6 +60,7 @@ class CaseSaveImaged(SaveImaged):
         self.measures = measures
         self.case_key = case_key
         self.confidence_key = confidence_key
+        self.calibration = calibration
         self.choice = choice
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -74,8 +78,8 @@ class CaseSaveImaged(SaveImaged):
             write_labels(folder, cine, labels)
             if self.measures:
                 sums, pose = data.get(self.confidence_key), data.get("pose")
-                confidence = None if sums is None else sums.expected_dice
-                measured = measure_study(cine, labels, confidence=confidence, pose=pose, choice=self.choice)
+                told = hear_network(cine, labels, sums=sums, pose=pose, calibration=self.calibration)
+                measured = measure_study(cine, labels, told=told, choice=self.choice)
                 write_record(folder, measured.to_json())
         return dict(data)
 

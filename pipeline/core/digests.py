@@ -1,12 +1,18 @@
-"""Digests of arrays, by which a label map or an image is known again, whatever file it is in."""
+"""Digests: of arrays, by which a label map or an image is known again whatever file it is in, and of files."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
-__all__ = ["labels_digest", "voxels_digest"]
+__all__ = ["file_digest", "labels_digest", "voxels_digest"]
+
+
+def file_digest(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def labels_digest(labels: np.ndarray) -> str:

@@ -6,10 +6,11 @@ Phases and slices count from 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from pipeline.core.certainty import Certainty, ExpectedDice, Interval
 from pipeline.core.labels import LV, RV
 from pipeline.core.pose import PoseFinding
 from pipeline.core.prior import Prior
@@ -18,11 +19,11 @@ from pipeline.core.slices import SliceRow
 from pipeline.core.subject import Subject
 from pipeline.core.wall import Motion, Wall
 
-__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Severity", "Verdict"]
+__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Severity", "Verdict", "gravest_first"]
 
 DISCLAIMER = "Not for diagnosis."
-Severity = Literal["review", "fail"]
-"""Look before use ("review"), or do not use ("fail")."""
+Severity = Literal["note", "review", "fail"]
+"""Worth knowing ("note"), look before use ("review"), or do not use ("fail")."""
 Verdict = Literal["pass", "review", "fail"]
 
 
@@ -55,7 +56,8 @@ class Flag:
 
     Attributes:
         rule: its name, see docs/quality.md.
-        severity: "review", or "fail" if the numbers are wrong whatever the cause.
+        severity: "fail" if the numbers are wrong whatever the cause, "review" if it speaks against the labels or the
+            stack, "note" if it is only worth knowing.
         message: one sentence.
         phase: 0-based, or `None` if it is about the whole beat.
         slice: 0-based, the worst or first of those concerned, or `None` if no slice in particular is.
@@ -72,14 +74,19 @@ class Flag:
     threshold: float | None = None
 
 
+def gravest_first(flags: Iterable[Flag]) -> list[Flag]:
+    """Order flags by severity, otherwise as they come."""
+    return sorted(flags, key=lambda flag: ("fail", "review", "note").index(flag.severity))
+
+
 @dataclass(frozen=True)
 class Quality:
     """Outcome of the quality rules for a study.
 
     Attributes:
-        verdict: "fail" if any flag is, "review" if there are others, "pass" without flags. A pass says that no
-            rule found anything, not that the segmentation is right.
-        flags: at most one per rule and phase, failures first.
+        verdict: "fail" if any flag is, "review" if one is, "pass" without either. A pass says that no rule found
+            anything against it, not that the segmentation is right.
+        flags: at most one per rule and phase, gravest first.
     """
 
     verdict: Verdict
@@ -116,7 +123,10 @@ class Measurements:
         references: the values beside published ones for the subject's sex and age.
         prior: the values beside those of an earlier study of the same patient; `None` where none was given.
         confidence: structure's name -> expected Dice at each phase, `None` where it is absent; `None` where the labels
-            are not a network's.
+            are not a network's. Calibrated if there is a `certainty`, else too high.
+        certainty: what the bundle's calibration says of these labels; `None` without one.
+        intervals: quantity -> interval within which an expert's number lies with probability `certainty.level`, as
+            "left_ventricle_ef_percent", "right_ventricle_edv_ml", "myocardial_mass_g"; `None` without a calibration.
         pose: how the slices were laid down for the network; `None` where no pose was looked for.
         quality: verdict and flags; `None` where no rule was applied.
         notes: a sentence for each thing repaired, left out or passed over.
@@ -148,12 +158,14 @@ class Measurements:
     indexed: Mapping[str, float] = field(default_factory=dict)
     references: References | None = None
     prior: Prior | None = None
-    confidence: Mapping[str, Sequence[float | None]] | None = None
+    confidence: ExpectedDice | None = None
+    certainty: Certainty | None = None
+    intervals: Mapping[str, Interval] | None = None
     pose: PoseFinding | None = None
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     conventions: tuple[str, ...] = ()
-    schema_version: str = "1.1"
+    schema_version: str = "1.2"
 
     def function(self, side: str) -> Function | None:
         """Function of a ventricle by its structure's name, `left_ventricle` or `right_ventricle`."""
@@ -170,7 +182,7 @@ class Measurements:
         if self.bsa_m2 is not None:
             content |= {key: whole[key] for key in _OF_BODY}
         content["pose"] = None if self.pose is None else self.pose.to_json()
-        return _as_json(content | {"confidence": whole["confidence"], "quality": whole["quality"]})
+        return _as_json(content | {key: whole[key] for key in _OF_TRUST})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Measurements:
@@ -214,6 +226,7 @@ _ALWAYS = (
 )
 _OF_FUNCTION = ("ed_phase", "es_phase", "ed_from", "es_from", "heart_rate_bpm", "myocardial_mass_g")
 _OF_BODY = ("bsa_m2", "bsa_method", "indexed")
+_OF_TRUST = ("confidence", "certainty", "intervals", "quality")
 _FORMS: Mapping[str, Any] = {
     "subject": Subject,
     "wall": Wall,
@@ -221,6 +234,7 @@ _FORMS: Mapping[str, Any] = {
     "references": References,
     "prior": Prior,
     "pose": PoseFinding,
+    "certainty": Certainty,
 }
 
 

@@ -15,19 +15,23 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.core.certainty import spread_of_function, verdict_of
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, by_volume
 from pipeline.measure.certainty.calibration import Calibration, DiceCurve, Limits
-from pipeline.measure.certainty.features import spread_of_function, to_logit
+from pipeline.measure.certainty.features import to_logit
 
-__all__ = ["GOOD_DICE", "choose_threshold", "cross_fit", "fit_calibration"]
+__all__ = ["GOOD_DICE", "choose_fail_threshold", "choose_threshold", "cross_fit", "fit_calibration"]
 
 GOOD_DICE = 0.88
 """Mean Dice of a volume's structures below which it is bad."""
 
 MISSED = 0.02
 """Share of bad volumes that a verdict may let pass."""
+
+SURELY_BAD = 0.9
+"""Share of the failing volumes that must be bad."""
 
 LEVEL = 0.9
 """Probability of the intervals."""
@@ -38,13 +42,16 @@ _MIN_PATIENTS = 2 * _N_GROUPS
 _RIDGE = tuple(np.logspace(-2, 3, 11))
 
 
-def fit_calibration(rows: Sequence[StructureRow], *, made_from: Mapping[str, Any] | None = None) -> Calibration:
+def fit_calibration(
+    rows: Sequence[StructureRow], *, weights_sha256: str = "", made_from: Mapping[str, Any] | None = None
+) -> Calibration:
     """Fit a calibration.
 
     Curves are fitted to all rows, but limits and threshold to what curves say that were fitted without the patient.
 
     Args:
         rows: three structures for every volume, out of fold.
+        weights_sha256: digest of the weights that it is for.
         made_from: what they are of, for people.
 
     Raises:
@@ -57,6 +64,7 @@ def fit_calibration(rows: Sequence[StructureRow], *, made_from: Mapping[str, Any
     expected = {s.name: _expect_out_of_group([row for row in rows if row.structure == s.name]) for s in STRUCTURES}
     of_volumes = {key: float(np.mean([expected[name].get(key, 0.0) for name in own])) for key, own in volumes.items()}
     dice = {key: float(np.mean([row.dice for row in own.values()])) for key, own in volumes.items()}
+    ends = np.array([of_volumes[key] for key in volumes]), np.array([dice[key] for key in volumes])
     return Calibration(
         curves={
             s.name: _fit_curve([row for row in rows if row.structure == s.name], expected[s.name]) for s in STRUCTURES
@@ -69,9 +77,9 @@ def fit_calibration(rows: Sequence[StructureRow], *, made_from: Mapping[str, Any
             for side in (LV, RV)
         },
         level=LEVEL,
-        pass_dice=choose_threshold(
-            np.array([of_volumes[key] for key in volumes]), np.array([dice[key] for key in volumes])
-        ),
+        pass_dice=choose_threshold(*ends),
+        fail_dice=choose_fail_threshold(*ends),
+        weights_sha256=weights_sha256,
         made_from=dict(made_from or {}),
     )
 
@@ -113,6 +121,26 @@ def choose_threshold(expected: np.ndarray, dice: np.ndarray) -> float:
         return 1.01
     lowest = int(allowed[0])
     return round(float(levels[lowest] if lowest == 0 else levels[lowest - 1 : lowest + 1].mean()), 4)
+
+
+def choose_fail_threshold(expected: np.ndarray, dice: np.ndarray) -> float:
+    """The highest expected Dice below which at least `SURELY_BAD` of the volumes are bad.
+
+    Args:
+        expected: (n,) mean expected Dice of each volume.
+        dice: (n,) mean Dice.
+
+    Returns:
+        A threshold between two volumes' values; 0 where no threshold will do.
+
+    >>> choose_fail_threshold(np.array([0.7, 0.8, 0.9, 0.95]), np.array([0.7, 0.8, 0.9, 0.95]))
+    0.85
+    """
+    levels = np.unique(expected)
+    failing = expected <= levels[:, None]
+    bad = (failing & (dice < GOOD_DICE)).sum(axis=1)
+    allowed = np.flatnonzero(bad[:-1] >= SURELY_BAD * failing[:-1].sum(axis=1))  # never all of them
+    return round(float(levels[allowed[-1] : allowed[-1] + 2].mean()), 4) if allowed.size else 0.0
 
 
 def _expect_out_of_group(rows: Sequence[StructureRow]) -> dict[tuple[str, str], float]:
@@ -199,6 +227,7 @@ def _judge(calibration: Calibration, key: tuple[str, str], own: Mapping[str, Str
     patient, volume = key
     features = {name: np.array(row.features) for name, row in own.items()}
     expected = {name: _known(calibration.curves[name].expect(features[name])) for name in own}
+    mean = float(np.mean(list(expected.values())))
     return JudgedVolume(
         patient=patient,
         volume=volume,
@@ -207,7 +236,7 @@ def _judge(calibration: Calibration, key: tuple[str, str], own: Mapping[str, Str
         dice={name: row.dice for name, row in own.items()},
         intervals={name: _interval(row, calibration.volumes[name]) for name, row in own.items()},
         true_ml={name: row.true_ml for name, row in own.items()},
-        passes=float(np.mean(list(expected.values()))) >= calibration.pass_dice,
+        verdict=verdict_of(mean, pass_dice=calibration.pass_dice, fail_dice=calibration.fail_dice),
     )
 
 

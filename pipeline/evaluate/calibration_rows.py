@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.core.errors import DatasetError
+from pipeline.core.geometry import Grid
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.measurements import Verdict
+from pipeline.core.probability_sums import ProbabilitySums
+from pipeline.evaluate.scores import VolumeScore, score_volume
 from pipeline.measure.certainty.calibration import Limits
+from pipeline.measure.certainty.features import describe_certainty, spread_of_volumes
+from pipeline.measure.function import volumes_ml
 
-__all__ = ["JudgedVolume", "StructureRow", "by_volume"]
+__all__ = ["JudgedVolume", "StructureRow", "by_volume", "structure_rows"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class JudgedVolume:
         dice: structure's name -> Dice with the experts' labels.
         intervals: structure's name -> interval of its volume in ml, `None` where it was not found.
         true_ml: structure's name -> the experts' volume.
-        passes: whether the mean expected Dice reaches the calibration's threshold.
+        verdict: what the mean expected Dice says by the calibration's thresholds.
     """
 
     patient: str
@@ -67,7 +73,7 @@ class JudgedVolume:
     dice: Mapping[str, float]
     intervals: Mapping[str, Limits | None]
     true_ml: Mapping[str, float]
-    passes: bool
+    verdict: Verdict
 
     @property
     def mean_dice(self) -> float:
@@ -78,6 +84,42 @@ class JudgedVolume:
     def mean_expected(self) -> float:
         """Over the structures."""
         return float(np.mean(list(self.expected.values())))
+
+
+def structure_rows(
+    truth: np.ndarray,
+    labels: np.ndarray,
+    sums: ProbabilitySums,
+    grid: Grid,
+    *,
+    patient: str,
+    volumes: Mapping[int, str],
+) -> Iterator[tuple[StructureRow, VolumeScore]]:
+    """Each structure of a network's labels, and its score.
+
+    Args:
+        truth: (T, X, Y, Z) label map, drawn by experts.
+        labels: (T, X, Y, Z) label map, the network's.
+        sums: of the network's probabilities.
+        grid: of both.
+        patient: the patient's name.
+        volumes: phases that somebody has drawn -> their names. One in which not every structure was drawn or found
+            gives nothing, for a calibration takes whole volumes.
+    """
+    found_ml = np.array(list(volumes_ml(labels, grid).values())).T
+    features, spread_ml = describe_certainty(sums, found_ml), spread_of_volumes(sums, found_ml)
+    for phase, name in volumes.items():
+        scores = score_volume(truth[phase], labels[phase], grid, patient=patient, volume=name)
+        if any(score.dice is None or score.true_ml is None for score in scores):
+            continue
+        for index, score in enumerate(scores):
+            yield _row(score, features[phase, index], float(spread_ml[phase, index])), score
+
+
+def _row(score: VolumeScore, features: np.ndarray, spread_ml: float) -> StructureRow:
+    true_ml, found_ml, dice = score.true_ml or 0.0, score.found_ml or 0.0, score.dice or 0.0
+    told = tuple(float(value) for value in features)
+    return StructureRow(score.patient, score.volume, score.structure, told, dice, true_ml, found_ml, spread_ml)
 
 
 def by_volume(rows: Sequence[StructureRow]) -> dict[tuple[str, str], dict[str, StructureRow]]:

@@ -98,7 +98,8 @@ def _share(judged: Sequence[JudgedVolume], holds: Callable[[JudgedVolume], bool 
 
 def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
     expected, dice = _pairs(judged)["mean"]
-    passes, bad = np.array([one.passes for one in judged]), dice < GOOD_DICE
+    verdicts, bad = np.array([one.verdict for one in judged]), dice < GOOD_DICE
+    passes, fails = verdicts == "pass", verdicts == "fail"
     patients = np.array([one.patient for one in judged])
     is_told = 0 < bad.sum() < len(bad)
     area = round(float(roc_auc_score(bad, -expected)), 4) if is_told else None
@@ -109,6 +110,8 @@ def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
         "pass": int(passes.sum()),
         "bad_that_pass": int((passes & bad).sum()),
         "good_that_do_not_pass": int((~passes & ~bad).sum()),
+        "fail": int(fails.sum()),
+        "good_that_fail": int((fails & ~bad).sum()),
         "area": area,
         "area_interval": [round(end, 4) for end in area_interval(bad, -expected, patients)] if is_told else None,
     }

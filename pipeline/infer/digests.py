@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError
 from pipeline.core.files import write_json
 
-__all__ = ["WEIGHTS_DIGESTS", "announce_digest", "check_digest", "file_digest", "state_digest"]
+__all__ = ["WEIGHTS_DIGESTS", "announce_digest", "check_digest", "state_digest"]
 
 WEIGHTS_DIGESTS = "weights_sha256"
 """Entry of the metadata: path inside the bundle -> hexadecimal SHA-256; two while weights are being replaced."""
-
-
-def file_digest(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def announce_digest(root: Path, weights: Path, new: Path) -> None:

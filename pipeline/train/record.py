@@ -19,9 +19,9 @@ import torch
 from ignite.engine import Engine, Events
 
 import pipeline
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import DatasetError
 from pipeline.core.files import write_json
-from pipeline.infer.digests import file_digest
 from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.packs import PACK_INDEX
 from pipeline.train.prepared import content_key

@@ -68,13 +68,19 @@ def _status(record: Record) -> str:
 
 def _reason(record: Record) -> str | None:
     """Why a case failed, else the gravest flag: one line, for a table."""
-    stated = _at("failed", "error")(record) or _at("quality", "flags", 0, "message")(record)
+    stated = _at("failed", "error")(record) or _gravest(record)
     return None if stated is None else " ".join(str(stated).split())
 
 
 def _rules(record: Record) -> str | None:
     flags = _at("quality", "flags")(record)
     return None if flags is None else ";".join(dict.fromkeys(flag["rule"] for flag in flags))
+
+
+def _gravest(record: Record) -> str | None:
+    """The gravest flag's sentence, of those that the verdict rests on."""
+    is_note = _at("quality", "flags", 0, "severity")(record) == "note"
+    return None if is_note else _at("quality", "flags", 0, "message")(record)
 
 
 def _n_flags(record: Record) -> int | None:
@@ -113,6 +119,15 @@ _FUNCTION = (
     ("co_l_per_min", "l/min", "cardiac output of the {} ventricle, SV x heart rate"),
     ("peak_ejection_rate_ml_per_s", "ml/s", "steepest fall of the {} ventricle's volume"),
     ("peak_filling_rate_ml_per_s", "ml/s", "steepest rise of the {} ventricle's volume"),
+)
+_INTERVALS = (
+    *(
+        (f"{structure}_{key}", f"{side}_{key}", unit)
+        for side, structure, _ in _SIDES
+        for key, unit, _ in _FUNCTION
+        if key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")
+    ),
+    ("myocardial_mass_g", "lv_mass_g", "g"),
 )
 _INDEXED = ("edv_ml", "esv_ml", "sv_ml", "co_l_per_min")
 
@@ -193,6 +208,17 @@ COLUMNS = (
         )
         for structure in (LV, MYO, RV)
         for phase in ("ed", "es")
+    ),
+    *(
+        Column(
+            f"{short}_{place}",
+            unit,
+            "number",
+            f"{place} end of the interval of an expert's {short}, by the bundle's calibration",
+            _at("intervals", key, end),
+        )
+        for key, short, unit in _INTERVALS
+        for end, place in enumerate(("lower", "upper"))
     ),
     Column("bundle", "", "text", "network's bundle", _at("bundle", "name")),
     Column("bundle_version", "", "text", "version of the bundle", _at("bundle", "version")),

@@ -21,7 +21,7 @@ export interface CaseRow {
 
 export interface Flag {
   readonly rule: string;
-  readonly severity: "review" | "fail";
+  readonly severity: "note" | "review" | "fail";
   readonly message: string;
   readonly phase: number | null;
   readonly slice: number | null;

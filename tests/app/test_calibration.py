@@ -12,7 +12,8 @@ import pytest
 from pipeline.app import calibration
 from pipeline.app.calibration import calibrate
 from pipeline.app.segmenter import Segmenter
-from pipeline.core.errors import ConfigError, DatasetError
+from pipeline.core.digests import file_digest
+from pipeline.core.errors import BundleError, ConfigError, DatasetError
 from pipeline.evaluate.overlap import volume_overlap
 from pipeline.measure.certainty.calibration import Calibration
 from pipeline.phantom.dataset import write_dataset
@@ -77,6 +78,22 @@ def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path,
     assert json.loads((tmp_path / "out" / "calibration_tables.json").read_text())["coverage"] == tables["coverage"]
     assert all(0.8 < one["share"] < 0.98 for one in tables["coverage"].values())
     assert sum(row["n"] for row in tables["reliability"]) == 160
+    bundle = shutil.copytree(untrained_bundle, tmp_path / "bundle")
+    calibrate(folds, data, tmp_path / "out", bundle=bundle)
+    segmenter = Segmenter(bundle)
+    assert segmenter.calibration.pass_dice == made.pass_dice
+    assert Segmenter(untrained_bundle).calibration is None
+    cine = read_cine(load_datalist(data)[0]["image"])
+    measured = segmenter.make_case(cine, segmenter.segment(cine)).measurements
+    assert measured.certainty.pass_dice == made.pass_dice
+    digest = file_digest(bundle / "models" / "calibration.json")
+    assert segmenter.provenance.settings["calibration_sha256"] == digest  # another one makes results out of date
+    assert Segmenter(untrained_bundle).provenance.settings["calibration_sha256"] is None
+    with pytest.raises(BundleError, match="no bundle at"):
+        calibrate(folds, data, tmp_path / "out", bundle=tmp_path / "nowhere")
+    shutil.rmtree(bundle / "models")
+    with pytest.raises(BundleError, match="there are none at"):
+        calibrate(folds, data, tmp_path / "out", bundle=bundle)
     shutil.copy(folds[0] / "eval" / "certainty.csv", folds[1] / "eval" / "certainty.csv")
     with pytest.raises(DatasetError, match="validated in one fold alone"):
         calibrate(folds, data, tmp_path / "out")

@@ -56,7 +56,9 @@ def _saved(folder: Path, meta: dict[str, Any], *, choice: PhaseChoice | None = N
 def _alone(**known: Any) -> dict[str, Any]:
     """What the labels alone say, nobody having judged them."""
     measured = measure_cine(_labels(), Grid((40, 40, 5), AFFINE), **known).to_json()
-    return {key: value for key, value in measured.items() if key not in ("confidence", "quality")}
+    return {
+        key: value for key, value in measured.items() if key not in ("confidence", "certainty", "intervals", "quality")
+    }
 
 
 def test_what_the_reader_knew_reaches_the_measurements(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_what_the_reader_knew_reaches_the_measurements(tmp_path: Path) -> None:
     assert {key: saved[key] for key in expected if key != "notes"} == {
         key: value for key, value in expected.items() if key != "notes"
     }
-    assert set(saved) - set(expected) == {"confidence", "quality", "files"}
+    assert set(saved) - set(expected) == {"confidence", "certainty", "intervals", "quality", "files"}
     assert saved["times_ms"] == list(TIMES_MS)
     drawn = read_cine(tmp_path / "one" / "segmentation.nii.gz")
     np.testing.assert_array_equal(drawn.array, _labels())

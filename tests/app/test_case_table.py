@@ -102,6 +102,20 @@ def test_failed_cases_stay_and_claimed_folders_are_none(tmp_path: Path) -> None:
     assert "must be JSON" in rows["torn"]["reason"]
 
 
+def test_intervals_and_the_reason_for_a_verdict(tmp_path: Path) -> None:
+    """A note is worth knowing and is no reason."""
+    intervals = {"left_ventricle_ef_percent": [52.5, 66.0], "myocardial_mass_g": [95.0, 108.5]}
+    flag = {"rule": "area_jump", "severity": "note", "message": "A jump."}
+    judged = {"intervals": intervals, "quality": {"verdict": "pass", "flags": [flag]}}
+    _record(tmp_path, "one", RECORD | judged)
+    CaseTable(tmp_path).update()
+    row = _rows(tmp_path)["one"]
+    assert (row["lv_ef_percent_lower"], row["lv_ef_percent_upper"]) == ("52.5", "66.0")
+    assert (row["lv_mass_g_lower"], row["lv_mass_g_upper"]) == ("95.0", "108.5")
+    assert row["rv_edv_ml_lower"] == ""
+    assert (row["verdict"], row["flags"], row["reason"]) == ("pass", "area_jump", "")
+
+
 def test_only_what_has_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [_record(tmp_path, f"case{number}", RECORD) for number in range(5)]
     read: list[str] = []

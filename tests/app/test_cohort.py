@@ -30,9 +30,9 @@ from pipeline.app.request import Request
 from pipeline.app.results import read_record
 from pipeline.app.run_cohort import run_cohort
 from pipeline.app.shards import Shard, parse_shard
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.locks import holding
-from pipeline.infer.digests import file_digest
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_nifti
 from pipeline.phantom.study import make_cine

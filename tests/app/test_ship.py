@@ -33,7 +33,11 @@ def run(tmp_path: Path) -> Path:
 
 def test_shipped_weights_are_halved_stated_and_load_back(checkout: Path, run: Path) -> None:
     bundles = checkout / "bundles"
+    calibration = bundles / NAME / "models" / "calibration.json"
+    calibration.parent.mkdir(parents=True)
+    calibration.write_text("{}")  # of the weights before
     shipped = ship_weights(run, NAME, configs=checkout / "configs", bundles=bundles)
+    assert not calibration.exists()
     assert torch.load(shipped, weights_only=True)["0.weight"].dtype == torch.float16
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     load_weights(network, shipped, bundle_root=bundles / NAME)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError
-from pipeline.infer.digests import WEIGHTS_DIGESTS, announce_digest, check_digest, file_digest, state_digest
+from pipeline.infer.digests import WEIGHTS_DIGESTS, announce_digest, check_digest, state_digest
 
 
 @pytest.fixture

@@ -65,6 +65,19 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
     added = {
         "quality": {"verdict": "review", "flags": [flag | {"value": 1.5, "threshold": 1.0}]},
         "confidence": {name: [0.9, None] for name in measured["volumes_ml"]},
+        "certainty": {
+            "dice_low": {name: [0.8, None] for name in measured["volumes_ml"]},
+            "spread_ml": {name: [12.5, None] for name in measured["volumes_ml"]},
+            "volumes": {name: [-0.1, 0.2] for name in measured["volumes_ml"]},
+            "functions": {
+                side: {"sv_ml": [-0.5, 0.5], "ef_percent": [-0.5, 0.5]}
+                for side in ("left_ventricle", "right_ventricle")
+            },
+            "level": 0.9,
+            "pass_dice": 0.9,
+            "fail_dice": 0.8,
+        },
+        "intervals": {"left_ventricle_edv_ml": [90.0, 110.0], "myocardial_mass_g": [80.0, 95.5]},
         "case": "one",
         "corrected": False,
         "software": {"cardiac-mr-pipeline": "1.0.0"},

@@ -96,7 +96,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
     content = _measured_content(study)
     gap = {"rule": "slice_gap", "severity": "fail", "message": "A gap.", "value": 2, "threshold": 0.5}
     return {
-        "schema_version": "1.1",
+        "schema_version": "1.2",
         "disclaimer": "Not for diagnosis.",
         "case": "phantom0003",
         "conventions": ["papillary muscles count as cavity"],
@@ -134,6 +134,8 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
                 gap | {"phase": es, "slice": 2},
             ],
         },
+        "certainty": None,
+        "intervals": None,
         "confidence": {name: [0.95, 0.9, 0.85, 0.8, 0.9, 0.9, 0.9, None] for name in volumes},
         "software": {"cardiac-mr-pipeline": "0.1.0"},
         "bundle": {"name": "ventricles_mr_segmentation_unet", "version": "0.1.0", "weights_sha256": None},

@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from pipeline.core.labels import LV, RV, STRUCTURES
 from pipeline.measure.certainty.features import FEATURES, to_logit
 
 __all__ = ["Calibration", "DiceCurve", "Limits"]
 
 Limits = tuple[float, float]
 """Lower and upper limit of truth - found, in units of a quantity's spread."""
+
+
+_STRUCTURES = {structure.name for structure in STRUCTURES}
+_FUNCTIONS = {side.name: {"sv_ml", "ef_percent"} for side in (LV, RV)}
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Calibration:
         functions: "left_ventricle" and "right_ventricle" -> quantity ("sv_ml", "ef_percent") -> its limits.
         level: probability of the limits.
         pass_dice: mean expected Dice of a volume's structures from which it passes.
+        fail_dice: mean expected Dice of a volume's structures below which it fails.
+        weights_sha256: digest of the weights that it is for; empty for the folds' own.
         made_from: what it was made from, for people: patients, volumes, data set, date.
     """
 
@@ -87,6 +94,8 @@ class Calibration:
     functions: Mapping[str, Mapping[str, Limits]]
     level: float
     pass_dice: float
+    fail_dice: float
+    weights_sha256: str
     made_from: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -102,14 +111,19 @@ class Calibration:
         """
         if content["format"] != 1 or tuple(content["features"]) != FEATURES:
             raise ValueError("another format or other features")
+        if {*content["curves"]} != _STRUCTURES or {*content["volumes"]} != _STRUCTURES:
+            raise ValueError("other structures")
+        if {side: {*pairs} for side, pairs in content["functions"].items()} != _FUNCTIONS:
+            raise ValueError("other functions")
         curves = {name: DiceCurve.from_json(curve) for name, curve in content["curves"].items()}
         volumes = {name: _limits(pair) for name, pair in content["volumes"].items()}
         functions = {
             side: {quantity: _limits(pair) for quantity, pair in pairs.items()}
             for side, pairs in content["functions"].items()
         }
-        level, pass_dice = float(content["level"]), float(content["pass_dice"])
-        return cls(curves, volumes, functions, level, pass_dice, dict(content["made_from"]))
+        level, pass_dice, fail_dice = (float(content[name]) for name in ("level", "pass_dice", "fail_dice"))
+        digest, made_from = str(content["weights_sha256"]), dict(content["made_from"])
+        return cls(curves, volumes, functions, level, pass_dice, fail_dice, digest, made_from)
 
 
 def _limits(pair: Any) -> Limits:

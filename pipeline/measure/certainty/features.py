@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy.special import logit
 
 from pipeline.core.errors import GridError
 from pipeline.core.probability_sums import ProbabilitySums
 
-__all__ = ["FEATURES", "describe_certainty", "spread_of_function", "spread_of_volumes", "to_logit"]
+__all__ = ["FEATURES", "describe_certainty", "spread_of_volumes", "to_logit"]
 
 FEATURES = ("dice_logit", "lowest_slice_logit", "log_uncertain_share", "log_volume")
 """In the order of `describe_certainty`: logit of the expected Dice of the whole and of its worst slice, logarithm of
@@ -68,25 +66,6 @@ def spread_of_volumes(sums: ProbabilitySums, volumes_ml: np.ndarray) -> np.ndarr
     share = (sums.possible - sums.sure).sum(axis=2) / np.maximum(decided, 1.0)
     known = (decided > 0) & (volumes_ml > 0)
     return np.where(known, np.maximum(share, _LEAST_SHARE) * volumes_ml, np.nan)
-
-
-def spread_of_function(quantity: str, volumes_ml: tuple[float, float], spreads_ml: tuple[float, float]) -> float:
-    """Spread of a stroke volume or ejection fraction, by propagation of its volumes' spreads to first order.
-
-    With EF = 100 (1 - ESV / EDV) its derivatives are 100 ESV / EDV^2 and -100 / EDV.
-
-    Args:
-        quantity: "sv_ml" or "ef_percent".
-        volumes_ml: at end-diastole, above 0, and end-systole.
-        spreads_ml: of those.
-
-    >>> spread_of_function("sv_ml", (100.0, 40.0), (3.0, 4.0))
-    5.0
-    >>> round(spread_of_function("ef_percent", (100.0, 50.0), (6.0, 4.0)), 6)  # 100 * hypot(50 * 6 / 1e4, 4 / 1e2)
-    5.0
-    """
-    (edv, esv), (ed, es) = volumes_ml, spreads_ml
-    return math.hypot(ed, es) if quantity == "sv_ml" else 100.0 * math.hypot(esv * ed / edv**2, es / edv)
 
 
 def to_logit(dice: np.ndarray) -> np.ndarray:

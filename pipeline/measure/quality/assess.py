@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid, bounding_box
 from pipeline.core.labels import BACKGROUND
-from pipeline.core.measurements import Flag, Measurements, Quality, Verdict
+from pipeline.core.measurements import Flag, Measurements, Quality, Verdict, gravest_first
 from pipeline.measure.quality.anatomy_checks import ANATOMY_RULES
 from pipeline.measure.quality.function_checks import FUNCTION_RULES, check_confidence
 from pipeline.measure.quality.heart import Heart
@@ -51,10 +51,10 @@ def assess_quality(labels: np.ndarray, grid: Grid, measured: Measurements) -> Qu
         heart = _crop_in_plane(Heart(labels[phase], grid, phase))
         rules = (*ANATOMY_RULES, *STACK_RULES, *(STACK_END_RULES if phase == ed else ()))
         flags += [rule(heart) for rule in rules]
-        flags.append(None if measured.confidence is None else check_confidence(measured.confidence, phase))
+        flags.append(check_confidence(measured, phase))
     flags += [rule(measured) for rule in FUNCTION_RULES]
-    found = sorted((flag for flag in flags if flag), key=lambda flag: flag.severity != "fail")
-    verdict: Verdict = "pass" if not found else "fail" if found[0].severity == "fail" else "review"
+    found = gravest_first(flag for flag in flags if flag)
+    verdict: Verdict = "pass" if not found or found[0].severity == "note" else found[0].severity
     return Quality(verdict, tuple(found))
 
 

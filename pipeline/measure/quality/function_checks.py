@@ -6,11 +6,9 @@ are those of adults, and wide: a flag says that a number needs a look, not that 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
+from pipeline.core.certainty import ExpectedDice, mean_dice, verdict_of
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES
 from pipeline.core.measurements import Flag, Measurements, Severity
 from pipeline.core.pose import CLEAR_RATIO
@@ -62,9 +60,9 @@ ORDER_EXCESS, ORDER_PHASES = 1.6, 8
 One fall and one rise make 1; phases in random order make 2.4 and more in 99 of 100 shuffles of 20 phases."""
 
 EXPECTED_DICE = {LV.name: (0.94, 0.88), MYO.name: (0.92, 0.85), RV.name: (0.89, 0.82)}
-"""Expected Dice (`infer.confidence`) below which to look, and below which not to use. The first is the 2nd percentile
-over the volumes that the shipped U-Net was trained on, to two digits. Below the second is only one of them, in which it
-missed the heart."""
+"""Expected Dice below which to look, and below which not to use, for bundles without a calibration. The first is the
+2nd percentile over the volumes that the U-Net of version 0.1 was trained on, to two digits. Below the second is only
+one of them, in which it missed the heart."""
 
 
 def check_volumes(measured: Measurements) -> Flag | None:
@@ -105,7 +103,7 @@ def check_ejection(measured: Measurements) -> Flag | None:
 
 
 def check_stroke_volumes(measured: Measurements) -> Flag | None:
-    """`stroke_volumes`, review: the ventricles' stroke volumes differ, see `STROKE_SHARE`."""
+    """`stroke_volumes`, note: the ventricles' stroke volumes differ, see `STROKE_SHARE`."""
     if measured.left is None or measured.right is None:
         return None
     left, right = measured.left.sv_ml, measured.right.sv_ml
@@ -116,7 +114,7 @@ def check_stroke_volumes(measured: Measurements) -> Flag | None:
         f"The stroke volumes differ, left {left:.0f} ml and right {right:.0f} ml: without a regurgitant valve or a "
         "shunt, one of them is wrong."
     )
-    return Flag("stroke_volumes", "review", sentence, value=differing / larger, threshold=STROKE_SHARE)
+    return Flag("stroke_volumes", "note", sentence, value=differing / larger, threshold=STROKE_SHARE)
 
 
 def check_mass_change(measured: Measurements) -> Flag | None:
@@ -162,24 +160,48 @@ def check_end_systole(measured: Measurements) -> Flag | None:
     return Flag("end_systole_time", "review", sentence, measured.es_phase, None, turn, _choose_crossed(turn, ES_TURN))
 
 
-def check_confidence(confidence: Mapping[str, Sequence[float | None]], phase: int) -> Flag | None:
-    """`low_confidence`: the network's expected Dice of a structure is below `EXPECTED_DICE` (review, fail).
+def check_confidence(measured: Measurements, phase: int) -> Flag | None:
+    """`low_confidence`: the expected Dice is too low to pass (review), or so low that the labels are bad (fail).
+
+    With a calibration the mean over the structures is compared with its thresholds, which were chosen on patients whom
+    the network had never seen. Without one each structure's is compared with `EXPECTED_DICE`.
 
     Args:
-        confidence: structure's name -> expected Dice at each phase, `None` or NaN if a structure is absent.
+        measured: with `confidence`; nothing is said without it.
         phase: 0-based.
     """
+    if measured.confidence is None:
+        return None
+    return _check_calibrated(measured, phase) if measured.certainty else _check_uncalibrated(measured.confidence, phase)
+
+
+def _check_calibrated(measured: Measurements, phase: int) -> Flag | None:
+    confidence, limits = measured.confidence or {}, measured.certainty
+    mean = mean_dice(confidence, phase)
+    if limits is None or mean is None:
+        return None
+    severity = verdict_of(mean, pass_dice=limits.pass_dice, fail_dice=limits.fail_dice)
+    if severity == "pass":
+        return None
+    parts = [
+        f"{_words(name)} {0.0 if column[phase] is None else column[phase]:.2f}" for name, column in confidence.items()
+    ]
+    sentence = f"A mean Dice of {mean:.3f} is to be expected, below {limits.pass_dice:.3f} ({', '.join(parts)})."
+    return Flag("low_confidence", severity, sentence, phase, None, round(mean, 4), limits.pass_dice)
+
+
+def _check_uncalibrated(confidence: ExpectedDice, phase: int) -> Flag | None:
     low = []
     for name, (review, fail) in EXPECTED_DICE.items():
         value = confidence[name][phase] if name in confidence else None
-        if value is not None and not math.isnan(value) and value < review:
+        if value is not None and value < review:
             low.append((value / review, name, value, review, fail))
     if not low:
         return None
     _, name, value, review, _ = min(low)
     severity: Severity = "fail" if any(value < fail for _, _, value, _, fail in low) else "review"
     parts = [f"{_words(name)} {value:.3f}" for _, name, value, _, _ in low]
-    sentence = f"The network is unsure: expected Dice of {', '.join(parts)}."
+    sentence = f"The network is unsure: expected Dice, not calibrated, of {', '.join(parts)}."
     return Flag("low_confidence", severity, sentence, phase, None, value, review)
 
 

@@ -45,7 +45,7 @@ MIN_LENGTH_MM = 70.0
 
 
 def check_area_jumps(heart: Heart) -> Flag | None:
-    """`area_jump`, review: a section is far larger or smaller than its neighbours, see `AREA_JUMPS`."""
+    """`area_jump`, note: a section is far larger or smaller than its neighbours, see `AREA_JUMPS`."""
     left, wall, right = (heart.areas_mm2[s.name] for s in (LV, MYO, RV))
     found = []
     for (name, limit), areas in zip(AREA_JUMPS.items(), (left, np.where(left > 0, left + wall, 0), right), strict=True):
@@ -59,11 +59,11 @@ def check_area_jumps(heart: Heart) -> Flag | None:
         f"The {name} is cut in an area that differs from its neighbours' mean by {jumps[worst]:.0%} of the largest "
         f"({name_slices(slices)})."
     )
-    return Flag("area_jump", "review", sentence, heart.phase, worst, float(jumps[worst]), limit)
+    return Flag("area_jump", "note", sentence, heart.phase, worst, float(jumps[worst]), limit)
 
 
 def check_slice_shift(heart: Heart) -> Flag | None:
-    """`slice_shift`, review: a slice of the left heart is shifted from its neighbours, as by another breath-hold."""
+    """`slice_shift`, note: a slice of the left heart is shifted from its neighbours, as by another breath-hold."""
     shown = heart.areas_mm2[LV.name] > 0
     centroids = np.zeros((len(shown), 3))
     for z in np.flatnonzero(shown):
@@ -75,7 +75,7 @@ def check_slice_shift(heart: Heart) -> Flag | None:
         return None
     worst = int(np.nanargmax(shifts))
     sentence = f"The left heart lies {shifts[worst]:.0f} mm beside its neighbours' middle ({name_slices(slices)})."
-    return Flag("slice_shift", "review", sentence, heart.phase, worst, float(shifts[worst]), SHIFT_MM)
+    return Flag("slice_shift", "note", sentence, heart.phase, worst, float(shifts[worst]), SHIFT_MM)
 
 
 def check_apex(heart: Heart) -> Flag | None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.core.certainty import Interval
 from pipeline.core.labels import LV, RV, STRUCTURES
-from pipeline.core.measurements import Flag, Measurements
+from pipeline.core.measurements import Flag, Measurements, gravest_first
 
 __all__ = [
     "Confidence",
@@ -40,12 +41,13 @@ _ROWS = (
 
 @dataclass(frozen=True)
 class Headline:
-    """A main number: name, value and unit; and the value per square metre of body surface, where there is one."""
+    """A main number: name, value and unit; its value per square metre of body surface and its interval, where known."""
 
     name: str
     value: float | None
     unit: str
     per_m2: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class NumberRow:
         right: of the right ventricle.
         left_indexed: `left` by body surface area.
         right_indexed: `right` by body surface area.
+        left_interval: within which an expert's value lies with the calibration's probability.
+        right_interval: likewise.
     """
 
     name: str
@@ -69,6 +73,8 @@ class NumberRow:
     right: float | None
     left_indexed: float | None
     right_indexed: float | None
+    left_interval: Interval | None = None
+    right_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -110,22 +116,28 @@ def headlines(measured: Measurements) -> list[Headline]:
     if measured.left is None or measured.right is None:
         return []
     sides = [_side_headlines(measured, "LV", LV.name), _side_headlines(measured, "RV", RV.name)]
-    mass = Headline("LV mass", measured.myocardial_mass_g, "g", measured.indexed.get("myocardial_mass_g_per_m2"))
+    key, intervals = "myocardial_mass_g", measured.intervals or {}
+    mass = Headline(
+        "LV mass", measured.myocardial_mass_g, "g", measured.indexed.get(f"{key}_per_m2"), intervals.get(key)
+    )
     return [*sides[0], mass, *sides[1]]
 
 
 def _side_headlines(measured: Measurements, short: str, name: str) -> list[Headline]:
-    side = measured.function(name)
-    volumes = [
-        Headline(f"{short} {title}", getattr(side, key), "ml", measured.indexed.get(f"{name}_{key}_per_m2"))
-        for title, key in (("EDV", "edv_ml"), ("ESV", "esv_ml"))
-    ]
-    return [Headline(f"{short} EF", getattr(side, "ef_percent", None), "%"), *volumes]
+    side, intervals = measured.function(name), measured.intervals or {}
+
+    def headline(title: str, key: str, unit: str) -> Headline:
+        index, interval = f"{name}_{key}", intervals.get(f"{name}_{key}")
+        return Headline(
+            f"{short} {title}", getattr(side, key, None), unit, measured.indexed.get(f"{index}_per_m2"), interval
+        )
+
+    return [headline("EF", "ef_percent", "%"), headline("EDV", "edv_ml", "ml"), headline("ESV", "esv_ml", "ml")]
 
 
 def number_rows(measured: Measurements) -> list[NumberRow]:
     """Function of both ventricles and the mass, none if function was not measured."""
-    left, right, indexed = measured.left, measured.right, measured.indexed
+    left, right, indexed, intervals = measured.left, measured.right, measured.indexed, measured.intervals or {}
     if left is None or right is None:
         return []
 
@@ -133,17 +145,23 @@ def number_rows(measured: Measurements) -> list[NumberRow]:
         return indexed.get(f"{side}_{key}_per_m2")
 
     rows = [
-        NumberRow(name, unit, digits, getattr(left, key), getattr(right, key), of(LV.name, key), of(RV.name, key))
+        NumberRow(
+            name,
+            unit,
+            digits,
+            *(getattr(left, key), getattr(right, key), of(LV.name, key), of(RV.name, key)),
+            *(intervals.get(f"{side}_{key}") for side in (LV.name, RV.name)),
+        )
         for name, key, unit, digits in _ROWS
     ]
     mass, per_m2 = measured.myocardial_mass_g, indexed.get("myocardial_mass_g_per_m2")
-    return [*rows, NumberRow("Myocardial mass at ED", "g", 1, mass, None, per_m2, None)]
+    own = intervals.get("myocardial_mass_g")
+    return [*rows, NumberRow("Myocardial mass at ED", "g", 1, mass, None, per_m2, None, own)]
 
 
 def flags(measured: Measurements) -> list[FlagRow]:
-    """Quality flags, most severe first, otherwise in their own order."""
-    found = () if measured.quality is None else measured.quality.flags
-    return sorted((_flag_row(flag) for flag in found), key=lambda flag: flag.severity != "fail")
+    """Quality flags, gravest first, otherwise in their own order."""
+    return [] if measured.quality is None else [_flag_row(flag) for flag in gravest_first(measured.quality.flags)]
 
 
 def confidences(measured: Measurements) -> list[Confidence]:

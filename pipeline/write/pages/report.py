@@ -82,6 +82,8 @@ def write_report(
         "numbers": findings.number_rows(measured),
         "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
+        "certainty": measured.certainty,
+        "has_intervals": bool(measured.intervals),
         "flags": findings.flags(measured),
         "shown_phases": shown,
         "structures": STRUCTURES,

@@ -48,8 +48,9 @@ class Study:
 
     @property
     def flags(self) -> list[findings.FlagRow]:
-        """Quality flags, most severe first."""
-        return [] if self.measured is None else findings.flags(self.measured)
+        """Quality flags that the verdict rests on, gravest first; what is only worth knowing is in the report."""
+        found = [] if self.measured is None else findings.flags(self.measured)
+        return [flag for flag in found if flag.severity != "note"]
 
     @property
     def lowest_confidence(self) -> float | None:
@@ -61,8 +62,8 @@ class Study:
 def worst_first(studies: Iterable[Study]) -> list[Study]:
     """Order studies by how much they need a look.
 
-    Those not processed come first, then fail, review, not assessed, pass. Among equals those with more flags, then
-    those of lower confidence, then by name.
+    Those not processed come first, then fail, review, not assessed, pass. Among equals those of lower expected Dice,
+    which tells more than the number of flags does, then those with more flags, then by name.
 
     >>> from dataclasses import replace
     >>> from pipeline.core.measurements import Quality
@@ -73,9 +74,9 @@ def worst_first(studies: Iterable[Study]) -> list[Study]:
     ['b', 'c', 'a']
     """
 
-    def rank(study: Study) -> tuple[int, int, float, str]:
+    def rank(study: Study) -> tuple[int, float, int, str]:
         confidence = study.lowest_confidence
-        return _ORDER.index(study.verdict), -len(study.flags), 1.0 if confidence is None else confidence, study.case
+        return _ORDER.index(study.verdict), 1.0 if confidence is None else confidence, -len(study.flags), study.case
 
     return sorted(studies, key=rank)
 

@@ -22,6 +22,7 @@ from pipeline.app.review.desk import Desk
 from pipeline.app.review.guard import Keys
 from pipeline.app.review.server import make_app
 from pipeline.core.case import BundleRecord, Case, Provenance, Source
+from pipeline.core.certainty import NetworkReport
 from pipeline.core.digests import labels_digest, voxels_digest
 from pipeline.core.pose import Pose, PoseFinding
 from pipeline.measure.study import measure_study
@@ -57,7 +58,7 @@ def write_result(out: Path, images: Path, study: PhantomStudy) -> None:
     source = Source(files.identity, str(images), voxels_digest(cine.array))
     made_by = Provenance({}, BundleRecord("some", "1.0"), {}, labels_digest(labels), source)
     pose = PoseFinding(POSE, POSE, True, 1.0, 1.3)
-    measured = measure_study(cine, labels, pose=pose)
+    measured = measure_study(cine, labels, told=NetworkReport(pose=pose))
     case = Case("", cine, labels, measured, made_by)
     write_whole(out, files, lambda new: write_case(new, replace(case, name=new.name), Choices()))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.core.measurements import Measurements
+from pipeline.core.measurements import Flag, Measurements
 from pipeline.core.pose import AS_STORED, Pose, PoseFinding
 from pipeline.measure.function import ventricular_function
 from pipeline.measure.quality.function_checks import (
@@ -156,7 +156,7 @@ def test_without_a_cavity_there_is_no_fraction_to_judge() -> None:
 def test_stroke_volumes() -> None:
     flag = check_stroke_volumes(_measured(left=[150.0, 60.0], right=[160.0, 120.0]))  # 90 and 40
     assert flag is not None
-    assert (flag.rule, flag.severity, flag.phase, flag.threshold) == ("stroke_volumes", "review", None, 0.5)
+    assert (flag.rule, flag.severity, flag.phase, flag.threshold) == ("stroke_volumes", "note", None, 0.5)
     assert flag.value == pytest.approx(50 / 90)
     assert check_stroke_volumes(_measured(left=[150.0, 60.0], right=[160.0, 115.0])) is None  # 90 and 45
     assert check_stroke_volumes(_measured(left=[150.0, 120.0], right=[160.0, 150.0])) is None  # 30 and 10: few ml
@@ -286,16 +286,23 @@ def test_end_systole_counts_time_where_it_is_known() -> None:
     assert check_end_systole(replace(half, es_phase=8, times_ms=None)) is not None
 
 
+def _unsure(confidence: dict[str, list[float | None]], phase: int) -> Flag | None:
+    return check_confidence(replace(_measured(), confidence=confidence), phase)
+
+
 def test_confidence() -> None:
-    sure = {"left_ventricle": [0.98, 0.95], "myocardium": [0.95, None], "right_ventricle": [0.96, float("nan")]}
-    assert check_confidence(sure, 0) is None
-    assert check_confidence(sure, 1) is None
-    flag = check_confidence(sure | {"left_ventricle": [0.98, 0.93], "right_ventricle": [0.96, 0.85]}, 1)
+    sure = {"left_ventricle": [0.98, 0.95], "myocardium": [0.95, None], "right_ventricle": [0.96, None]}
+    assert _unsure(sure, 0) is None
+    assert _unsure(sure, 1) is None
+    flag = _unsure(sure | {"left_ventricle": [0.98, 0.93], "right_ventricle": [0.96, 0.85]}, 1)
     assert flag is not None
     assert (flag.rule, flag.severity, flag.phase) == ("low_confidence", "review", 1)
     assert (flag.value, flag.threshold) == (0.85, 0.89)  # the farthest below
-    assert flag.message == "The network is unsure: expected Dice of left ventricle 0.930, right ventricle 0.850."
-    flag = check_confidence(sure | {"myocardium": [0.6, 0.9]}, 0)
+    assert (
+        flag.message
+        == "The network is unsure: expected Dice, not calibrated, of left ventricle 0.930, right ventricle 0.850."
+    )
+    flag = _unsure(sure | {"myocardium": [0.6, 0.9]}, 0)
     assert flag is not None
     assert flag.severity == "fail"
 
@@ -305,19 +312,19 @@ def test_confidence() -> None:
     [("left_ventricle", 0.94, 0.88), ("myocardium", 0.92, 0.85), ("right_ventricle", 0.89, 0.82)],
 )
 def test_the_limits_of_confidence(name: str, review: float, fail: float) -> None:
-    assert check_confidence({name: [review]}, 0) is None
+    assert _unsure({name: [review]}, 0) is None
     for dice, severity in ((review - 1e-6, "review"), (fail, "review"), (fail - 1e-6, "fail")):
-        flag = check_confidence({name: [dice]}, 0)
+        flag = _unsure({name: [dice]}, 0)
         assert flag is not None
         assert (flag.severity, flag.value, flag.threshold) == (severity, dice, review)
 
 
 def test_one_structure_that_fails_fails_them_all() -> None:
     """The farthest below its own limit is told, and any below the second limit decides."""
-    flag = check_confidence({"left_ventricle": [0.87], "right_ventricle": [0.821]}, 0)
+    flag = _unsure({"left_ventricle": [0.87], "right_ventricle": [0.821]}, 0)
     assert flag is not None
     assert (flag.severity, flag.value, flag.threshold) == ("fail", 0.821, 0.89)
-    flag = check_confidence({"left_ventricle": [0.90], "right_ventricle": [0.86]}, 0)
+    flag = _unsure({"left_ventricle": [0.90], "right_ventricle": [0.86]}, 0)
     assert flag is not None
     assert (flag.value, flag.threshold) == (0.90, 0.94)  # 0.957 of its limit, the other's 0.966
 

@@ -62,7 +62,7 @@ def test_a_jump_of_the_cavity() -> None:
     labels[38:43, 38:43, 3] = 1  # 25 of at most 100 pixels, between 81 and 36; the wall around it as before
     flag = check_area_jumps(_heart(labels))
     assert flag is not None
-    assert (flag.rule, flag.severity, flag.phase, flag.slice) == ("area_jump", "review", 1, 3)
+    assert (flag.rule, flag.severity, flag.phase, flag.slice) == ("area_jump", "note", 1, 3)
     assert flag.value == pytest.approx((81 + 36) / 200 - 0.25)
     assert "left cavity" in flag.message
 
@@ -83,7 +83,7 @@ def test_a_shifted_slice() -> None:
     labels[:, :, 3] = np.roll(labels[:, :, 3], (3, 5), axis=(0, 1))  # 6 and 10 mm; two slices have it as a neighbour
     flag = check_slice_shift(_heart(labels))
     assert flag is not None
-    assert (flag.rule, flag.severity, flag.slice) == ("slice_shift", "review", 3)
+    assert (flag.rule, flag.severity, flag.slice) == ("slice_shift", "note", 3)
     assert flag.value == pytest.approx(np.hypot(6, 10), abs=1.5)  # odd and even squares differ by half a pixel
     labels = _labels()
     labels[:, :, 3] = np.roll(labels[:, :, 3], 4, axis=0)

@@ -28,7 +28,7 @@ def test_the_worst_come_first() -> None:
         Study("failed", measured=judged("fail", 1)),
         Study("error", error="cannot be read"),
     ]
-    order = ["error", "failed", "three", "one", "unknown", "unsure", "sure", "passed"]
+    order = ["error", "failed", "one", "three", "unknown", "unsure", "sure", "passed"]
     assert [study.case for study in worst_first(studies)] == order
     assert [study.case for study in worst_first(studies[::-1])] == order
 
@@ -36,6 +36,7 @@ def test_the_worst_come_first() -> None:
 def test_a_row_shows_numbers_reasons_and_a_link(tmp_path: Path, measured: dict[str, Any]) -> None:
     flags = measured["quality"]["flags"]
     flags += [dict(flags[0], message="third"), dict(flags[0], message="fourth")]
+    flags += [dict(flags[0], message="A note.", severity="note")]
     studies = [
         Study("a b#1", "a b#1/report.html", Measurements.from_json(measured)),
         Study("<b>", error="slice 3 is missing"),
@@ -46,6 +47,7 @@ def test_a_row_shows_numbers_reasons_and_a_link(tmp_path: Path, measured: dict[s
     assert f'<td data-value="{measured["left_ventricle"]["edv_ml"]}" data-head="LV EDV">' in text
     assert "A gap. A jump. <span" in text
     assert "and 2 more" in text
+    assert "A note." not in text  # only worth knowing
     assert "slice 3 is missing" in text
     assert text.index("slice 3 is missing") < text.index("A gap.")
     assert "Not for diagnosis" in text
