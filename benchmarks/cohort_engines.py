@@ -1,10 +1,11 @@
-"""A cohort by each engine: studies an hour against workers, what it costs besides, memory, and what a kill loses.
+"""A cohort by each engine: studies an hour against workers, processor time, memory, and what a kill loses.
 
     python benchmarks/cohort_engines.py STUDIES RESULTS.json [--workers 1 2] [--engines local ray] [--bundle NAME]
 
 Each run is the user's command into a new folder. What a run costs besides its studies is taken from one more, over the
-finished folder, which skips all. In the last run of each engine a process that segments is killed (SIGKILL) every few
-seconds, twice: studies in hand are lost and marked so, or called again by Ray; a second run must complete all.
+finished folder, which skips all. Processor time is that of all processes, and hardly depends on what else the machine
+does. In the last run of each engine a process that segments is killed (SIGKILL) every few seconds, twice: studies in
+hand are lost and marked so, or called again by Ray; a second run must complete all.
 """
 
 from __future__ import annotations
@@ -61,14 +62,15 @@ def _command(studies: Path, out: Path, bundle: str, engine: str, n: int) -> list
 def _measured(command: list[str]) -> dict[str, Any]:
     first, again = _run(command), _run(command)
     assert again["skipped"] == again["studies"] == first["studies"], "a second run did not find all done"
-    busy_s = sum(first["study_s"])
     return {
         "studies": first["studies"],
         "wall_s": first["wall_s"],
         "without_studies_s": again["wall_s"],
         "median_study_s": sorted(first["study_s"])[len(first["study_s"]) // 2],
         "per_hour": round(3600 * first["studies"] / (first["wall_s"] - again["wall_s"])),
-        "busy_s": round(busy_s, 1),
+        "busy_s": round(sum(first["study_s"]), 1),
+        "cpu_s": first["cpu_s"],
+        "without_studies_cpu_s": again["cpu_s"],
         "peak_mb": first["peak_mb"],
     }
 
@@ -86,8 +88,9 @@ def _killed(command: list[str], words: str) -> dict[str, Any]:
 
 
 def _run(command: list[str], beside: Callable[[psutil.Process], None] | None = None) -> dict[str, Any]:
-    """Run `cmr segment --json`; its objects, time and the largest memory of all its processes together."""
+    """Run `cmr segment --json`; its objects, times and the largest memory of all its processes together."""
     start, peak = time.monotonic(), 0
+    cpu_s: dict[int, float] = {}
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -100,6 +103,7 @@ def _run(command: list[str], beside: Callable[[psutil.Process], None] | None = N
         reader.start()
         while run.poll() is None:
             peak = max(peak, _memory_bytes(above))
+            cpu_s |= _cpu_s(above)
             time.sleep(0.25)
         reader.join()
     return {
@@ -108,8 +112,20 @@ def _run(command: list[str], beside: Callable[[psutil.Process], None] | None = N
         "study_s": [one["seconds"] for one in objects if one["seconds"] is not None],
         "skipped": sum(one["skipped"] is not None for one in objects),
         "failed": sum(one["error"] is not None for one in objects),
+        "cpu_s": round(sum(cpu_s.values()), 1),
         "peak_mb": peak // 2**20,
     }
+
+
+def _cpu_s(above: psutil.Process) -> dict[int, float]:
+    """Processor time so far of a process and each below it, by its number."""
+    times = {}
+    for process in _family(above):
+        try:
+            times[process.pid] = sum(process.cpu_times()[:2])
+        except psutil.Error:
+            continue
+    return times
 
 
 def _memory_bytes(above: psutil.Process) -> int:
