@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,15 +139,24 @@ def run_workflow(
 
 
 def open_workflow(
-    root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any], code: Mapping[str, Any] | None = None
+    root: Path,
+    *,
+    config: str | Sequence[str],
+    run_id: str,
+    overrides: Mapping[str, Any],
+    code: Mapping[str, Any] | None = None,
 ) -> ConfigWorkflow:
-    """A bundle's workflow, ready to run and to inspect afterwards. Arguments as for `run_workflow`."""
+    """A bundle's workflow, ready to run and to inspect afterwards.
+
+    Arguments as for `run_workflow`; of several configurations, a later one is merged over the first.
+    """
+    names = [config] if isinstance(config, str) else list(config)
     workflow = ConfigWorkflow(
-        config_file=str(root / "configs" / f"{config}.json"),
+        config_file=[str(root / "configs" / f"{name}.json") for name in names],
         meta_file=str(root / "configs" / "metadata.json"),
         logging_file=str(root / "configs" / "logging.conf"),
         run_id=run_id,
-        workflow_type="train" if config == "train" else "infer",
+        workflow_type="train" if names[0] == "train" else "infer",
     )
     apply_code(workflow.parser, code or {})
     apply_overrides(workflow.parser, {"bundle_root": str(root), **overrides})

@@ -13,6 +13,7 @@ from pipeline.app.bundles import COPIED, copy_bundle, open_workflow, run_workflo
 from pipeline.app.card import note_evaluation, write_card
 from pipeline.app.checks import check_made, check_network, check_training
 from pipeline.app.configs import apply_overrides, finish_replacing, read_configs, write_configs
+from pipeline.app.joint_training import require_processes, train_jointly
 from pipeline.app.resume import (
     changed_configs,
     open_configuration,
@@ -103,20 +104,28 @@ def go_on(training: Training, out: Path) -> ConfigWorkflow:
     return _open(out, training.data, resume=True, fresh=is_fresh)
 
 
-def run_training(workflow: ConfigWorkflow, out: Path) -> str:
+def run_training(workflow: ConfigWorkflow, out: Path, *, n_processes: int = 1) -> str:
     """Train, and write the bundle's card by what came of it.
 
     Args:
         workflow: of `begin` or `go_on`.
         out: the run's folder.
+        n_processes: processes that share each batch, see `joint_training`.
 
     Returns:
         A line for the terminal.
+
+    Raises:
+        ConfigError: the processes cannot share the batches.
     """
     output = _output_of(out)
     before = progress_of(output)
-    workflow.run()
-    workflow.finalize()
+    if n_processes > 1:
+        require_processes(workflow, n_processes)
+        train_jointly(workflow, out, n=n_processes)
+    else:
+        workflow.run()
+        workflow.finalize()
     write_card(out, output=output)
     after = progress_of(output)
     if after == before:
