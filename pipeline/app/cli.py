@@ -12,6 +12,7 @@ import pipeline
 from pipeline.app.bundle_commands import bundle_app
 from pipeline.app.defaults import TRUST_VARIABLE
 from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+from pipeline.app.node.commands import node_app
 from pipeline.app.segment_commands import segment_app
 from pipeline.app.table_commands import table_app
 from pipeline.app.training_commands import training_app
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(segment_app)
 app.add_typer(table_app)
+app.add_typer(node_app)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
