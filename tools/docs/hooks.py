@@ -6,21 +6,29 @@ import logging
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from tools.docs.pages import ROOT, carried_files, decisions, made_pages, retarget
+from tools.docs.notebook import notebook_page
+from tools.docs.pages import MADE_PAGES, ROOT, carried_files, decisions, made_pages, retarget
 
 __all__ = ["on_config", "on_files", "on_page_markdown"]
 
 _log = logging.getLogger("mkdocs.hooks.site")
+_NOTEBOOK_PAGE = "notebooks/study.md"
 _MADE: dict[str, str] = {}
 
 
+@event_priority(-100)  # after the plugins
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Make the pages, put the decisions into the navigation, and leave out pages that nobody has written yet."""
+    """Make the pages, put the decisions into the navigation, and leave out pages that nobody has written yet.
+
+    Scripts of other hosts are left out, too: of the one that the plugin offline asks for, docs/assets has a copy.
+    """
     _MADE.update(made_pages())
     config.nav = _complete(config.nav)
+    config.extra_javascript = [script for script in config.extra_javascript if "://" not in str(script)]
     return config
 
 
@@ -33,7 +41,7 @@ def _complete(item: Any) -> Any:
             return {title: ["decisions/index.md", *decisions()]}
         whole = _complete(content)
         return None if whole is None else {title: whole}
-    if item in _MADE or (ROOT / "docs" / item).is_file():
+    if item in MADE_PAGES or (ROOT / "docs" / item).is_file():
         return item
     _log.info("docs/%s is not written yet, and left out", item)
     return None
@@ -43,6 +51,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add made pages, and files outside docs/ that pages link to."""
     for path, text in _MADE.items():
         files.append(File.generated(config, path, content=text))
+    text, pictures = notebook_page()
+    for path, content in {
+        _NOTEBOOK_PAGE: text,
+        **{f"notebooks/{name}": data for name, data in pictures.items()},
+    }.items():
+        files.append(File.generated(config, path, content=content))
     for path, source in carried_files().items():
         files.append(File.generated(config, path, abs_src_path=str(source)))
     return files
