@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -20,15 +19,10 @@ _NOTEBOOK_PAGE = "notebooks/study.md"
 _MADE: dict[str, str] = {}
 
 
-@event_priority(-100)  # after the plugins
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Make the pages, put the decisions into the navigation, and leave out pages that nobody has written yet.
-
-    Scripts of other hosts are left out, too: of the one that the plugin offline asks for, docs/assets has a copy.
-    """
+    """Make the pages, put the decisions into the navigation, and leave out pages that nobody has written yet."""
     _MADE.update(made_pages())
     config.nav = _complete(config.nav)
-    config.extra_javascript = [script for script in config.extra_javascript if "://" not in str(script)]
     return config
 
 
