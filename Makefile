@@ -10,7 +10,8 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page sbom audit docs docs-commands docs-serve clean
+.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-commands \
+	docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -37,8 +38,8 @@ test: setup  ## all tests; those on real patients need CMR_DATA
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render
 
-demo: setup  ## phantom studies, a short training, a held-out DICOM study segmented
-	$(BIN)/cmr demo $(call quoted,$(OUT)/demo)
+demo: setup  ## segment a real heart that comes with the program, beside experts' contours; ARGS=--train trains instead
+	$(BIN)/cmr demo $(call quoted,$(OUT)/demo) $(ARGS)
 
 train: setup  ## train BUNDLE on DATA into OUT/BUNDLE
 	$(BIN)/cmr train --bundle $(call quoted,$(BUNDLE)) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)/$(BUNDLE)) $(ARGS)
@@ -57,6 +58,9 @@ bench: setup  ## speed, as ratios measured side by side
 
 zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
 	$(BIN)/python benchmarks/zoo.py $(call quoted,$(DATA)) $(call quoted,$(OUT)/zoo) $(ARGS)
+
+wheel: setup  ## the wheel, with weights and sample, and the source archive, into OUT/dist
+	$(BIN)/python -m build --no-isolation --outdir $(call quoted,$(OUT)/dist)
 
 sbom: setup  ## the list of all components with versions and licences, OUT/dist/sbom.cdx.json (CycloneDX)
 	@mkdir -p $(call quoted,$(OUT)/dist)

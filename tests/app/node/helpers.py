@@ -16,7 +16,7 @@ import requests
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage  # type: ignore[attr-defined]
 
-WAIT_S = 120.0
+WAIT_S = 600.0
 
 
 def wait_for(happens: Callable[[], Any], *, alive: Callable[[], bool] = lambda: True, limit_s: float = WAIT_S) -> Any:
