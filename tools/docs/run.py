@@ -27,7 +27,7 @@ from tools.docs.workspace import QUICK, Workspace
 __all__ = ["Ran", "run_page"]
 
 LEFT_OUT = {
-    r"^make setup|^(python -m )?pip |^\. \.venv|^\. ": "makes the environment in which this runs",
+    r"^make setup|^(\S+/|python -m )?pip |^\. |^python3? -m venv": "makes the environment in which this runs",
     r"^(CMR_DATA=\S+ )?make (test|check|format|docs)|pytest": "is what developers run anyway",
     r"^make (review-page|audit|sbom)": "asks registries of packages",
     r"^make ": "does by cmr what other lines do",
@@ -35,6 +35,7 @@ LEFT_OUT = {
     r"pretrained=": "needs weights of others",
     r"cmr bundle (ship|render)": "changes the checkout",
     r"configs/study/protocol/": "trains at full size",
+    r"cmr node .*--again": "names a study of the reader's",
     r"--engine ray|--device cuda": "needs a cluster or a GPU",
 }
 """Reasons not to run a command, by what it looks like."""
@@ -94,23 +95,29 @@ def _run_python(block: Block, space: Workspace) -> Ran:
 
 
 def _run_command(place: str, command: str, space: Workspace) -> Ran:
+    parts = list(simple_commands(command))
     reason = next((reason for pattern, reason in LEFT_OUT.items() if re.search(pattern, command)), "")
-    if not reason and all(words[0] in FOREIGN for words in simple_commands(command)):
+    if not reason and all(words[0] in FOREIGN for words in parts):
         reason = "is another program's"
     if reason:
         return Ran(place, command, left_out=reason)
-    words = [word for words in simple_commands(command) for word in words]
+    words = [word for words in parts for word in words]
+    _prepare(words, space)
+    cwd = _bundle_with(space, words) if "--bundle_root" in words else space.folder
+    line = re.sub(r"\S+/bin/(?=cmr |python )", "", command) + _shorter(words)  # of this environment
+    return _run(["bash", "-c", line], place, command, cwd, is_server=bool(re.search(SERVERS, command)))
+
+
+def _prepare(words: list[str], space: Workspace) -> None:
+    """Make what a command reads. A training into a folder that is there is another way to do it, not another step."""
     outputs = {after for word, after in itertools.pairwise(words) if word in ("-o", "--out")}
-    if words[:2] == ["cmr", "train"] and "--resume" not in words:  # another way to do it, not another step
+    resumes = "--resume" in words
+    if words[:2] == ["cmr", "train"] and not resumes:
         for output in outputs:
             shutil.rmtree(space.folder / output, ignore_errors=True)
     for word in words[1:]:
-        if word not in outputs or "--resume" in words:
+        if resumes or word not in outputs:
             space.provide(_file_of(word))
-    cwd = _bundle_with(space, words) if "--bundle_root" in words else space.folder
-    return _run(
-        ["bash", "-c", command + _shorter(words)], place, command, cwd, is_server=bool(re.search(SERVERS, command))
-    )
 
 
 def _file_of(word: str) -> str:
@@ -135,7 +142,7 @@ def _shorter(words: list[str]) -> str:
     if "monai.bundle" in words:
         return "".join(f" --{key} '{value}'" for key, value in QUICK.items()) if "inference" not in words else ""
     if words[:2] in (["cmr", "train"], ["cmr", "crossvalidate"]):
-        settings = {"epochs": 2} if "--resume" in words else QUICK
+        settings: dict[str, object] = {"epochs": 2} if "--resume" in words else dict(QUICK)
         if "--pack" in words:  # which has been prepared already
             settings = {key: value for key, value in settings.items() if key != "spacing_mm"}
         return "".join(f" --set '{key}={value}'" for key, value in settings.items())
@@ -163,7 +170,7 @@ def _run(arguments: list[str], place: str, shown: str, cwd: Path, *, is_server: 
 def _interrupt(process: subprocess.Popen[bytes], said: Path) -> int:
     """Ctrl-C to a server as soon as it has said where it listens; its exit code, 0 for the one of Ctrl-C."""
     for _ in range(120):
-        if "http://" in said.read_text(errors="replace") or process.poll() is not None:
+        if re.search("http://|listen", said.read_text(errors="replace")) or process.poll() is not None:
             break
         time.sleep(1)
     process.send_signal(signal.SIGINT)

@@ -129,6 +129,10 @@ def _bundle(_: Workspace, made: Path) -> None:
     copy_bundle(find_bundle(DEFAULT_BUNDLE), made)
 
 
+def _configs(_: Workspace, made: Path) -> None:
+    shutil.copytree(ROOT / "configs", made)
+
+
 def _plan(space: Workspace, made: Path) -> None:
     space.cmr("plan", space.needs("DATA"), "-o", made)
 
@@ -178,6 +182,7 @@ _SOURCES: dict[str, Callable[[Workspace, Path], None]] = {
     "OTHER_EVALUATION": _evaluation,
     "BUNDLE": _bundle,
     "data.pack": _pack,
+    "configs": _configs,
     "plan.yaml": _plan,
     "run.json": _split,
     "corrected.dcm": _corrected,
