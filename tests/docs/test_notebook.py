@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.phantom.anatomy import make_patient
-from pipeline.phantom.dicom import write_study
-from pipeline.phantom.study import make_cine
 from tools.docs.blocks import Block, check_python
 from tools.docs.commands import ROOT
 
@@ -31,8 +28,6 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nbclient", reason="needs the extra docs")
     from tools.docs.notebook import run_notebook
 
-    write_study(make_cine(make_patient(3), n_phases=6, n_slices=9, size=112, pixel_mm=2.5), tmp_path / "STUDY")
-    monkeypatch.setenv("STUDY", str(tmp_path / "STUDY"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     outputs = [output for cell in run_notebook(tmp_path).cells for output in cell.get("outputs", [])]
     assert sum("image/jpeg" in output.get("data", {}) for output in outputs) == 2

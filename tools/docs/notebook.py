@@ -1,8 +1,8 @@
 """The notebook as a page of the site, and its outputs made anew.
 
-    STUDY=sample/study python -m tools.docs.notebook
+    python -m tools.docs.notebook
 
-runs docs/notebooks/study.ipynb and keeps its outputs in it. The study must be one that may be shown.
+runs docs/notebooks/study.ipynb and keeps its outputs in it.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ LEFT_OUT = {
     r"^make ": "does by cmr what other lines do",
     r"^python benchmarks/": "takes hours, or data sets that are not here",
     r"pretrained=": "needs weights of others",
+    r"cmr demo .*--train": "is run by tests/app/test_demo_training.py",
     r"cmr bundle (ship|render)": "changes the checkout",
     r"configs/study/protocol/": "trains at full size",
     r"cmr node .*--again": "names a study of the reader's",
@@ -146,7 +147,7 @@ def _shorter(words: list[str]) -> str:
         if "--pack" in words:  # which has been prepared already
             settings = {key: value for key, value in settings.items() if key != "spacing_mm"}
         return "".join(f" --set '{key}={value}'" for key, value in settings.items())
-    return " --set epochs=1" if words[:2] == ["cmr", "demo"] else ""
+    return ""
 
 
 def _run(arguments: list[str], place: str, shown: str, cwd: Path, *, is_server: bool = False) -> Ran:
