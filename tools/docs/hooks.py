@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 from tools.docs.notebook import notebook_page
@@ -52,11 +52,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     }.items():
         files.append(File.generated(config, path, content=content))
     for path, source in carried_files().items():
-        files.append(File.generated(config, path, abs_src_path=str(source)))
+        place = InclusionLevel.NOT_IN_NAV if path.endswith(".md") else InclusionLevel.UNDEFINED
+        files.append(File.generated(config, path, abs_src_path=str(source), inclusion=place))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Let links to files of the checkout lead to their places in the site."""
     path = page.file.src_uri
-    return markdown if path in _MADE or not path.endswith(".md") else retarget(markdown, f"docs/{path}", path)
+    source = path.removeprefix("files/") if path.startswith("files/") else f"docs/{path}"
+    return markdown if path in _MADE or not path.endswith(".md") else retarget(markdown, source, path)
