@@ -18,7 +18,7 @@ __all__ = ["load_weights", "read_weights", "replace_weights", "save_whole"]
 def save_whole(states: Mapping[str, Any], path: Path) -> None:
     """Save states so that the file is the old one or the new one, never a part; folders above it are made."""
     with replacing(path) as partial:
-        torch.save(dict(states), partial)
+        _write(states, partial)
 
 
 def replace_weights(states: Mapping[str, Any], path: Path, *, bundle_root: Path | None = None) -> None:
@@ -33,7 +33,7 @@ def replace_weights(states: Mapping[str, Any], path: Path, *, bundle_root: Path 
         bundle_root: the bundle's folder; `None`, or one that the file lies outside of, states nothing.
     """
     with replacing(path) as partial:
-        torch.save(dict(states), partial)
+        _write(states, partial)
         if bundle_root is not None:
             announce_digest(bundle_root, path, partial)
     if bundle_root is not None:
@@ -81,3 +81,9 @@ def read_weights(path: str | Path, *, bundle_root: str | Path | None = None) -> 
     except Exception as error:
         reason = first_line(error)
         raise BundleError(f"no weights can be read from {path}: {reason}") from error
+
+
+def _write(states: Mapping[str, Any], file: Path) -> None:
+    """Write states so that the same ones are the same bytes: given a path, torch would write its name into the file."""
+    with file.open("wb") as stream:
+        torch.save(dict(states), stream)
