@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page sbom audit clean
+.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -40,8 +40,8 @@ fuzz: setup  ## 20,000 damaged studies, each read, noted or refused; ARGS='--see
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render
 
-demo: setup  ## phantom studies, a short training, a held-out DICOM study segmented
-	$(BIN)/cmr demo $(call quoted,$(OUT)/demo)
+demo: setup  ## segment a real heart that comes with the program, beside experts' contours; ARGS=--train trains instead
+	$(BIN)/cmr demo $(call quoted,$(OUT)/demo) $(ARGS)
 
 train: setup  ## train BUNDLE on DATA into OUT/BUNDLE
 	$(BIN)/cmr train --bundle $(call quoted,$(BUNDLE)) --data $(call quoted,$(DATA)) --out $(call quoted,$(OUT)/$(BUNDLE)) $(ARGS)
@@ -61,6 +61,9 @@ bench: setup  ## speed, as ratios measured side by side
 zoo: setup  ## every network after one small training each on DATA, as a table; goes on where it stopped
 	$(BIN)/python benchmarks/zoo.py $(call quoted,$(DATA)) $(call quoted,$(OUT)/zoo) $(ARGS)
 
+wheel: setup  ## the wheel, with weights and sample, and the source archive, into OUT/dist
+	$(BIN)/python -m build --no-isolation --outdir $(call quoted,$(OUT)/dist)
+
 sbom: setup  ## the list of all components with versions and licences, OUT/dist/sbom.cdx.json (CycloneDX)
 	@mkdir -p $(call quoted,$(OUT)/dist)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
@@ -72,6 +75,14 @@ audit: setup  ## look the pinned packages up among known vulnerabilities; needs 
 
 review-page:  ## build the page of cmr review from review/; needs Node 20.19 or later
 	cd review && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
+
+docs: setup  ## build the site of documentation into out/site
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: setup  ## show the site while its pages are written
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 clean:  ## remove what was built, downloads and results aside
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -22,8 +22,9 @@ import torch
 from monai.bundle import ConfigParser
 from steps import bias_row, command_row, long_cine_row, reading_row, step_rows, study_folder
 
-from pipeline.app.bundles import BUNDLES, find_bundle
+from pipeline.app.bundles import find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.core.shipped import BUNDLES
 from pipeline.infer.precision import AutocastInferer
 from pipeline.networks.deeplab import DeepLabV3
 

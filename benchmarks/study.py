@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.bundles import CONFIGS, find_bundle, run_workflow
+from pipeline.app.bundles import find_bundle, run_workflow
+from pipeline.core.shipped import CONFIGS
 
 BATCH = 4
 SLICES_A_MODERN_EPOCH = 1500

@@ -19,8 +19,8 @@ from monai.bundle import ConfigParser
 
 import pipeline
 from pipeline import parts
-from pipeline.app.bundles import BUNDLES, CONFIGS
 from pipeline.app.named import named_network
+from pipeline.core.shipped import BUNDLES, CONFIGS
 from pipeline.networks.registry import NETWORKS
 from pipeline.train.losses import Jaccard
 

@@ -17,21 +17,28 @@ bundle_app = typer.Typer(help="Render, check, ship, combine and package bundles.
 
 
 @bundle_app.command()
-def render() -> None:
-    """Render all bundles of this checkout from configs/."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
-    from pipeline.app.render import bundle_names, render_bundle
+def render(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder of the bundles [those of this checkout]")
+    ] = None,
+) -> None:
+    """Render all bundles from configs/, without weights."""
+    from pipeline.core.shipped import BUNDLES, CONFIGS, require_checkout
+
+    if out is None:
+        require_checkout()
+    from pipeline.app.render import bundle_names, render_bundle  # which takes seconds
 
     for name in bundle_names(CONFIGS):
-        render_bundle(CONFIGS, name, BUNDLES / name)
-        typer.echo(f"rendered {BUNDLES / name}")
+        render_bundle(CONFIGS, name, (out or BUNDLES) / name)
+        typer.echo(f"rendered {(out or BUNDLES) / name}")
 
 
 @bundle_app.command()
 def check() -> None:
     """Fail if a bundle differs from what configs/ renders."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
     from pipeline.app.render import outdated_files
+    from pipeline.core.shipped import BUNDLES, CONFIGS
 
     outdated = outdated_files(CONFIGS, BUNDLES)
     for path in outdated:
@@ -46,8 +53,10 @@ def ship(
     bundle: BundleOption = DEFAULT_BUNDLE,
 ) -> None:
     """Give a bundle of this checkout the weights of a run, in half precision."""
-    from pipeline.app.bundles import BUNDLES, CONFIGS
-    from pipeline.app.ship import ship_weights
+    from pipeline.core.shipped import BUNDLES, CONFIGS, require_checkout
+
+    require_checkout()
+    from pipeline.app.ship import ship_weights  # which takes seconds
 
     typer.echo(f"weights stored in {ship_weights(run, bundle, configs=CONFIGS, bundles=BUNDLES)}")
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
-import pipeline
 from pipeline.app.card import unevaluated, write_card
 from pipeline.app.configs import (
     announce_configs,
@@ -26,11 +25,10 @@ from pipeline.app.configs import (
 from pipeline.app.own_network import require_own_network
 from pipeline.app.trust import require_trusted
 from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.shipped import BUNDLES
 from pipeline.infer.devices import require_device
 
 __all__ = [
-    "BUNDLES",
-    "CONFIGS",
     "COPIED",
     "apply_code",
     "apply_overrides",
@@ -41,11 +39,6 @@ __all__ = [
     "run_workflow",
 ]
 
-_ROOT = Path(pipeline.__file__).parent.parent
-BUNDLES = _ROOT / "bundles"
-"""Folder of this checkout's bundles."""
-CONFIGS = _ROOT / "configs"
-"""Where the layers they are rendered from lie."""
 COPIED = "Copied from the bundle"
 """Begins the head of a copy's configurations."""
 _LEFT_BEHIND = ("models", "eval", "configs", "docs")

@@ -9,15 +9,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.app.bundles import find_bundle
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError, ConfigError, DatasetError
-from pipeline.core.files import write_json
-from pipeline.core.labels import UNLABELLED
+from pipeline.core.files import replacing, write_json
+from pipeline.core.labels import STRUCTURES, UNLABELLED
 from pipeline.evaluate.calibration import cross_fit, fit_calibration
-from pipeline.evaluate.calibration_rows import StructureRow, structure_rows
-from pipeline.evaluate.calibration_tables import calibration_tables
+from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, structure_rows
+from pipeline.evaluate.calibration_tables import calibration_tables, expected_and_measured
 from pipeline.evaluate.scores import VolumeScore, phase_roles
 from pipeline.measure.certainty.features import FEATURES
 from pipeline.measure.certainty.judging import CALIBRATION
@@ -25,11 +27,13 @@ from pipeline.read.cine import read_cine, read_label
 from pipeline.read.datalists.cases import DatalistEntry
 from pipeline.read.datasets import checked_datalist
 from pipeline.train.splits import choose_cases
+from pipeline.write.pages.plots import reliability_plot
 from pipeline.write.tables import write_table
 
 __all__ = ["calibrate"]
 
 _log = logging.getLogger(__name__)
+_MEAN = "mean of the structures"
 _ROWS = "certainty.csv"
 """In a fold's `eval`: how sure its network was of each structure of the patients it never saw, beside the truth."""
 
@@ -45,9 +49,9 @@ def calibrate(
     Args:
         folds: bundles that `cmr crossvalidate` trained.
         data: the data set that they were trained on, its images.
-        out: receives `calibration.json` and `calibration_tables.json`.
+        out: receives `calibration.json`, `calibration_tables.json` and `reliability.png`.
         bundle: name or folder of one of the same recipe, receives the calibration and uses it from then on, with its
-            present weights.
+            present weights, and the picture into its `docs`.
         scheme: of the labels, if the data set states none.
 
     Returns:
@@ -74,13 +78,24 @@ def calibrate(
         rows += own
     patients = sorted({row.patient for row in rows})
     made_from = {"data": data.resolve().name, "folds": len(folds), "patients": len(patients), "volumes": len(rows) // 3}
-    tables = calibration_tables(cross_fit(rows))
+    judged = cross_fit(rows)
+    tables = calibration_tables(judged)
     digest = "" if weights is None else file_digest(weights)
-    fitted = fit_calibration(rows, weights_sha256=digest, made_from=made_from).to_json()
+    fitted = fit_calibration(rows, weights_sha256=digest, made_from=made_from)
     for path in (out / "calibration.json", *(() if weights is None else (weights.with_name(CALIBRATION),))):
-        write_json(path, fitted, indent=2)
+        write_json(path, fitted.to_json(), indent=2)
     write_json(out / "calibration_tables.json", made_from | tables, indent=2)
+    picture = reliability_plot(_panels(judged), limits={_MEAN: (fitted.pass_dice, fitted.fail_dice)})
+    for folder in (out, *(() if weights is None else (weights.parents[1] / "docs",))):
+        with replacing(folder / "reliability.png") as partial:
+            partial.write_bytes(picture)
     return tables
+
+
+def _panels(judged: Sequence[JudgedVolume]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Expected and measured Dice by the titles of the plot's panels."""
+    titles = {s.name: s.short for s in STRUCTURES} | {"mean": _MEAN}
+    return {titles[name]: pair for name, pair in expected_and_measured(judged).items()}
 
 
 def _weights(bundle: str | Path) -> Path:

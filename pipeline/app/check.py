@@ -79,6 +79,7 @@ def as_text(checked: CheckedData) -> str:
     return "\n\n".join(blocks)
 
 
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _HEADINGS = ("case", "voxels", "phases", "spacing, mm", "drawn in", "structures", "")
 
 
@@ -95,15 +96,16 @@ def _row(one: CheckedCase) -> tuple[str, ...]:
 
 
 def _notes(checked: CheckedData) -> list[str]:
-    """Notes that differ in their numbers alone are one note, with the first case's."""
+    """Notes that differ in their numbers alone are one note, told of the case with the largest."""
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for one in checked.cases:
         for note in one.notes:
             name = f"{one.case['patient']} {one.case['phase']}".strip()
-            alike[re.sub(r"[\d.]+", "#", f"{note.about}: {note.text}")].append((name, f"{note.about}: {note.text}"))
-    told = [
-        f"{said[0][0]}{f' and {len(said) - 1} more' if len(said) > 1 else ''}: {said[0][1]}" for said in alike.values()
-    ]
+            alike[_NUMBER.sub("#", f"{note.about}: {note.text}")].append((name, f"{note.about}: {note.text}"))
+    told = []
+    for said in alike.values():
+        name, text = max(said, key=lambda one: [float(number) for number in _NUMBER.findall(one[1])])
+        told.append(f"{name}{f' and {len(said) - 1} more' if len(said) > 1 else ''}: {text}")
     return [
         *told,
         *(f"{' and '.join(sorted(group))} share an image: a split keeps them together" for group in checked.twins),

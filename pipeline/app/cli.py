@@ -12,6 +12,7 @@ import pipeline
 from pipeline.app.bundle_commands import bundle_app
 from pipeline.app.defaults import TRUST_VARIABLE
 from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+from pipeline.app.node.commands import node_app
 from pipeline.app.segment_commands import segment_app
 from pipeline.app.table_commands import table_app
 from pipeline.app.training_commands import training_app
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(segment_app)
 app.add_typer(table_app)
+app.add_typer(node_app)
 app.add_typer(training_app)
 app.add_typer(bundle_app, name="bundle")
 
@@ -93,11 +95,25 @@ def phantom(
 
 
 @app.command()
-def demo(out: Annotated[Path, typer.Argument(help="folder to write to")]) -> None:
-    """Make phantom studies, train briefly and segment held-out studies, in a few minutes."""
-    from pipeline.app.demo import run_demo
+def demo(
+    out: Annotated[Path, typer.Argument(help="folder to write to")] = Path("cmr-demo"),
+    train: Annotated[
+        bool, typer.Option("--train", help="train on synthetic patients for some minutes instead, and segment others")
+    ] = False,
+) -> None:
+    """Segment a real heart, which comes with the program, and compare with experts' contours; opens the report."""
+    if train:
+        from pipeline.app.demo_training import run_training_demo
 
-    typer.echo(run_demo(out))
+        typer.echo(run_training_demo(out))
+        return
+    from pipeline.app.demo import run_demo
+    from pipeline.app.desktop import show_page
+
+    typer.echo("segmenting a real heart, about half a minute on two cores ...", err=True)
+    shown = run_demo(out)
+    typer.echo(f"{shown.table}\nreport: {shown.report.resolve()}")
+    show_page(shown.report)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.app.case_results import CaseResult, record_failure, result_on_disk
 from pipeline.app.earlier import Standing, standing
@@ -29,7 +29,10 @@ from pipeline.core.locks import holding
 from pipeline.core.processes import n_cores
 from pipeline.read.discover import CaseFiles, find_cases
 
-__all__ = ["Cohort", "LoadRunner", "PlannedCase", "threads_a_job"]
+if TYPE_CHECKING:
+    from pipeline.app.segmenter import Segmenter
+
+__all__ = ["Cohort", "LoadRunner", "PlannedCase", "load_segmenter", "threads_a_job"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,19 +60,25 @@ class LoadRunner:
 
     def __call__(self) -> tuple[Provenance, Callable[[CaseFiles], CaseResult]]:
         """Load it."""
-        for name in _THREADS if self.n_threads is not None else ():
-            os.environ.setdefault(name, str(self.n_threads))
-        from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+        segmenter = load_segmenter(self.bundle, self.device, self.n_threads)
         from pipeline.app.predict import CaseRunner
-        from pipeline.app.segmenter import Segmenter
 
-        collect_garbage_seldom()
-        keep_freed_memory()
         log_to_stderr(quiet=self.quiet)
-        segmenter = Segmenter(self.bundle, device=self.device)
         asked = self.request
         runner = CaseRunner(segmenter, asked.out, series=asked.series, choices=asked.choices, secret=asked.secret)
         return segmenter.provenance, runner.attempt
+
+
+def load_segmenter(bundle: str, device: str | None, n_threads: int | None) -> Segmenter:
+    """Load a bundle in a process that does nothing else; arguments as for `LoadRunner`."""
+    for name in _THREADS if n_threads is not None else ():
+        os.environ.setdefault(name, str(n_threads))
+    from pipeline.app.memory import collect_garbage_seldom, keep_freed_memory
+    from pipeline.app.segmenter import Segmenter
+
+    collect_garbage_seldom()
+    keep_freed_memory()
+    return Segmenter(bundle, device=device)
 
 
 @dataclass(frozen=True)

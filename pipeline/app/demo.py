@@ -1,118 +1,117 @@
-"""Demonstration in a few minutes: phantom studies, a short training, held-out studies segmented from DICOM."""
+"""The first minute: a real heart segmented by shipped weights, its volumes beside those of the experts' contours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.app.bundles import find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.predict import CaseResult, CaseRunner, segment_path
 from pipeline.app.segmenter import Segmenter
-from pipeline.app.training import Training, begin, go_on, has_begun, is_run, run_training
 from pipeline.core.errors import PipelineError
-from pipeline.core.labels import STRUCTURES
-from pipeline.core.measurements import Measurements
+from pipeline.core.labels import LV
+from pipeline.core.measurements import Function
+from pipeline.core.shipped import SAMPLE
 from pipeline.evaluate.overlap import volume_overlap
-from pipeline.measure.wall.aha import level_of
-from pipeline.phantom.dataset import write_dataset
-from pipeline.phantom.study import PhantomStudy
-from pipeline.read.cine import read_cine
-from pipeline.write.pages.overlay import write_overlay
+from pipeline.read.cine import read_cine, read_label
+from pipeline.read.datalists.sunnybrook import sunnybrook_cases
 
-__all__ = ["DEMO_SETTINGS", "compare_with_truth", "run_demo"]
-
-DEMO_SETTINGS: Mapping[str, Any] = {
-    "network_def#channels": [16, 32, 64, 128],
-    "network_def#strides": [2, 2, 2],
-    "epochs": 8,
-    "val_interval": 8,
-    "average_decay": 0.98,
-}
-"""The demonstration's changes to the default bundle: a smaller network, and a training so short that an average over
-more of it would still hold the first, wrong weights."""
-
-HELD_OUT_SEED = 1000
+__all__ = ["Cavity", "Demonstration", "compare_cavities", "run_demo"]
 
 
-def run_demo(out: Path, *, n_train: int = 16, n_held_out: int = 2, settings: Mapping[str, Any] | None = None) -> str:
-    """Train on synthetic patients and segment others, whose truth is known, from their DICOM files.
+@dataclass(frozen=True)
+class Demonstration:
+    """What a demonstration says, and where its report lies."""
 
-    Repeated, it goes on with its training, and does a finished one not again.
+    table: str
+    report: Path
+
+
+@dataclass(frozen=True)
+class Cavity:
+    """The left ventricle's cavity of one phase, in the slices that the experts contoured.
+
+    Attributes:
+        n_slices: number of those.
+        found_ml: volume of the network's labels there, number of pixels times voxel volume.
+        expert_ml: volume within the contours, likewise.
+        dice: overlap of the two, 0 to 1.
+    """
+
+    n_slices: int
+    found_ml: float
+    expert_ml: float
+    dice: float
+
+
+def run_demo(out: Path, *, sample: Path = SAMPLE, bundle: str | Path = DEFAULT_BUNDLE) -> Demonstration:
+    """Segment the sample study and set its volumes beside those of the experts' contours.
 
     Args:
-        out: folder for everything: data sets, the trained bundle, segmentations, `<case>.png` overlays.
-        n_train: synthetic patients to train on.
-        n_held_out: synthetic patients kept aside.
-        settings: changes of the bundle's configuration (`DEMO_SETTINGS` if not given).
-
-    Returns:
-        A table for the terminal: Dice, and volumes and ejection fraction with the analytic truth.
+        out: folder for everything: the case's folder, as of `cmr segment`, and `experts/`, the contours as label maps.
+        sample: a folder in Sunnybrook's layout, of which the first study is taken.
+        bundle: name or folder of the bundle.
 
     Raises:
-        PipelineError: a held-out study could not be segmented.
+        PipelineError: the study cannot be used, or the bundle measures no ventricles.
     """
-    write_dataset(out / "train", n_patients=n_train, layout="nifti", seed=0)
-    studies = write_dataset(out / "held_out", n_patients=n_held_out, layout="one_series", seed=HELD_OUT_SEED)
-    bundle = out / "bundle"
-    training = Training(find_bundle(DEFAULT_BUNDLE), out / "train", DEMO_SETTINGS if settings is None else settings)
-    run_training((go_on if is_run(bundle) and has_begun(bundle) else begin)(training, bundle), bundle)
-    results = segment_path(CaseRunner(Segmenter(bundle), out / "segmented"), out / "held_out" / "images")
-    blocks = [compare_with_truth(result, study, out) for result, study in zip(results, studies, strict=True)]
-    return "\n".join(["Synthetic studies, not patients. Not for diagnosis.", *blocks])
+    case = sunnybrook_cases(sample, label_dir=out / "experts")[0]
+    (result,) = segment_path(CaseRunner(Segmenter(bundle), out), Path(case["image"]))
+    if result.error is not None or result.measurements is None or result.measurements.left is None:
+        raise PipelineError(f"{result.name} could not be segmented and measured: {result.error}")
+    found = read_cine(result.folder / "segmentation.nii.gz")
+    truth = read_label(case["label"], scheme=case["scheme"], drawn_phases=case.get("drawn_phases")).array
+    ed, es = (
+        compare_cavities(found.array[case[phase]], truth[case[phase]], voxel_ml=found.grid.voxel_volume_ml)
+        for phase in ("ed_phase", "es_phase")
+    )
+    return Demonstration(_table(result, result.measurements.left, ed=ed, es=es), result.folder / "report.html")
 
 
-def compare_with_truth(result: CaseResult, study: PhantomStudy, out: Path) -> str:
-    """Compare a segmented phantom with its truth and draw it.
+def compare_cavities(found: np.ndarray, truth: np.ndarray, *, voxel_ml: float) -> Cavity:
+    """Compare the left cavity of one phase where experts drew it.
 
-    Returns:
-        Lines for the terminal.
+    Args:
+        found: (X, Y, Z) labels of the network.
+        truth: (X, Y, Z) labels of the contours, none of them the cavity in slices without one.
+        voxel_ml: volume of a voxel.
 
-    Raises:
-        PipelineError: the case failed.
+    >>> truth = np.array([[[1, 255]], [[0, 255]], [[0, 255]]])
+    >>> compare_cavities(np.ones_like(truth), truth, voxel_ml=0.5)
+    Cavity(n_slices=1, found_ml=1.5, expert_ml=0.5, dice=0.5)
     """
-    if result.error is not None or result.measurements is None:
-        raise PipelineError(f"{result.name} could not be segmented: {result.error}")
-    labels = read_cine(result.folder / "segmentation.nii.gz").array
-    scores = [
-        [volume_overlap(true, found)[s.name]["dice"] for s in STRUCTURES]
-        for true, found in zip(study.label.array, labels, strict=True)
-    ]
-    dice = dict(zip(STRUCTURES, np.nanmean(scores, axis=0), strict=True))
-    measured, truth = result.measurements, study.truth
-    if measured.left is None or measured.right is None or measured.ed_phase is None or measured.es_phase is None:
-        raise PipelineError(f"{result.name} has no function: a phantom must be read as a cine")
-    ed, es = measured.ed_phase, measured.es_phase
-    picture = out / f"{result.name}.png"
-    title = f"{result.name}, synthetic"
-    write_overlay(picture, np.asarray(study.image.array), labels, phases={"ED": ed, "ES": es}, title=title)
-    left, volumes = measured.left, truth.volumes_ml["left_ventricle"]
+    drawn = (truth == LV.value).any(axis=(0, 1))
+    expert, own = ((labels[:, :, drawn] == LV.value).astype(np.uint8) for labels in (truth, found))
+    dice = volume_overlap(expert, own, structures=[LV])[LV.name]["dice"]
+    return Cavity(int(drawn.sum()), float(own.sum() * voxel_ml), float(expert.sum() * voxel_ml), float(dice))
+
+
+def _table(result: CaseResult, left: Function, *, ed: Cavity, es: Cavity) -> str:
     rows = [
-        ("LV EDV, ml", left.edv_ml, volumes[truth.ed_phase]),
-        ("LV ESV, ml", left.esv_ml, volumes[truth.es_phase]),
-        ("LV EF, %", left.ef_percent, truth.ef_percent),
-        ("RV EF, %", measured.right.ef_percent, truth.right_ef_percent),
-        ("LV mass, g", measured.myocardial_mass_g, truth.myocardial_mass_g),
-        ("wall ED, mm", _mid_wall_mm(measured, "ed_mm"), _true_mid_wall_mm(truth.wall_mm[0])),
-        ("wall ES, mm", _mid_wall_mm(measured, "es_mm"), _true_mid_wall_mm(truth.wall_mm[1])),
+        ("LV EDV, ml", left.edv_ml, ed.found_ml, ed.expert_ml),
+        ("LV ESV, ml", left.esv_ml, es.found_ml, es.expert_ml),
+        ("LV EF, %", left.ef_percent, _ef_percent(ed.found_ml, es.found_ml), _ef_percent(ed.expert_ml, es.expert_ml)),
     ]
-    means = ", ".join(f"{s.short} {value:.3f}" for s, value in dice.items())
-    lines = [f"{result.name}: Dice {means}, mean {np.mean(list(dice.values())):.3f}; picture {picture}"]
-    lines += [f"  {name:12s}{'measured':>10s}{found:9.1f}{'truth':>8s}{true:9.1f}" for name, found, true in rows]
-    return "\n".join(lines)
+    judged = result.measurements and result.measurements.quality
+    lines = [
+        f"{result.name}, a patient of the Sunnybrook Cardiac Data (Radau et al. 2009, CC0). Not for diagnosis.",
+        "",
+        f"{'':10}  {'all slices':>12}  {'slices that experts drew':>26}",
+        f"{'':10}  {'network':>12}  {'network':>12}  {'experts':>12}",
+        *("  ".join([f"{name:10}", *map(_cell, values)]) for name, *values in rows),
+        f"{'Dice ED':10}  {'':>12}  {ed.dice:12.3f}",
+        f"{'Dice ES':10}  {'':>12}  {es.dice:12.3f}",
+        "",
+        f"Experts drew the cavity in {ed.n_slices} slices at ED and {es.n_slices} at ES, papillary muscles within.",
+    ]
+    return "\n".join(lines + ([f"quality: {judged.verdict}, the report says why"] if judged else []))
 
 
-def _mid_wall_mm(measured: Measurements, key: str) -> float:
-    """Mean thickness of the wall over the six segments of the middle third, or NaN if none was measured."""
-    segments = () if measured.wall is None else measured.wall.segments[6:12]
-    values = [getattr(segment, key) for segment in segments if getattr(segment, key) is not None]
-    return float(np.mean(values)) if values else float("nan")
+def _cell(value: float | None) -> str:
+    return f"{'unknown' if value is None else format(value, '.1f'):>12}"
 
 
-def _true_mid_wall_mm(walls_mm: Sequence[float]) -> float:
-    """The same in closed form, over the slices of the middle third."""
-    present = [mm for mm in walls_mm if mm > 0]
-    return float(np.mean([mm for place, mm in enumerate(present) if level_of(place, len(present)) == 1]))
+def _ef_percent(edv_ml: float, esv_ml: float) -> float | None:
+    return 100 * (1 - esv_ml / edv_ml) if edv_ml else None

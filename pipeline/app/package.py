@@ -10,7 +10,7 @@ from pipeline.core.errors import BundleError
 
 __all__ = ["package_bundle"]
 
-_LEFT_OUT = {"eval", "__pycache__", "configs.partial", "configs.before"}
+_LEFT_OUT = {"eval", "__pycache__", "configs.partial", "configs.before", "shipped"}
 
 
 def package_bundle(bundle: Path, out: Path) -> Path:

@@ -59,7 +59,7 @@ def render_files(configs: Path, name: str, destination: Path) -> dict[str, str]:
     rendered["metadata"] |= _read_weights_statement(destination)
     files = {f"configs/{key}.json": json.dumps(content, indent=4) + "\n" for key, content in rendered.items()}
     files["configs/logging.conf"] = (configs / "logging.conf").read_text(encoding="utf-8")
-    files["LICENSE"] = (configs.parent / "LICENSE").read_text(encoding="utf-8")
+    files["LICENSE"] = (configs / "LICENSE").read_text(encoding="utf-8")
     for document in sorted((configs / recipe.get("docs", "docs")).iterdir()):
         facts = {"bundle": name, **_flatten(rendered["metadata"])}
         files[f"docs/{document.name}"] = Template(document.read_text(encoding="utf-8")).substitute(facts)

@@ -47,7 +47,7 @@ WORKLIST = "index.html"
 """Next to the cases' folders."""
 _WRITTEN = (
     *(SEGMENTATION, MEASUREMENTS, "report.html", THUMBNAIL, f"{MEASUREMENTS}.*.partial"),
-    *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm"),
+    *("seg.dcm", "seg_ed.dcm", "seg_es.dcm", "seg_phase_*.dcm", "sr.dcm", "report.dcm"),
 )
 
 

@@ -73,6 +73,11 @@ class Crew:
         self._workers[0].load()
         return self._workers[0].told
 
+    def interrupt(self) -> None:
+        """End the processes from another thread: calls that they are at are answered with `Lost`."""
+        for worker in list(self._workers):
+            worker.process.kill()
+
     def answers(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any | Lost]]:
         """Call for each task, and yield it with its answer as soon as that is there, or with `Lost`.
 

@@ -16,7 +16,7 @@ from pipeline.evaluate.agreement import bootstrap_interval
 from pipeline.evaluate.calibration import GOOD_DICE
 from pipeline.evaluate.calibration_rows import JudgedVolume
 
-__all__ = ["area_interval", "calibration_tables"]
+__all__ = ["area_interval", "calibration_tables", "expected_and_measured"]
 
 _EDGES = (0.0, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 1.0)
 _N_RESAMPLES = 2000
@@ -37,16 +37,16 @@ def calibration_tables(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
         which the expected mean Dice finds bad volumes, with its interval, `None` without both kinds.
     """
     return {
-        "dice": {name: _compare(*pair) for name, pair in _pairs(judged).items()},
-        "reliability": _reliability(*_pairs(judged)["mean"]),
+        "dice": {name: _compare(*pair) for name, pair in expected_and_measured(judged).items()},
+        "reliability": _reliability(*expected_and_measured(judged)["mean"]),
         "reached": {s.name: _share(judged, _reaches(s.name)) for s in STRUCTURES},
         "coverage": {s.name: _share(judged, _covers(s.name)) for s in STRUCTURES},
         "verdict": _verdict(judged),
     }
 
 
-def _pairs(judged: Sequence[JudgedVolume]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Expected and measured Dice by structure, and of their mean."""
+def expected_and_measured(judged: Sequence[JudgedVolume]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Expected and measured Dice of all volumes by structure, and of their `mean`."""
     pairs = {
         s.name: (np.array([one.expected[s.name] for one in judged]), np.array([one.dice[s.name] for one in judged]))
         for s in STRUCTURES
@@ -97,7 +97,7 @@ def _share(judged: Sequence[JudgedVolume], holds: Callable[[JudgedVolume], bool 
 
 
 def _verdict(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
-    expected, dice = _pairs(judged)["mean"]
+    expected, dice = expected_and_measured(judged)["mean"]
     verdicts, bad = np.array([one.verdict for one in judged]), dice < GOOD_DICE
     passes, fails = verdicts == "pass", verdicts == "fail"
     patients = np.array([one.patient for one in judged])

@@ -14,7 +14,7 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from pipeline.core.errors import ConfigError
 from pipeline.core.pose import POSES
 from pipeline.infer.context import neighbour_indices
-from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece
+from pipeline.infer.heart import MARGIN_PIXELS, REACH, heart_piece, heart_rank
 from pipeline.infer.pose import choose_pose, middle_slices, pose_scores
 from pipeline.infer.precision import AutocastInferer
 from pipeline.infer.rotation import rotate
@@ -34,9 +34,10 @@ class CineInferer(Inferer):
     """Runs a 2D network over every slice of every phase of a cine.
 
     Slices larger than the window are covered by overlapping windows with Gaussian weights, smaller ones are padded.
-    With `focus` this is done only for the middle half of the first phase's slices, to find the heart. If the heart
-    (`heart_piece`) fits into one window with a margin, every slice of every phase is then run once, in the window
-    around it, and everything outside is background. A heart moves by less than the margin.
+    With `focus` this is done only for the middle half of the first phase's slices, to find the heart, for which the
+    window in the image's middle is looked at as well. If the heart (`heart_piece`) fits into one window with a margin,
+    every slice of every phase is then run once, in the window around it, and everything outside is background. A heart
+    moves by less than the margin.
 
     With `poses` a few slices of the first phase are shown to the network in all eight poses first, and the cine is
     segmented in another than its own if the network sees clearly more of a heart in it (`infer.pose`). The logits lie
@@ -91,6 +92,7 @@ class CineInferer(Inferer):
         self.context = context
         self.refine = refine
         self.background = background
+        self._reach = REACH * min(self.roi_size)
 
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -155,18 +157,35 @@ class CineInferer(Inferer):
     def _find_heart(self, slices: torch.Tensor, forward: Forward) -> tuple[slice, slice] | None:
         """The window around the heart found in slices (Z, C, X, Y), or `None` if the heart does not fit into one.
 
-        Searches twice: among overlapping windows, where an edge may cut the heart, and then in the one window.
+        Searches among overlapping windows, where edges may cut the heart, so that something else is found: that window
+        and the one in the middle, around which images are planned, are looked at once more, and the better one counts.
         """
         sizes = slices.shape[2:]
         if all(size <= window for size, window in zip(sizes, self.roi_size, strict=True)):
             return None
+        places = [self._middle_window(sizes)]
         labels = self._decide(slices, forward)
-        first = self._window_around(labels)
-        if first is None:
-            return None
-        labels = torch.zeros_like(labels)
-        labels[:, first[0], first[1]] = self._decide(slices[:, :, first[0], first[1]], forward)
-        return self._window_around(labels) or first
+        if labels.any():
+            found = self._window_around(labels)
+            if found is None:
+                return None
+            places.insert(0, found)
+        looks = [self._look(slices, place, forward) for place in places]
+        ranks = [heart_rank(look.cpu().numpy(), reach=self._reach) for look in looks]
+        best = int(np.argmax(ranks))
+        return (self._window_around(looks[best]) or places[best]) if looks[best].any() else None
+
+    def _middle_window(self, sizes: Sequence[int]) -> tuple[slice, slice]:
+        starts = [max(0, (size - window) // 2) for size, window in zip(sizes, self.roi_size, strict=True)]
+        ends = [min(size, start + window) for size, start, window in zip(sizes, starts, self.roi_size, strict=True)]
+        return slice(starts[0], ends[0]), slice(starts[1], ends[1])
+
+    def _look(self, slices: torch.Tensor, place: tuple[slice, slice], forward: Forward) -> torch.Tensor:
+        """Labels (Z, X, Y) of slices (Z, C, X, Y) by one window, background outside."""
+        inside = self._decide(slices[:, :, place[0], place[1]], forward)
+        labels = inside.new_zeros((len(slices), *slices.shape[2:]))
+        labels[:, place[0], place[1]] = inside
+        return labels
 
     def _decide(self, slices: torch.Tensor, forward: Forward) -> torch.Tensor:
         """Slices (Z, C, X, Y) to labels (Z, X, Y): 0 for the background, and from 1 on for the other classes."""
@@ -178,7 +197,7 @@ class CineInferer(Inferer):
         """The window around the heart in labels (Z, X, Y), or `None` if there is none, or it does not fit."""
         if not labels.any():
             return None
-        found = torch.from_numpy(heart_piece(labels.cpu().numpy(), reach=REACH * min(self.roi_size))).any(0)
+        found = torch.from_numpy(heart_piece(labels.cpu().numpy(), reach=self._reach)).any(0)
         places = []
         for axis, (size, window) in enumerate(zip(labels.shape[1:], self.roi_size, strict=True)):
             hits = found.any(1 - axis).nonzero()

@@ -78,7 +78,7 @@ def lay_on_grid(labels: np.ndarray, grid: Grid | None, image: Grid) -> tuple[np.
     if _is_turned(to_label, grid.shape, image.shape):
         return _sample(labels, to_label, image.shape), ("stored along other axes than its image; turned onto its grid",)
     if same_shape and _is_lost(grid):
-        return labels, ("its affine is lost; the image's is taken, for their shapes agree",)
+        return _by_index(labels, grid, image)
     if same_shape and _is_lost(image):
         return _by_index_beside_lost_image(labels, grid, image)
     if not same_shape and _is_lost(grid):
@@ -87,14 +87,25 @@ def lay_on_grid(labels: np.ndarray, grid: Grid | None, image: Grid) -> tuple[np.
     return _move(labels, to_label, grid, image)
 
 
+def _by_index(labels: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The label has no position: its image's is taken, unless the label alone states a spacing that can be believed."""
+    taken = "its affine is lost; the image's is taken, for their shapes agree"
+    if _states_nothing(grid) or _agree_on_spacing(grid, image):
+        return labels, (taken,)
+    if _is_lost(image):
+        return _by_index_beside_lost_image(labels, grid, image)
+    stated, other = (_spell(one.spacing_mm) for one in (grid, image))
+    return labels, (f"{taken}, though it states a spacing of {stated} mm and its image {other} mm",)
+
+
 def _by_index_beside_lost_image(labels: np.ndarray, grid: Grid, image: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """The label's header knows more than the image's: of use where they agree on the spacing, else nothing is sure."""
-    if np.allclose(grid.spacing_mm, image.spacing_mm, rtol=1e-2):
+    if _agree_on_spacing(grid, image):
         return labels, ("its image has no position; they are taken as one grid, for shapes and spacings agree",)
     stated, lost = (_spell(one.spacing_mm) for one in (grid, image))
     raise GridError(
-        f"image and label must state one spacing, but the image's affine is lost ({lost} mm) and the label's is not "
-        f"({stated} mm); correct the image's header"
+        f"image and label must state one spacing, but the image's affine is lost ({lost} mm) and the label states "
+        f"another ({stated} mm); correct the image's header"
     )
 
 
@@ -169,6 +180,15 @@ def _is_lost(grid: Grid) -> bool:
     linear, origin = grid.affine[:3, :3], grid.affine[:3, 3]
     along_axes = np.allclose(linear, np.diag(np.diag(linear)), atol=1e-6)
     return bool(along_axes and (np.allclose(origin, 0.0, atol=1e-6) or np.allclose(np.abs(linear), np.eye(3))))
+
+
+def _states_nothing(grid: Grid) -> bool:
+    """Whether a lost affine does not even state a spacing."""
+    return bool(np.allclose(grid.spacing_mm, 1.0))
+
+
+def _agree_on_spacing(grid: Grid, image: Grid) -> bool:
+    return bool(np.allclose(grid.spacing_mm, image.spacing_mm, rtol=1e-2))
 
 
 def _covers(to_label: np.ndarray, label_shape: tuple[int, ...], shape: tuple[int, ...]) -> bool:

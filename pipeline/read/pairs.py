@@ -23,6 +23,11 @@ from pipeline.read.packs import PACK_INDEX
 
 __all__ = ["about_intensities", "check_case"]
 
+_MOST_EMPTY = 0.5
+"""Share of slices without a heart up to which a stack is as usual; ACDC's go up to 0.3."""
+
+_AS_BACKGROUND = "taken for background; give them `ignore` by the scheme if nobody drew there"
+
 
 def check_case(case: DatalistEntry, *, images: bool) -> CheckedCase:
     """Read and compare a case's image and label; nothing is raised.
@@ -58,9 +63,31 @@ def _lay(
     empty = [phase for phase in case.get("drawn_phases") or () if not is_structure(laid.array[phase]).any()]
     if empty:
         found.append(note("label", f"nothing is drawn in phases {empty}, which are stated as drawn"))
+    found += _about_slices(laid.array)
     said = {finding.text for finding in found}
     found += [note("label", text) for text in laid.notes if text not in said]
     return laid.array
+
+
+def _about_slices(labels: np.ndarray) -> list[Finding]:
+    """Notes where slices of a drawn phase hold background alone, and a heart must be in them or may be.
+
+    Args:
+        labels: (T, X, Y, Z), our values.
+    """
+    drawn: np.ndarray = np.asarray(is_structure(labels).any(axis=(1, 2)))
+    background = np.any(labels != UNLABELLED, axis=(1, 2)) & ~drawn
+    found = []
+    for phase in np.flatnonzero(drawn.any(axis=1)):
+        places = np.flatnonzero(drawn[phase])
+        skipped = [int(z) for z in np.flatnonzero(background[phase]) if places[0] < z < places[-1]]
+        if skipped:
+            where = f"slice{'s' * (len(skipped) > 1)} {', '.join(map(str, skipped))} of phase {phase}"
+            found.append(note("label", f"nothing is drawn in {where}, between drawn ones: {_AS_BACKGROUND}"))
+        elif background[phase].mean() > _MOST_EMPTY:
+            few = f"drawn in {len(places)} of {labels.shape[3]} slices of phase {phase}"
+            found.append(note("label", f"{few}: the others are {_AS_BACKGROUND}"))
+    return found
 
 
 def _describe(case: DatalistEntry, image: tuple[Grid, int] | None, labels: np.ndarray | None) -> CheckedCase:

@@ -50,7 +50,8 @@ def fill_voxels(array: np.ndarray, *, path: str) -> tuple[np.ndarray, tuple[str,
     for t, z in zip(*np.nonzero((missing & ~rim).any(axis=(1, 2))), strict=True):
         filled[t, :, :, z] = _with_nearest(filled[t, :, :, z])
     n_rim, n_within = int(rim.sum()), int((missing & ~rim).sum())
-    note = f"{n_rim + n_within} voxels were NaN or infinite: {n_rim} at the pictures' rim took the least value"
+    counted = "1 voxel was" if n_rim + n_within == 1 else f"{n_rim + n_within} voxels were"
+    note = f"{counted} NaN or infinite: {n_rim} at the pictures' rim took the least value"
     return filled.astype(array.dtype, copy=False), (f"{note}, {n_within} within took their nearest neighbour's",)
 
 

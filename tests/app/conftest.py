@@ -17,7 +17,7 @@ from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import make_cine
 
 _FILES = {
-    "LICENSE": "terms\n",
+    "configs/LICENSE": "terms\n",
     "configs/base.yaml": "library_version: x\nfolder: /data\nsteps: [z]\n",
     "configs/net/small.yaml": (
         "network_def:\n  _target_: torch.nn.Conv2d\n  in_channels: 1\n  out_channels: 2\n  kernel_size: 1\n"

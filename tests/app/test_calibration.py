@@ -86,6 +86,8 @@ def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path,
     cine = read_cine(load_datalist(data)[0]["image"])
     measured = segmenter.make_case(cine, segmenter.segment(cine)).measurements
     assert measured.certainty.pass_dice == made.pass_dice
+    picture = (tmp_path / "out" / "reliability.png").read_bytes()
+    assert picture == (bundle / "docs" / "reliability.png").read_bytes()
     digest = file_digest(bundle / "models" / "calibration.json")
     assert segmenter.provenance.settings["calibration_sha256"] == digest  # another one makes results out of date
     assert Segmenter(untrained_bundle).provenance.settings["calibration_sha256"] is None

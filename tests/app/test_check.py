@@ -71,7 +71,7 @@ def test_notes_that_differ_in_numbers_are_told_once(cmr_data: Path, tmp_path: Pa
         shutil.copytree(cmr_data / "acdc" / patient, tmp_path / patient)
     checked = check_data(tmp_path)
     assert as_text(checked).count("affine rescaled") == 1
-    assert "patient001 ED and 3 more: image: affine rescaled" in as_text(checked)
+    assert "patient001 ED and 3 more: image: affine rescaled from 1 x 1 x 1 mm to pixdim's 1.5625" in as_text(checked)
     assert as_json(checked)["cases"][2]["spacing_mm"] == pytest.approx([1.3671875, 1.3671875, 10.0], abs=1e-3)
 
 

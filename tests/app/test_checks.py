@@ -11,10 +11,10 @@ import torch
 from typer.testing import CliRunner
 
 from pipeline.app import cli
-from pipeline.app.bundles import BUNDLES
 from pipeline.app.checks import check_network, check_training
 from pipeline.app.named import named_network
 from pipeline.core.errors import ConfigError
+from pipeline.core.shipped import BUNDLES
 from pipeline.networks.registry import NETWORKS
 
 UNET = BUNDLES / "ventricles_mr_segmentation_unet"

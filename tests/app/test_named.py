@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from pipeline import parts
 from pipeline.app import cli
-from pipeline.app.bundles import BUNDLES, change_configs
+from pipeline.app.bundles import change_configs
 from pipeline.app.checks import check_training
 from pipeline.app.named import LOSSES, named_parts
 from pipeline.core.errors import ConfigError
+from pipeline.core.shipped import BUNDLES
 from pipeline.phantom.dataset import write_dataset
 from pipeline.train.losses import LabelledLoss
 

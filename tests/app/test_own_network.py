@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import cli
-from pipeline.app.bundles import BUNDLES, find_bundle
+from pipeline.app.bundles import find_bundle
 from pipeline.app.checks import check_training
 from pipeline.app.named import named_network
 from pipeline.app.own_network import describe_own_network
 from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.shipped import BUNDLES
 from pipeline.phantom.dataset import write_dataset
 
 UNET = BUNDLES / "ventricles_mr_segmentation_unet"

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import pipeline
-from pipeline.app.bundles import BUNDLES, CONFIGS
+from pipeline.app.cli import app
 from pipeline.app.render import bundle_names, outdated_files, render_bundle, render_files
 from pipeline.core.errors import ConfigError
+from pipeline.core.shipped import BUNDLES, CONFIGS
 
 
 def test_layers_merge_in_order_and_overrides_edit_leaves(tiny_configs: Path) -> None:
@@ -72,3 +74,13 @@ def test_unknown_bundle_is_refused(tiny_configs: Path) -> None:
 def test_the_checkouts_bundles_are_rendered_from_its_layers() -> None:
     assert len(bundle_names(CONFIGS)) >= 2
     assert outdated_files(CONFIGS, BUNDLES) == []
+
+
+def test_the_bundles_terms_are_the_checkouts() -> None:
+    assert (CONFIGS / "LICENSE").read_text() == (CONFIGS.parent / "LICENSE").read_text()
+
+
+def test_the_command_renders_elsewhere_without_weights(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["bundle", "render", "-o", str(tmp_path / "new")]).exit_code == 0
+    assert {path.name for path in (tmp_path / "new").iterdir()} == set(bundle_names(CONFIGS))
+    assert not list((tmp_path / "new").rglob("*.pt"))

@@ -73,7 +73,7 @@ def test_a_dicom_case_has_everything(phantom: PhantomStudy, images: Path, tmp_pa
     cine, labels = read_cine(images), phantom.label.array
     written = write(tmp_path, make_case(phantom, cine))
     names = {path.name for path in tmp_path.iterdir()}
-    objects = {"seg_ed.dcm", "seg_es.dcm", "sr.dcm"}
+    objects = {"seg_ed.dcm", "seg_es.dcm", "sr.dcm", "report.dcm"}
     assert names == {"segmentation.nii.gz", "measurements.json", "report.html", "thumbnail.jpg"} | objects
     jsonschema.validate(json.loads((tmp_path / "measurements.json").read_text()), SCHEMA)
     for role in ("ed", "es"):

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.app.bundles import CONFIGS, copy_bundle
+from pipeline.app.bundles import copy_bundle
 from pipeline.app.render import outdated_files
 from pipeline.app.ship import ship_weights
 from pipeline.core.errors import BundleError, ConfigError
+from pipeline.core.shipped import CONFIGS
 from pipeline.infer.digests import WEIGHTS_DIGESTS
 from pipeline.infer.weights import load_weights
 
@@ -18,7 +19,6 @@ NAME = "ventricles_mr_segmentation_unet"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     shutil.copytree(CONFIGS, tmp_path / "configs")
-    shutil.copy(CONFIGS.parent / "LICENSE", tmp_path / "LICENSE")
     return tmp_path
 
 

@@ -13,8 +13,9 @@ from monai.bundle import ConfigParser
 from typer.testing import CliRunner
 
 from pipeline.app import cli
-from pipeline.app.bundles import CONFIGS, find_bundle, open_workflow
+from pipeline.app.bundles import find_bundle, open_workflow
 from pipeline.app.checks import check_training
+from pipeline.core.shipped import CONFIGS
 from pipeline.phantom.dataset import write_dataset
 from pipeline.train.finetune import STUDY_RATES
 from pipeline.train.plan import read_plan

@@ -13,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import cli, trust
-from pipeline.app.bundles import BUNDLES, copy_bundle, find_bundle
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.configs import read_configs
 from pipeline.app.defaults import TRUST_VARIABLE
 from pipeline.app.named import LOSSES, named_loss, named_network
 from pipeline.app.training import go_on, recorded_data
 from pipeline.app.trust import find_foreign_code, require_trusted, vouch_for
 from pipeline.core.errors import BundleError
+from pipeline.core.shipped import BUNDLES
 from pipeline.networks.registry import NETWORKS
 
 UNET = BUNDLES / "ventricles_mr_segmentation_unet"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.bundles import CONFIGS, copy_bundle, find_bundle
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.render import bundle_names
+from pipeline.core.shipped import CONFIGS
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.dataset import write_dataset
 from pipeline.phantom.dicom import write_study

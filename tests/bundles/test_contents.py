@@ -13,9 +13,9 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, load, verify_net_in_out
 
-from pipeline.app.bundles import BUNDLES, CONFIGS
 from pipeline.app.render import bundle_names
 from pipeline.core.labels import STRUCTURES
+from pipeline.core.shipped import BUNDLES, CONFIGS
 
 from .conftest import Trained
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.app.bundles import BUNDLES
 from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.core.shipped import BUNDLES
 
 LIBRARY = str(Path(pipeline.__file__).parents[1])
 

@@ -85,6 +85,21 @@ def test_an_image_without_a_place_keeps_a_label_of_its_spacing() -> None:
     assert "its image has no position" in notes[0]
 
 
+def test_a_label_without_a_place_whose_spacing_is_another_says_so() -> None:
+    laid, notes = lay_on_grid(labels(), Grid(SHAPE, np.diag([1.4, 1.5, 10.0, 1.0])), Grid(SHAPE, rotated(3)))
+    np.testing.assert_array_equal(laid, labels())
+    assert "its affine is lost" in notes[0]
+    assert "spacing of 1.4 x 1.5 x 10 mm and its image 1.4 x 1.5 x 8 mm" in notes[0]
+
+
+@pytest.mark.parametrize("image_mm", [(1.0, 1.0, 1.0), (1.4, 1.5, 8.0)])
+def test_two_without_a_place_must_agree_on_their_spacing(image_mm: tuple[float, ...]) -> None:
+    """The image's millimetres make the volumes; where the label alone knows them, or knows others, nothing is sure."""
+    grid, image = Grid(SHAPE, np.diag([1.4, 1.5, 10.0, 1.0])), Grid(SHAPE, np.diag([*image_mm, 1.0]))
+    with pytest.raises(GridError, match="must state one spacing"):
+        lay_on_grid(labels(), grid, image)
+
+
 def test_what_lies_between_slices_is_not_lost_in_silence() -> None:
     image = Grid((4, 4, 2), rotated(0))
     affine = image.affine @ np.diag([1, 1, 0.1, 1])

@@ -224,6 +224,28 @@ def test_stated_phases_in_which_nothing_is_drawn_are_told_and_teach_nothing(pair
     assert [np.unique(phase).tolist() for phase in laid(pairs)] == [[0, 1, 2, 3], [143], [255]]
 
 
+def test_slices_without_a_drawing_between_drawn_ones_are_told(pairs: Pairs) -> None:
+    label = heart()
+    label[:, :, 1] = 0
+    pairs.add("a", picture(), label)
+    assert "nothing is drawn in slice 1 of phase 0, between drawn ones: taken for background" in notes(pairs)
+
+
+@pytest.mark.parametrize(("n_drawn", "told"), [(1, True), (2, True), (3, False), (6, False)])
+def test_a_stack_of_which_less_than_half_is_drawn_is_told(pairs: Pairs, n_drawn: int, told: bool) -> None:
+    label = np.zeros((24, 20, 6), np.uint8)
+    label[:, :, :n_drawn] = heart()[:, :, 1:2]
+    pairs.add("a", picture((24, 20, 6)), label)
+    assert (f"drawn in {n_drawn} of 6 slices of phase 0" in notes(pairs)) is told
+
+
+def test_slices_that_are_ignored_need_no_drawing(pairs: Pairs) -> None:
+    label = heart()
+    label[:, :, 1] = 4
+    pairs.add("a", picture(), label, scheme="1=LV,2=MYO,3=RV,4=ignore")
+    assert "slice" not in notes(pairs)
+
+
 def test_a_phase_that_is_stated_and_not_there_is_refused(pairs: Pairs) -> None:
     assert "from 0 to 0, got [7]" in the_fault(pairs.add("a", picture(), heart(), drawn_phases="7"))
 

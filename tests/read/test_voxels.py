@@ -29,7 +29,7 @@ def test_a_few_within_take_the_nearest_value(value):
     filled[1, 10, 7, 2] = array[1, 10, 7, 2] = 0
     np.testing.assert_array_equal(filled, array)
     assert notes == (
-        "1 voxels were NaN or infinite: 0 at the pictures' rim took the least value, 1 within took their nearest "
+        "1 voxel was NaN or infinite: 0 at the pictures' rim took the least value, 1 within took their nearest "
         "neighbour's",
     )
     assert filled.dtype == np.float32

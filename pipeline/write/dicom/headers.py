@@ -17,12 +17,13 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import UID, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, generate_uid
+from pydicom.uid import UID, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
 from pipeline.core.errors import ConfigError, HeaderError, UnreadableError, first_line
 from pipeline.core.images import Cine, SourceFrame
 from pipeline.core.quiet import quiet_dicom
 from pipeline.write.dicom.subject import SUBJECT_KEYWORDS, mend_subject
+from pipeline.write.dicom.uids import derived_uid
 
 __all__ = ["FrameHeader", "SourceHeaders", "source_headers"]
 
@@ -145,7 +146,7 @@ def _frame_of_reference(headers: dict[str, Dataset], series_uid: str) -> tuple[s
     study_uid = str(next(iter(headers.values())).StudyInstanceUID)
     reason = "differs between files of one stack" if len(stated) > 1 else "is not valid" if uid else "is missing"
     return (
-        generate_uid(entropy_srcs=["cardiac-mr-pipeline frame of reference", study_uid, series_uid]),
+        derived_uid("frame of reference", study_uid, series_uid),
         [f"FrameOfReferenceUID {reason}: the objects made from it share a new one"],
     )
 

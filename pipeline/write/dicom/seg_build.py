@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 import pipeline
 from pipeline.core.case import Case
 from pipeline.core.labels import STRUCTURES
 from pipeline.write.dicom.codes import structure_code
 from pipeline.write.dicom.headers import FrameHeader, SourceHeaders
+from pipeline.write.dicom.uids import UNNAMED, give_uids
 
 __all__ = [
     "MANUFACTURER",
@@ -72,12 +73,10 @@ class SegmentationSeries:
     Attributes:
         headers: of the cine's sources.
         name: of the phase, "ed", "es" or another.
-        uid: SeriesInstanceUID, new.
     """
 
     headers: SourceHeaders
     name: str = ""
-    uid: str = field(default_factory=generate_uid)
 
 
 def build_segmentation(
@@ -98,9 +97,9 @@ def build_segmentation(
         pixel_array=picture,
         segmentation_type="BINARY",
         segment_descriptions=_descriptions(algorithm),
-        series_instance_uid=series.uid,
+        series_instance_uid=UNNAMED,
         series_number=series.headers.series_number + SEGMENTATION_SERIES + phase,
-        sop_instance_uid=generate_uid(),
+        sop_instance_uid=UNNAMED,
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
@@ -118,6 +117,7 @@ def build_segmentation(
     )
     _refer(built, frames)
     _give_planes(built, frames)
+    give_uids(built)
     return built
 
 

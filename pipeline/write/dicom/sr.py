@@ -19,7 +19,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian
 
 import pipeline
 from pipeline.core.case import Case
@@ -31,6 +31,7 @@ from pipeline.core.review import tell_excluded
 from pipeline.write.dicom.headers import SourceHeaders, source_headers
 from pipeline.write.dicom.seg_build import MANUFACTURER, algorithm_of
 from pipeline.write.dicom.sr_groups import function_groups, volume_groups
+from pipeline.write.dicom.uids import UNNAMED, derived_uid, give_uids
 
 __all__ = ["write_measurement_report"]
 
@@ -66,7 +67,7 @@ def write_measurement_report(
         phases = {name: _phase_of(segmentation, headers, name, measured) for name, segmentation in read.items()}
         groups = [
             *(group for name in read for group in volume_groups(read[name], name, phases[name], measured, algorithm)),
-            *function_groups(measured, with_subject=case.pseudonym is None),
+            *function_groups(measured, headers.subject.StudyInstanceUID, with_subject=case.pseudonym is None),
         ]
         report = _build(groups, headers, [*_evidence(headers, phases.values()), *read.values()], _comments(case))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,7 @@ def _build(
     groups: Sequence[Any], headers: SourceHeaders, evidence: Sequence[Dataset], comments: Sequence[str]
 ) -> hd.sr.Comprehensive3DSR:
     device = hd.sr.DeviceObserverIdentifyingAttributes(
-        uid=generate_uid(entropy_srcs=[MANUFACTURER, pipeline.__version__]),
+        uid=derived_uid("device", MANUFACTURER, pipeline.__version__),
         name=MANUFACTURER,
         manufacturer_name=MANUFACTURER,
         model_name=f"{MANUFACTURER} {pipeline.__version__}",
@@ -133,12 +134,12 @@ def _build(
     content[0].ContentSequence.extend(
         hd.sr.TextContentItem(codes.DCM.Comment, text, relationship_type="CONTAINS") for text in comments
     )
-    return hd.sr.Comprehensive3DSR(
+    built = hd.sr.Comprehensive3DSR(
         evidence=evidence,
         content=content,
-        series_instance_uid=generate_uid(),
+        series_instance_uid=UNNAMED,
         series_number=headers.series_number + REPORT_SERIES,
-        sop_instance_uid=generate_uid(),
+        sop_instance_uid=UNNAMED,
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
@@ -147,6 +148,8 @@ def _build(
         is_complete=True,
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
+    give_uids(built)
+    return built
 
 
 def _same_values(one: Dataset, other: Dataset) -> bool:

@@ -9,7 +9,6 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import generate_uid
 
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, Structure
 from pipeline.core.measurements import Measurements
@@ -34,6 +33,7 @@ from pipeline.write.dicom.codes import (
     structure_code,
 )
 from pipeline.write.dicom.seg_build import PHASE_NAMES, Algorithm
+from pipeline.write.dicom.uids import derived_uid, is_readable
 
 __all__ = ["function_groups", "volume_groups"]
 
@@ -61,7 +61,7 @@ def volume_groups(
             method=codes.DCM.SumOfSegmentedVoxelMethodForVolume,
         )
         yield hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_track(f"{structure.short}, {when}"),
+            tracking_identifier=_track(f"{structure.short}, {when}", segmentation.StudyInstanceUID),
             referenced_segment=reference,
             time_point_context=hd.sr.TimePointContext(f"phase {phase} from 0"),
             finding_category=codes.SCT.AnatomicalStructure,
@@ -92,25 +92,38 @@ def _segments(segmentation: Dataset) -> Iterator[tuple[Structure, hd.sr.Referenc
 
 
 def _reference(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -> hd.sr.ReferencedSegment:
+    """A reference to a segment and to what it was drawn on.
+
+    DCMTK drops a whole report for one invalid UID in its content. Images with such a UID are then named by their
+    series, and where that cannot be named either, by the segmentation alone, which refers to each of them.
+    """
+    series = [str(item.SeriesInstanceUID) for item in segmentation.ReferencedSeriesSequence]
+    named = [source for source in sources if is_readable(source.ReferencedSOPInstanceUID)]
+    to_segment = segmentation.SOPClassUID, segmentation.SOPInstanceUID, number
+    if len(named) < len(sources) and len(series) == 1 and is_readable(series[0]):
+        return hd.sr.ReferencedSegment(*to_segment, source_series=hd.sr.SourceSeriesForSegmentation(series[0]))
+    return hd.sr.ReferencedSegment(*to_segment, source_images=_source_images(named))
+
+
+def _source_images(sources: Sequence[Dataset]) -> list[hd.sr.SourceImageForSegmentation]:
+    """Each file once, with its frames."""
     frames: dict[tuple[str, str], list[int]] = {}
     for source in sources:
         numbers = frames.setdefault((source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID), [])
         if "ReferencedFrameNumber" in source:
             numbers.append(int(source.ReferencedFrameNumber))
-    images = [hd.sr.SourceImageForSegmentation(*uids, sorted(numbers) or None) for uids, numbers in frames.items()]
-    return hd.sr.ReferencedSegment(
-        segmentation.SOPClassUID, segmentation.SOPInstanceUID, segment_number=number, source_images=images
-    )
+    return [hd.sr.SourceImageForSegmentation(*uids, sorted(numbers) or None) for uids, numbers in frames.items()]
 
 
 def function_groups(
-    measured: Measurements, *, with_subject: bool = True
+    measured: Measurements, study_uid: str, *, with_subject: bool = True
 ) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     """Make groups of derived values: each ventricle's function, the mass, and the body. None if nothing is known.
 
     Args:
         measured: the measurements. Values of `None` are left out, and so is a structure of 0 ml at end-diastole, which
             was not found rather than empty.
+        study_uid: of the images.
         with_subject: whether sex, age, height and weight are stated, and the reference values that are of them.
     """
     compared = () if measured.references is None or not with_subject else measured.references.compared
@@ -127,14 +140,16 @@ def function_groups(
             _number(code, values.get(key), unit, reference=references.get(f"{side.name}_{key}"))
             for key, (code, unit) in FUNCTION_CODES[side.name].items()
         ]
-        yield from _group(f"{side.short}, function", numbers, side)
+        yield from _group(_track(f"{side.short}, function", study_uid), numbers, side)
     reference = references.get("myocardial_mass_g")
     mass = _number(codes.LN.LeftVentricleMass, measured.myocardial_mass_g or None, GRAM, reference=reference)
-    yield from _group(f"{MYO.short}, mass at end diastole", [mass], MYO)
-    yield from _body_group(measured, measured.subject if with_subject else Subject())
+    yield from _group(_track(f"{MYO.short}, mass at end diastole", study_uid), [mass], MYO)
+    yield from _body_group(measured, measured.subject if with_subject else Subject(), study_uid)
 
 
-def _body_group(measured: Measurements, subject: Subject) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
+def _body_group(
+    measured: Measurements, subject: Subject, study_uid: str
+) -> Iterator[hd.sr.MeasurementsAndQualitativeEvaluations]:
     method = BSA_METHODS.get(measured.bsa_method or "")
     numbers = [
         _number(codes.LN.BSA, measured.bsa_m2, M2, method),
@@ -144,7 +159,7 @@ def _body_group(measured: Measurements, subject: Subject) -> Iterator[hd.sr.Meas
         _number(WEIGHT, subject.weight_kg, KG),
     ]
     sex = [] if subject.sex is None else [hd.sr.QualitativeEvaluation(codes.DCM.SubjectSex, SEXES[subject.sex])]
-    yield from _group("Body surface and heart rate", numbers, evaluations=sex)
+    yield from _group(_track("Body surface and heart rate", study_uid), numbers, evaluations=sex)
 
 
 def _number(
@@ -187,7 +202,7 @@ def _properties_of(*stated: tuple[Code, float | None, Code]) -> list[hd.sr.NumCo
 
 
 def _group(
-    name: str,
+    tracked: hd.sr.TrackingIdentifier,
     numbers: Sequence[hd.sr.Measurement | None],
     structure: Structure | None = None,
     *,
@@ -196,7 +211,7 @@ def _group(
     known = [number for number in numbers if number is not None]
     if known or evaluations:
         yield hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_track(name),
+            tracking_identifier=tracked,
             finding_category=None if structure is None else codes.SCT.AnatomicalStructure,
             finding_type=None if structure is None else structure_code(structure),
             finding_sites=None if structure is None else [_site(structure)],
@@ -205,8 +220,9 @@ def _group(
         )
 
 
-def _track(name: str) -> hd.sr.TrackingIdentifier:
-    return hd.sr.TrackingIdentifier(uid=generate_uid(), identifier=name)
+def _track(name: str, study_uid: str) -> hd.sr.TrackingIdentifier:
+    """What one group measures, the same in every report of a study."""
+    return hd.sr.TrackingIdentifier(uid=derived_uid("tracked", str(study_uid), name), identifier=name)
 
 
 def _site(structure: Structure) -> hd.sr.FindingSite:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["bland_altman_plot", "box_plot"]
+__all__ = ["bland_altman_plot", "box_plot", "reliability_plot"]
 
 _GREY, _BLUE, _RED = "#8a8f98", "#2f6fb3", "#b3402f"
 
@@ -73,6 +73,39 @@ def bland_altman_plot(
     axes.set_xlabel(f"mean of prediction and truth ({unit})", fontsize=8)
     axes.set_ylabel(f"prediction - truth ({unit})", fontsize=8)
     axes.tick_params(labelsize=8)
+    return _png(figure)
+
+
+def reliability_plot(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], *, limits: Mapping[str, Sequence[float]]
+) -> bytes:
+    """Measured over expected Dice: each volume as a dot, and the mean of each tenth of them. Both agree on the line.
+
+    Args:
+        pairs: title of a panel -> expected and measured Dice of its volumes.
+        limits: title -> expected Dice at which a verdict changes, drawn as upright lines.
+
+    Returns:
+        A PNG, panels side by side.
+    """
+    lowest = min(float(values.min()) for pair in pairs.values() for values in pair)
+    ends = (np.floor(lowest * 20) / 20, 1.0)
+    figure = Figure(figsize=(2.9 * len(pairs), 3.1), layout="constrained")
+    panels = figure.subplots(1, len(pairs), squeeze=False)[0]
+    for axes, (title, (expected, measured)) in zip(panels, pairs.items(), strict=True):
+        axes.plot(ends, ends, color=_GREY, linewidth=0.8)
+        for limit in limits.get(title, ()):
+            axes.axvline(limit, color=_RED, linestyle="--", linewidth=1.1)
+        axes.scatter(expected, measured, s=10, color=_BLUE, alpha=0.5, linewidths=0)
+        tenths = np.array_split(np.argsort(expected, kind="stable"), min(10, len(expected)))
+        means = [[float(values[tenth].mean()) for tenth in tenths] for values in (expected, measured)]
+        axes.plot(*means, color=_RED, marker="o", markersize=4, linewidth=1.1)
+        axes.set(xlim=ends, ylim=ends, aspect="equal")
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("expected Dice", fontsize=8)
+        axes.set_ylabel("measured Dice", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
     return _png(figure)
 
 

@@ -31,6 +31,7 @@ FILES: Mapping[str, str] = {
     "seg_es.dcm": "segmentation at end-systole (DICOM SEG)",
     "seg.dcm": "segmentation of the one phase (DICOM SEG)",
     "sr.dcm": "measurements (DICOM SR)",
+    "report.dcm": "this report as a PDF (DICOM Encapsulated PDF)",
     "measurements.json": "all measurements; phases and slices count from 0 there",
 }
 """Files of a study that a report links to if they are in its folder, like a segmentation of each phase."""

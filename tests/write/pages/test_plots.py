@@ -3,7 +3,7 @@ import io
 import numpy as np
 from matplotlib.image import imread
 
-from pipeline.write.pages.plots import bland_altman_plot, box_plot
+from pipeline.write.pages.plots import bland_altman_plot, box_plot, reliability_plot
 
 
 def _pixels(png: bytes) -> np.ndarray:
@@ -28,3 +28,18 @@ def test_bland_altman_draws_the_same_for_the_same_numbers() -> None:
 
 def test_an_empty_group_leaves_its_place() -> None:
     assert _pixels(box_plot({"LV": [0.9], "RV": []}, ylabel="Dice")).std() > 0
+
+
+def test_reliability_has_a_panel_a_structure_and_shows_dots_and_limits() -> None:
+    expected, measured = np.linspace(0.8, 0.97, 40), np.linspace(0.75, 0.98, 40)
+    one = _pixels(reliability_plot({"LV": (expected, measured)}, limits={}))
+    two = _pixels(reliability_plot({"LV": (expected, measured), "RV": (expected, measured)}, limits={}))
+    assert two.shape[1] == 2 * one.shape[1]
+    limited = _pixels(reliability_plot({"LV": (expected, measured)}, limits={"LV": (0.9, 0.85)}))
+    red = [int((picture[..., 0] > picture[..., 2] + 0.2).sum()) for picture in (one, limited)]
+    assert red[1] > red[0] > 0
+
+
+def test_reliability_of_fewer_volumes_than_tenths() -> None:
+    pair = (np.array([0.9, 0.8, 0.85]), np.array([0.88, 0.82, 0.5]))
+    assert _pixels(reliability_plot({"mean": pair}, limits={})).std() > 0
