@@ -62,6 +62,16 @@ def ship(
 
 
 @bundle_app.command()
+def safetensors(bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")]) -> None:
+    """Write a bundle's weights as safetensors beside its own: a format in which nothing can run."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.safe_weights import write_safetensors  # which takes seconds
+
+    for path in write_safetensors(find_bundle(bundle)):
+        typer.echo(f"weights in {path}")
+
+
+@bundle_app.command()
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, e.g. a cross-validation's folds")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
