@@ -27,8 +27,8 @@ def images(study_of: Callable[[int], list[pydicom.Dataset]]) -> list[pydicom.Dat
 @pytest.fixture(scope="module")
 def node(orthanc: Orthanc, untrained_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node beside Orthanc that really segments."""
-    pacs = {"host": "127.0.0.1", "port": orthanc.dicom_port, "ae_title": "ORTHANC", "timeout_s": 20}
-    web = {"url": f"{orthanc.url}/dicom-web", "timeout_s": 20}
+    pacs = {"host": "127.0.0.1", "port": orthanc.dicom_port, "ae_title": "ORTHANC", "timeout_s": 120}
+    web = {"url": f"{orthanc.url}/dicom-web", "timeout_s": 120}
     content = node_content(
         tmp_path_factory.mktemp("node"),
         destinations={"pacs": pacs, "web": web},
