@@ -10,10 +10,11 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-serve clean
+.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs \
+	docs-commands docs-serve clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 	@echo '  variables, paths with blanks and quotes as they are:'
 	@echo $(call quoted,  BUNDLE=$(BUNDLE) DATA=$(DATA) STUDY=$(STUDY) OUT=$(OUT)) "ARGS='--set epochs=10'"
 
@@ -79,6 +80,9 @@ review-page:  ## build the page of cmr review from review/; needs Node 20.19 or 
 docs: setup  ## build the site of documentation into out/site
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-commands: setup  ## run every command of README and site in a clean folder, most of an hour
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m documented -s tests/docs/test_documented_commands.py $(ARGS)
 
 docs-serve: setup  ## show the site while its pages are written
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

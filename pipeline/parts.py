@@ -102,6 +102,7 @@ _BY_MODULE = {
     "pipeline.train.unsupervised": ("CutAndReconstruction", "PrepareWithoutLabels"),
     "pipeline.train.whole_batch": ("WholeBatchLoss", "require_samples", "share_statistics"),
     "pipeline.train.windows": ("CentreOnHeartd",),
+    "pipeline.app.answers": ("AnswerPhased",),
     "pipeline.app.folders": ("claimed",),
     "pipeline.app.transforms": ("CaseSaveImaged", "SegmentationSaveImaged"),
 }

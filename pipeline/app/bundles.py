@@ -14,7 +14,14 @@ from typing import Any
 from monai.bundle import ConfigWorkflow
 
 from pipeline.app.card import unevaluated, write_card
-from pipeline.app.configs import apply_code, apply_overrides, change_configs, read_configs, write_configs
+from pipeline.app.configs import (
+    announce_configs,
+    apply_code,
+    apply_overrides,
+    change_configs,
+    read_configs,
+    write_configs,
+)
 from pipeline.app.own_network import require_own_network
 from pipeline.app.trust import require_trusted
 from pipeline.core.errors import BundleError, ConfigError
@@ -91,6 +98,7 @@ def copy_bundle(
     if _has_weights(destination):
         _require_same(configs, destination)
         return destination
+    announce_configs(destination)
     shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
     (destination / "models").mkdir(exist_ok=True)
     write_configs(destination, configs, rest=source / "configs")

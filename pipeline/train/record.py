@@ -22,7 +22,7 @@ import pipeline
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import DatasetError
 from pipeline.core.files import write_json
-from pipeline.read.datalists.cases import DatalistEntry
+from pipeline.read.datalists.cases import DatalistEntry, patient_of
 from pipeline.read.packs import PACK_INDEX
 from pipeline.train.prepared import content_key
 
@@ -61,7 +61,7 @@ class RunRecord:
         run: str | None = None,
     ) -> None:
         self.path = Path(path)
-        self.split = {name: list(cases) for name, cases in split.items()}
+        self.split = {name: [{**case, "patient": patient_of(case)} for case in cases] for name, cases in split.items()}
         self.settings = dict(settings)
         self.data = data
         self.resume = resume
@@ -93,7 +93,7 @@ class RunRecord:
         }
         record = {
             "run": self.run,
-            "data": {"source": str(Path(self.data).resolve()) if self.data else "", "patients": digests},
+            "data": {"source": str(Path(self.data).resolve()) if Path(self.data).exists() else "", "patients": digests},
             "split": {name: sorted({case["patient"] for case in part}) for name, part in self.split.items()},
             **{key: value for key, value in start.items() if key != "after_epoch"},
             "starts": [*((before or {}).get("starts", [])), start],

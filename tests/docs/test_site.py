@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,17 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_a_broken_link_is_found() -> None:
     text = "[a](segment.md#choices) [b](commands.md) [c](segment.md#chioces) [d](gone.md) ![e](pictures/no.webp)"
     assert broken_links(ROOT / "docs/page.md", text) == ["segment.md#chioces", "gone.md", "pictures/no.webp"]
+
+
+@pytest.mark.documented
+def test_the_built_site_has_no_warning_and_asks_no_other_host(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs the extra docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for page in tmp_path.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|iframe)[^>]* src=\"([^\"]+)|<link[^>]* href=\"([^\"]+)", page.read_text("utf-8")
+        )
+        assert [one for pair in loaded for one in pair if re.match(r"(https?:)?//", one)] == [], page

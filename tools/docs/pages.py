@@ -53,7 +53,7 @@ _MADE = {
     "messages.md": lambda: messages_page(ROOT / "pipeline"),
     "decisions/index.md": _list_of_decisions,
 }
-MADE_PAGES = (*_FROM_ROOT.values(), *_MADE)
+MADE_PAGES = (*_FROM_ROOT.values(), *_MADE, "notebooks/study.md")
 """The made pages' paths in the site."""
 
 
