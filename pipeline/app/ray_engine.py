@@ -11,10 +11,10 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from pipeline.app.engines import Engine, crew_with_scratch
@@ -29,6 +29,9 @@ _RETRIES = 3
 """Calls again for a case whose process or machine was lost."""
 _STORE_BYTES = 100 * 1024**2
 """Memory that Ray shares between processes: cases are named in calls, never sent."""
+_STARTS = 3
+"""Attempts to start Ray on this machine."""
+_QUIET: Mapping[str, Any] = MappingProxyType({"logging_level": "ERROR", "log_to_driver": False})
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray would tell its makers of the run
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -127,23 +130,35 @@ def _join(ray: ModuleType, jobs: int) -> None:
     """Connect to a cluster or start one; SIGTERM stays as it was, which Ray would take."""
     address, before = os.environ.get("RAY_ADDRESS"), signal.getsignal(signal.SIGTERM)
     _keep_output_clean()
-    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address:
-            ray.init(address=address, **quiet)
+            ray.init(address=address, **_QUIET)
         else:
+            _start_here(ray, jobs)
+    except Exception as error:  # Ray also raises what has no class but this one
+        raise ConfigError(f"Ray at {address or 'this machine'} cannot be used: {first_line(error)}") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start_here(ray: ModuleType, jobs: int) -> None:
+    """Start Ray on this machine; again if it did not come up in the 30 s that it gives itself, as on a busy one."""
+    for left in reversed(range(_STARTS)):
+        try:
             with _import_path_for_processes():
                 ray.init(
                     address="local",
                     num_cpus=jobs or n_cores(),
                     object_store_memory=_STORE_BYTES,
                     include_dashboard=False,
-                    **quiet,
+                    **_QUIET,
                 )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise ConfigError(f"Ray at {address or 'this machine'} cannot be used: {first_line(error)}") from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        except Exception:  # of no other class, see above
+            ray.shutdown()
+            if not left:
+                raise
+        else:
+            return
 
 
 def _keep_output_clean() -> None:

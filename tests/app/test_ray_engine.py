@@ -143,6 +143,25 @@ def _is_below(number: int, above: subprocess.Popen) -> bool:
     return False
 
 
+def test_ray_that_does_not_start_is_tried_again_and_then_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ray, starts = pytest.importorskip("ray"), []
+
+    def fail(**settings: Any) -> None:
+        starts.append(settings["address"])
+        raise Exception("The current node timed out during startup.\nMore.")  # what Ray raises on a busy machine
+
+    monkeypatch.setattr(ray, "init", fail)
+    for address, expected in ((None, ["local"] * 3), ("head:6379", ["head:6379"])):
+        starts.clear()
+        monkeypatch.setenv("RAY_ADDRESS", address) if address else monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        with (
+            pytest.raises(ConfigError, match=rf"Ray at {address or 'this machine'} cannot be used: .* startup\.$"),
+            ray_cluster(Load(tmp_path), jobs=1, timeout_s=None),
+        ):
+            pass
+        assert starts == expected
+
+
 def test_without_ray_the_option_names_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
