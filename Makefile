@@ -10,8 +10,8 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs docs-commands \
-	docs-serve clean
+.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs \
+	docs-commands docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: setup  ## format, lint, types, import contract, rendered bundles unchange
 
 test: setup  ## all tests; those on real patients need CMR_DATA
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+fuzz: setup  ## 20,000 damaged studies, each read, noted or refused; ARGS='--seed 1 --jobs 4'
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign --inputs 20000 $(ARGS)
 
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render

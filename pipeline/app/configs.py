@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser
 from pipeline.app.offers import has_entry
 from pipeline.app.plain import as_entries
 from pipeline.core.errors import ConfigError
+from pipeline.core.files import flush, flush_names
 from pipeline.infer.digests import WEIGHTS_DIGESTS
 
 __all__ = [
@@ -105,10 +106,12 @@ def _aside(folder: Path) -> Path:
 def _replace_folder(new: Path, old: Path) -> None:
     """Put one folder in another's place, whole."""
     aside = _aside(old)
+    flush(new)
     shutil.rmtree(aside, ignore_errors=True)
     if old.exists():
         old.rename(aside)
     new.rename(old)
+    flush_names(old.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 

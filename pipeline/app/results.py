@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from pipeline.app.identity import conceal_source, identity_of
 from pipeline.core.case import Case, Source
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import InputError, PipelineError, UnreadableError
+from pipeline.core.files import write_text
 from pipeline.core.images import Cine
 from pipeline.write.nifti import write_label_map
 
@@ -107,13 +107,7 @@ def write_record(folder: Path, content: Mapping[str, Any]) -> None:
         content = {**content, "source": source}
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if is_product(path.name)}
     content = {**content, "files": files} if files and "files" not in content else content
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    partial = folder / f"{MEASUREMENTS}.{os.getpid()}.partial"  # a name of its own, for others may be writing, too
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / MEASUREMENTS)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text(folder / MEASUREMENTS, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def owner_of(folder: Path) -> str | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.core.files import flush, flush_names
 from pipeline.core.locks import holding
 
 __all__ = ["CLAIM", "WRITING", "clear_abandoned", "replace_folder", "scratch"]
@@ -42,14 +43,17 @@ def replace_folder(folder: Path, new: Path) -> None:
     """Put a new folder in a folder's place, at once where the system can exchange two names, and remove the old one.
 
     Elsewhere the old one is moved aside first; should the process be killed just then, `clear_abandoned` finishes it.
+    All that is in the new one is on the disk before.
 
     Args:
         folder: to be replaced; it exists.
         new: lies in a folder of `scratch`, under the same name as `folder`, and is complete.
     """
+    flush(new)
     if not _exchange(new, folder):
         folder.rename(new.with_name(_OLD))
         new.rename(folder)
+    flush_names(folder.parent)
 
 
 def clear_abandoned(parent: Path, *prefixes: str) -> None:

@@ -124,10 +124,10 @@ def tell(error: PipelineError | OSError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    r"""The first line of what an error says; its kind where it says nothing.
+    r"""The first line of what an error says, characters that are not to be seen left out; its kind where it is silent.
 
-    >>> first_line(ValueError("no.\nReally, no.")), first_line(EOFError())
-    ('no.', 'EOFError')
+    >>> first_line(ValueError("no.\nReally, no.")), first_line(EOFError()), first_line(ValueError("\x1b[31mred"))
+    ('no.', 'EOFError', '[31mred')
     """
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return "".join(filter(str.isprintable, lines[0])) if lines else type(error).__name__

@@ -1,18 +1,27 @@
-"""Files that are replaced whole: whoever reads one finds the old content or the new, never a part."""
+"""Files that are replaced whole: whoever reads one finds the old content or the new, never a part.
+
+That holds for a loss of power, too: content is on the disk before it takes a name, and the name before what follows.
+"""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ConfigError
 
-__all__ = ["bring", "replacing", "require_writable", "write_json", "write_text"]
+__all__ = ["bring", "flush", "flush_names", "move_whole", "replacing", "require_writable", "write_json", "write_text"]
+
+_ABANDONED_S = 3600.0
+"""Nobody who writes a file lets it rest for so long."""
 
 
 def require_writable(folder: Path) -> None:
@@ -32,19 +41,65 @@ def require_writable(folder: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a place beside a file to write its new content to; it takes the file's name when all is written.
 
-    A kill leaves the file as it was, and so does an error, as of a full disk, which also leaves nothing half written
-    behind. Folders above are made.
+    A kill or a loss of power leaves the file as it was, and so does an error, as of a full disk, which also leaves
+    nothing half written behind. Folders above are made.
 
     Args:
         path: the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
+    _clear_abandoned(path)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # its own, for others may be writing, too
     try:
         yield partial
-        partial.replace(path)
+        move_whole(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _clear_abandoned(path: Path) -> None:
+    """Remove what processes that were killed have left of a file's new content."""
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - partial.stat().st_mtime > _ABANDONED_S:
+                partial.unlink()
+
+
+def move_whole(written: Path, path: Path) -> None:
+    """Give a file that is written another name on the same disk, in place of what has it; both are on the disk then."""
+    flush(written)
+    written.replace(path)
+    flush_names(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or all that is in a folder, is on the disk.
+
+    Raises:
+        OSError: it is not, as on a network's disk that turns out to be full only now.
+    """
+    if path.is_symlink():
+        return
+    if path.is_dir():
+        for inner in path.iterdir():
+            flush(inner)
+        flush_names(path)
+    elif path.is_file():
+        _sync(path)
+
+
+def flush_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can; Windows and some networks cannot."""
+    with suppress(OSError):
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-__all__ = ["AGE_YEARS", "HEIGHT_M", "WEIGHT_KG", "Sex", "StatedSubject", "Subject", "is_within"]
+__all__ = ["AGE_YEARS", "BMI_KG_M2", "HEIGHT_M", "WEIGHT_KG", "Sex", "StatedSubject", "Subject", "is_within"]
 
 Sex = Literal["F", "M"]
 
@@ -18,6 +18,9 @@ HEIGHT_M = (0.25, 2.6)
 
 WEIGHT_KG = (0.4, 450.0)
 """Likewise."""
+
+BMI_KG_M2 = (6.0, 150.0)
+"""Weight over the square of the height: of preterm infants, starving and the heaviest people."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pipeline.read.formats import FORMATS, image_files, read_volume, volume_kind
 from pipeline.read.image_frames import are_frames, find_frames, info_of, read_image
 from pipeline.read.label_maps import is_label_map
 from pipeline.read.packs import is_pack
+from pipeline.read.plausible import doubts_about
 from pipeline.read.search import files_under
 from pipeline.read.studies import is_dicomdir
 from pipeline.read.voxels import fill_voxels
@@ -113,7 +114,7 @@ def _read(paths: Sequence[Path], options: SeriesOptions | None, look: Look | Non
     else:
         cine = read_dicom_cine(files, options=options, look=look)
     array, notes = fill_voxels(cine.array, path=str(paths[0]))
-    return replace(cine, array=array, notes=(*cine.notes, *notes))
+    return replace(cine, array=array, notes=(*cine.notes, *notes, *doubts_about(array, cine.grid)))
 
 
 def _files(path: Path) -> list[Path]:

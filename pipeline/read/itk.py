@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from pipeline.read.budget import require_affordable
 from pipeline.read.clock import credible_times
 from pipeline.read.itk_headers import (
     axis_step,
+    bytes_behind,
     call_axis_a_list,
     itk_files,
     itk_header,
@@ -82,6 +84,7 @@ def read_itk(path: str | Path) -> Cine:
     n_values, n_axes = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
     stored = _of_axes(image, fields, path) if n_values == 1 else _of_values(image, fields, path)
     times_ms, notes = credible_times(stored.times, unit=stored.unit)
+    notes += _note_behind(image, fields, path)
     signs, doubts = _turn_to_lps(fields)
     affine = flip_ras_lps(np.diag(signs) @ _affine(image, path)) + 0.0
     slice_axis, doubt = find_slice_axis(stored.array.shape[1:], spacing_of(affine))
@@ -118,6 +121,19 @@ def _image(path: Path, fields: dict[str, str]) -> sitk.Image:
             told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
             message = f"ITK cannot read the file, be it truncated or corrupt or else ({told})"
             raise UnreadableError(message, path) from error
+
+
+def _note_behind(image: sitk.Image, fields: dict[str, str], path: Path) -> tuple[str, ...]:
+    """A sentence where bytes follow the voxels; a whole picture's mean that the header states fewer than there are."""
+    n_bytes = image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
+    n_behind = bytes_behind(fields, path, n_bytes=n_bytes * image.GetNumberOfPixels())
+    if n_behind >= n_bytes * prod(image.GetSize()[:2]):
+        raise UnreadableError(
+            "a file must end behind its voxels, a whole picture's bytes or more follow: the header states fewer than "
+            "there are",
+            path,
+        )
+    return (f"{n_behind} bytes follow the voxels and are passed over",) if n_behind else ()
 
 
 def _array(image: sitk.Image, path: Path) -> np.ndarray:

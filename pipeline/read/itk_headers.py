@@ -14,6 +14,7 @@ from pipeline.core.errors import UnreadableError
 __all__ = [
     "ITK_SUFFIXES",
     "axis_step",
+    "bytes_behind",
     "call_axis_a_list",
     "itk_files",
     "itk_header",
@@ -56,13 +57,16 @@ def stored_size(fields: dict[str, str], path: Path) -> tuple[int, ...]:
     """Numbers along all axes, as stated, and of values a voxel.
 
     Raises:
-        UnreadableError: they are no whole numbers.
+        UnreadableError: they are no positive whole numbers, or not one an axis; ITK would end the whole process there.
     """
-    words = fields["sizes" if fields["format"] == "nrrd" else "dimsize"].split()
-    try:
-        return (*(int(word) for word in words), int(fields.get("elementnumberofchannels", "1")))
-    except ValueError as error:
-        raise UnreadableError(f"sizes must be whole numbers, the header states {' '.join(words)!r}", path) from error
+    is_nrrd = fields["format"] == "nrrd"
+    words = fields["sizes" if is_nrrd else "dimsize"].split()
+    n_axes, n_values = fields["dimension" if is_nrrd else "ndims"], fields.get("elementnumberofchannels", "1")
+    if not all(re.fullmatch(r"0*[1-9]\d{0,17}", word) for word in (*words, n_axes, n_values)):
+        raise UnreadableError(f"sizes must be positive whole numbers, the header states {' '.join(words)!r}", path)
+    if len(words) != int(n_axes):
+        raise UnreadableError(f"a header must state one size an axis, got {len(words)} of {n_axes} axes", path)
+    return (*map(int, words), int(n_values))
 
 
 def itk_files(path: Path) -> tuple[Path, ...]:
@@ -82,6 +86,22 @@ def itk_files(path: Path) -> tuple[Path, ...]:
     if not (path.parent / data).is_file():
         raise UnreadableError(f"voxels must be in {name} beside their header, there is no such file", path)
     return path, path.parent / data
+
+
+def bytes_behind(fields: dict[str, str], path: Path, *, n_bytes: int) -> int:
+    """How many bytes of a file follow the voxels; 0 where they are compressed, or do not start right behind the header.
+
+    Args:
+        fields: of the header.
+        path: the header's file.
+        n_bytes: of all voxels.
+    """
+    packed = fields.get("compresseddata", "").lower() == "true" or fields.get("encoding", "raw").lower() != "raw"
+    if packed or any(int(fields.get(key) or 0) for key in ("headersize", "byte skip", "line skip")):
+        return 0
+    *_, data = itk_files(path)
+    start = _header_length(path) if data == path else 0
+    return max(0, data.stat().st_size - start - n_bytes)
 
 
 def units_of_length(fields: dict[str, str]) -> list[str]:
@@ -129,6 +149,17 @@ def _directions(fields: dict[str, str]) -> list[str]:
 
 def _quoted(text: str) -> list[str]:
     return re.findall(r'"(.*?)"', text)
+
+
+def _header_length(path: Path) -> int:
+    """Bytes before the voxels in the same file."""
+    with path.open("rb") as file:
+        start = file.read(_LONGEST)
+    if path.name.lower().endswith(_META_SUFFIXES):
+        found = re.search(rb"(?im)^\s*ElementDataFile\s*=[^\n]*\n", start)
+    else:
+        found = re.search(rb"\r?\n\r?\n", start)
+    return len(start) if found is None else found.end()
 
 
 def _meta_fields(text: str) -> dict[str, str]:

@@ -46,9 +46,10 @@ def read_nifti(path: str | Path, *, repair: Repair | None = "acdc") -> Cine:
     affine, notes = resolve_affine(header, repair=repair, path=str(path))
     _require_real(header, path)
     slice_axis, doubt = find_slice_axis(shape, spacing_of(affine))
-    array, affine = slices_last(_phases_first(_pixels(path, header)), affine, slice_axis)
+    pixels, behind = _pixels(path, header)
+    array, affine = slices_last(_phases_first(pixels), affine, slice_axis)
     times_ms, time_notes = phase_times_ms(header, n_phases=array.shape[0])
-    notes += time_notes if doubt is None else (*time_notes, doubt)
+    notes += (*behind, *time_notes) if doubt is None else (*behind, *time_notes, doubt)
     grid = Grid((array.shape[1], array.shape[2], array.shape[3]), affine)
     return Cine(array, grid, times_ms=times_ms, notes=notes, stored_axes=len(shape), slice_axis=slice_axis)
 
@@ -94,14 +95,14 @@ def _require_real(header: nib.Nifti1Header, path: Path) -> None:
         raise UnreadableError(f"pixels must be one real number each, got vectors of {n_values}", path)
 
 
-def _pixels(path: Path, header: nib.Nifti1Header) -> np.ndarray:
+def _pixels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, tuple[str, ...]]:
     """Stored pixels with scaling applied, in the file's own axis order, axes of length 1 behind the third left out."""
-    stored, scaled = stored_voxels(path, header)
+    stored, scaled, notes = stored_voxels(path, header)
     array = stored.reshape(_shape(header, path))
     if array.dtype.kind in "iu" and not scaled:
-        return array
+        return array, notes
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen by whoever looks for it
-        return array.astype(np.float32)
+        return array.astype(np.float32), notes
 
 
 def _phases_first(array: np.ndarray) -> np.ndarray:

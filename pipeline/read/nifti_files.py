@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from math import prod
 from pathlib import Path
 from typing import IO, cast
 
@@ -13,7 +14,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1PairHeader
 from nibabel.nifti2 import Nifti2PairHeader
 
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import UnreadableError, first_line
 
 __all__ = ["NIFTI_SUFFIXES", "is_nifti", "nifti_pair", "stored_header", "stored_voxels"]
 
@@ -27,11 +28,9 @@ _UNREADABLE = (
     zlib.error,
     OSError,
     ValueError,
+    OverflowError,  # an offset beyond what the system counts
     MemoryError,  # a header that states more voxels than there can be
 )
-_CHUNK = 1 << 20
-MAX_BEHIND = 64 << 20
-"""Bytes that may follow the voxels and are not read as such; a small compressed file can hold any number of them."""
 _HEADERS = {348: (nib.Nifti1Header, Nifti1PairHeader), 540: (nib.Nifti2Header, Nifti2PairHeader)}
 _FOREIGN = {
     b"<!doctype html": "it is a web page",
@@ -97,7 +96,7 @@ def stored_header(path: Path) -> nib.Nifti1Header:
     return _of_analyze(bytearray(block[:size]))
 
 
-def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, bool]:
+def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, bool, tuple[str, ...]]:
     """Read the voxels to the file's last byte, so that gzip compares its checksum; nibabel stops at the last voxel.
 
     Args:
@@ -105,33 +104,51 @@ def stored_voxels(path: Path, header: nib.Nifti1Header) -> tuple[np.ndarray, boo
         header: as `stored_header` gives it.
 
     Returns:
-        The array in the file's own axes, scaled; and whether there was a scale.
+        The array in the file's own axes, scaled; whether there was a scale; and a sentence where bytes follow that the
+        header does not speak of, or where it has no offset.
 
     Raises:
-        UnreadableError: truncated or corrupt.
+        UnreadableError: truncated, corrupt, or with a whole picture or more behind the voxels: then the header states
+            fewer of them than there are, and each row is another's.
     """
     pair = nifti_pair(path)
+    header, notes = _with_offset(header, path, is_pair=pair is not None)
     try:
         with _opened(path if pair is None else pair[1]) as stream:
-            voxels = ArrayProxy(stream, header)
+            voxels = ArrayProxy(stream, header, mmap=False)  # mapped, a file cut short meanwhile ends the process
             array = np.asanyarray(voxels)
-            _read_on(stream, path)
+            notes += _read_on(stream, path, picture=prod(array.shape[:2]) * voxels.dtype.itemsize)
     except _UNREADABLE as error:
-        raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
-    return array, (voxels.slope, voxels.inter) != (1.0, 0.0)
+        raise UnreadableError(f"the file is truncated or corrupt ({first_line(error)})", path) from error
+    return array, (voxels.slope, voxels.inter) != (1.0, 0.0), notes
 
 
-def _read_on(stream: IO[bytes], path: Path) -> None:
-    """Read what is behind the voxels, so that a checksum at the end is compared.
+def _with_offset(header: nib.Nifti1Header, path: Path, *, is_pair: bool) -> tuple[nib.Nifti1Header, tuple[str, ...]]:
+    """The header, its voxels right behind it where it says 0, as some writers leave it; and a sentence on that.
 
     Raises:
-        UnreadableError: there is far more than a header without it would leave out.
+        UnreadableError: an offset that is no whole number, or lies within the header.
     """
-    n_left = MAX_BEHIND
-    while read := len(stream.read(_CHUNK)):
-        n_left -= read
-        if n_left < 0:
-            raise UnreadableError(f"a file must end behind its voxels, over {MAX_BEHIND >> 20} MiB more follow", path)
+    offset, least = float(header["vox_offset"]), 0 if is_pair else int(header.single_vox_offset)
+    if offset == 0 and least:
+        header = header.copy()
+        header["vox_offset"] = least
+        return header, (f"vox_offset is 0, within the header: the voxels are read from byte {least} on",)
+    if not offset >= least or offset % 1:
+        raise UnreadableError(f"voxels must start at byte {least} or later, the header says {offset:g}", path)
+    return header, ()
+
+
+def _read_on(stream: IO[bytes], path: Path, *, picture: int) -> tuple[str, ...]:
+    """Read what is behind the voxels, so that a checksum at the end is compared: at most one picture's bytes."""
+    n_behind = len(stream.read(picture))
+    if n_behind == picture:
+        raise UnreadableError(
+            "a file must end behind its voxels, a whole picture's bytes or more follow: `dim` or `datatype` states "
+            "fewer than there are",
+            path,
+        )
+    return (f"{n_behind} bytes follow the voxels and are passed over",) if n_behind else ()
 
 
 def _half(path: Path, stem: str, ending: str) -> Path | None:
@@ -153,7 +170,7 @@ def _start(path: Path) -> bytes:
         with _opened(path) as file:
             return file.read(540)
     except _UNREADABLE as error:
-        raise UnreadableError(f"the file is truncated or corrupt ({error})", path) from error
+        raise UnreadableError(f"the file is truncated or corrupt ({first_line(error)})", path) from error
 
 
 def _size(block: bytes) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UnreadableError
 from pipeline.core.quiet import quiet_dicom
-from pipeline.read.dicom.files import examine_file
+from pipeline.read.dicom.files import UNKNOWN_KIND, examine_file
 from pipeline.read.dicom.headers import read_header, sop_class
 from pipeline.read.sameness import identity_of_content, identity_of_study
 
@@ -41,6 +41,7 @@ class _StudyFile:
     path: Path
     patient: str
     is_image: bool
+    is_unknown: bool = False
 
 
 def find_studies(files: Iterable[Path]) -> list[Study]:
@@ -55,7 +56,8 @@ def find_studies(files: Iterable[Path]) -> list[Study]:
         if facts is None:
             continue
         if facts.study_uid is not None:
-            studies[facts.study_uid].append(_StudyFile(path, facts.patient, facts.is_image))
+            unknown = facts.other == UNKNOWN_KIND
+            studies[facts.study_uid].append(_StudyFile(path, facts.patient, facts.is_image, unknown))
         elif facts.fault is not None or facts.is_image:
             reason = (
                 facts.fault.reason if facts.fault else "an MR image must state its study, got none: is it cut short?"
@@ -86,14 +88,16 @@ def is_dicomdir(path: Path) -> bool:
 def _by_patient(uid: str, files: Iterable[_StudyFile]) -> Iterator[tuple[str, list[_StudyFile]]]:
     """Identity and files of each patient with images: careless anonymisers give several patients one study's UID.
 
-    Files that name nobody are of the only patient who is named; where there are several, they stand by themselves.
+    Files that name nobody are of the only patient who has images; where there are several, they stand by themselves. So
+    are files that nobody knows what they are: with damaged headers, they may be images.
     """
     files = list(files)
     named = {file.patient for file in files if file.is_image and file.patient}
     only = named.pop() if len(named) == 1 else ""
     groups: dict[str, list[_StudyFile]] = defaultdict(list)
     for file in files:
-        groups[file.patient or only].append(file)
+        is_his = not file.patient or (only and file.is_unknown)
+        groups[only if is_his else file.patient].append(file)
     for patient, group in sorted(groups.items()):
         if any(file.is_image for file in group):
             yield identity_of_study(uid, patient=patient), group

@@ -24,6 +24,7 @@ from monai.utils import convert_to_tensor
 from tqdm import tqdm
 
 from pipeline.core.errors import ConfigError, own_error
+from pipeline.core.files import replacing
 from pipeline.core.import_path import library_first
 from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack, quantise
@@ -238,15 +239,12 @@ def _read_cached(file: Path) -> list[PreparedStack] | None:
 
 
 def _write_cached(file: Path, stacks: Sequence[PreparedStack]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"stored_{index}": stack.stored for index, stack in enumerate(stacks)}
     arrays |= {f"label_{index}": stack.label for index, stack in enumerate(stacks)}
     names = ("low", "step", "spacing_mm", "patient", "phase")
     entries = json.dumps([{name: getattr(stack, name) for name in names} for stack in stacks])
-    partial_file = file.with_suffix(f".{os.getpid()}.partial")
-    with partial_file.open("wb") as stream:
+    with replacing(file) as partial, partial.open("wb") as stream:
         np.savez(stream, entries=np.array(entries), **arrays)  # type: ignore[arg-type]
-    partial_file.replace(file)
 
 
 def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from pipeline.core.errors import ConfigError, GridError, LabelError
+from pipeline.core.files import move_whole
 from pipeline.core.geometry import Grid
 from pipeline.core.storage import to_stored_affine, to_stored_order
 
@@ -66,7 +67,7 @@ def write_label_map(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         nib.save(image, Path(folder) / path.name)
-        (Path(folder) / path.name).replace(path)
+        move_whole(Path(folder) / path.name, path)
     return path
 
 

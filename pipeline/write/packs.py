@@ -18,6 +18,7 @@ from PIL import Image
 
 import pipeline
 from pipeline.core.errors import DatasetError
+from pipeline.core.files import replacing
 from pipeline.core.prepared import PreparedStack, quantise
 
 __all__ = ["write_pack"]
@@ -50,10 +51,8 @@ def write_pack(
     """
     if not stacks:
         raise DatasetError("a pack needs at least one labelled stack, got none", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     entries, squares, n_pixels = [], 0.0, 0
-    with zipfile.ZipFile(partial, "w") as archive:
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for index, (stack, known) in enumerate(zip(stacks, facts, strict=True)):
             entry, square = _write_stack(archive, index, stack, bits)
             entries.append(dict(known) | entry)
@@ -62,7 +61,6 @@ def write_pack(
         header = {"pack": 1, "pipeline": pipeline.__version__, "bits": bits, "rounding_rms": rms}
         text = json.dumps(header | {"preparation": preparation, "stacks": entries}, indent=1)
         archive.writestr("pack.json", text, zipfile.ZIP_DEFLATED)
-    partial.replace(path)
     return {"n_stacks": len(stacks), "megabytes": path.stat().st_size / 1e6, "rounding_rms": rms}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.files import replacing, require_writable, write_json, write_text
+from pipeline.core.files import flush, replacing, require_writable, write_json, write_text
 
 
 def test_the_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -46,3 +47,72 @@ def test_an_output_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
     for place in (file, file / "below"):
         with pytest.raises(ConfigError, match="results need a folder, got the file"):
             require_writable(place)
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of the disk, in order: names of what is flushed, and of files that take another's place."""
+    asked: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        asked.append(f"flush {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        sync(descriptor)
+
+    def replaced(path: Path, target: Path) -> Path:
+        asked.append(f"name {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    return asked
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not tell what is open")
+
+
+@needs_proc
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_all_else(
+    tmp_path: Path, on_disk: list[str]
+) -> None:
+    write_text(tmp_path / "run" / "a.json", "1")
+    content, *names = on_disk
+    assert content.startswith("flush a.json.")
+    assert names == ["name a.json", "flush run"]
+
+
+@needs_proc
+def test_a_folder_is_flushed_from_within(tmp_path: Path, on_disk: list[str]) -> None:
+    (tmp_path / "case" / "deep").mkdir(parents=True)
+    (tmp_path / "case" / "deep" / "a").write_text("1")
+    (tmp_path / "case" / "deep" / "link").symlink_to("nowhere")
+    flush(tmp_path / "case")
+    assert on_disk == ["flush a", "flush deep", "flush case"]
+
+
+def test_a_disk_that_turns_out_to_be_full_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(tmp_path / "a", "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="space"):
+        write_text(tmp_path / "a", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_two_who_write_one_file_do_not_meet(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a") as mine, replacing(tmp_path / "a") as theirs:
+        mine.write_text("mine, which is longer")
+        theirs.write_text("theirs")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine, which is longer"]
+
+
+def test_what_a_kill_left_is_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    for name, age_s in (("a.01.partial", 7200), ("a.02.partial", 5), ("ab.03.partial", 7200)):
+        (tmp_path / name).write_text(name)
+        before = (tmp_path / name).stat().st_mtime - age_s
+        os.utime(tmp_path / name, (before, before))
+    write_text(tmp_path / "a", "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.02.partial", "ab.03.partial"]

@@ -115,6 +115,17 @@ def test_files_that_name_nobody_are_of_the_only_patient(study):
     assert case.files == tuple(sorted(study.written[:6]))
 
 
+def test_a_file_of_no_known_kind_stays_with_the_study(study):
+    study.cine(PatientID="one")
+    study.image(0, 9, SOPClassUID="1.2.3.4", PatientID="other")
+    (case,) = find_cases(study.folder)
+    assert sorted(case.files) == sorted(study.written)
+    assert (
+        "left out 1 file(s) that are no greyscale MR image: an unknown kind of object (1)"
+        in read_cine(case.files).notes
+    )
+
+
 def test_a_study_is_the_same_wherever_it_lies_and_no_other_is(tmp_path, new_study):
     for name, uid in (("a/study", "1.2.9"), ("b/study", "1.2.9"), ("c/study", "1.2.10")):
         new_study(name).cine(2, 3, StudyInstanceUID=uid)

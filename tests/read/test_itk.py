@@ -271,3 +271,47 @@ def test_voxels_lie_in_one_file_beside_the_header(tmp_path: Path, name: str) -> 
 def test_header_fields() -> None:
     with pytest.raises(UnreadableError, match="No such file"):
         itk_header(Path("nowhere.mha"))
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.mhd", "a.nhdr"])
+def test_a_few_bytes_behind_the_voxels_are_told_and_a_picture_refused(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name)
+    *_, data = itk_files(path)
+    picture = 3 * 4 * 2  # bytes
+    with data.open("ab") as file:
+        file.write(bytes(picture - 1))
+    assert f"{picture - 1} bytes follow the voxels and are passed over" in read_itk(path).notes
+    with data.open("ab") as file:
+        file.write(bytes(1))
+    with pytest.raises(UnreadableError, match="a whole picture's bytes or more follow"):
+        read_itk(path)
+
+
+def test_a_picture_of_phases_in_a_list_has_all_of_them(tmp_path: Path) -> None:
+    path = slicer(tmp_path / "a.nrrd")
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(3 * 4 * 25 * 2 - 1))
+    assert "599 bytes follow the voxels and are passed over" in read_itk(path).notes
+    path.write_bytes(content + bytes(3 * 4 * 25 * 2))
+    with pytest.raises(UnreadableError, match="a whole picture's bytes or more follow"):
+        read_itk(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("NDims = 4", "NDims = 3", "one size an axis, got 4 of 3 axes"),
+        ("DimSize = 3 4 2 25", "DimSize = 3 4 2", "one size an axis, got 3 of 4 axes"),
+        ("DimSize = 3 4 2 25", "DimSize = 3 4 0 25", "positive whole numbers, the header states '3 4 0 25'"),
+        ("DimSize = 3 4 2 25", "DimSize = 3 4 -2 25", "positive whole numbers, the header states '3 4 -2 25'"),
+        ("DimSize = 3 4 2 25", "DimSize = 3 4 1e3 25", "positive whole numbers, the header states '3 4 1e3 25'"),
+        ("DimSize = 3 4 2 25", "DimSize = 3 4 9999999999999999999 25", "positive whole numbers"),
+        ("NDims = 4", "NDims = four", "positive whole numbers"),
+    ],
+)
+def test_sizes_at_which_itk_would_end_the_process(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = save(tmp_path / "a.mha")
+    assert old.encode() in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    with pytest.raises(UnreadableError, match=told):
+        read_itk(path)

@@ -102,3 +102,64 @@ def test_a_header_of_half_a_pair_in_one_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_bytes((tmp_path / "a.hdr").read_bytes() + (tmp_path / "a.img").read_bytes())
     with pytest.raises(UnreadableError, match="half of a pair"):
         read_nifti(tmp_path / "a.nii")
+
+
+def with_offset(path: Path, offset: float) -> Path:
+    """A file whose header says that the voxels start there."""
+    content = bytearray(saved(path).read_bytes())
+    content[108:112] = np.float32(offset).tobytes()
+    path.write_bytes(bytes(content))
+    return path
+
+
+def test_an_offset_of_nothing_is_the_headers_end(tmp_path: Path) -> None:
+    cine = read_nifti(with_offset(tmp_path / "a.nii", 0))
+    np.testing.assert_array_equal(cine.array, np.moveaxis(ARRAY, -1, 0))
+    assert cine.notes[0] == "vox_offset is 0, within the header: the voxels are read from byte 352 on"
+
+
+@pytest.mark.parametrize("offset", [348, 16, -1, 352.5, np.nan])
+def test_voxels_within_the_header_are_refused(tmp_path: Path, offset: float) -> None:
+    with pytest.raises(UnreadableError, match=f"voxels must start at byte 352 or later, the header says {offset:g}"):
+        read_nifti(with_offset(tmp_path / "a.nii", offset))
+
+
+@pytest.mark.parametrize("offset", [1e30, np.inf])
+def test_voxels_behind_all_files_are_refused(tmp_path: Path, offset: float) -> None:
+    with pytest.raises(UnreadableError, match=r"truncated or corrupt|must start at byte"):
+        read_nifti(with_offset(tmp_path / "a.nii", offset))
+
+
+PICTURE = 3 * 4 * 2
+"""Bytes of one of the array's."""
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.img"])
+def test_a_few_bytes_behind_the_voxels_are_told_and_a_picture_refused(tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path / name, nib.Nifti1Pair if name.endswith("img") else nib.Nifti1Image)
+    content = gzip.decompress(path.read_bytes()) if name.endswith("gz") else path.read_bytes()
+    for n_behind in (PICTURE - 1, PICTURE):
+        longer = content + bytes(n_behind)
+        path.write_bytes(gzip.compress(longer) if name.endswith("gz") else longer)
+        if n_behind < PICTURE:
+            cine = read_nifti(path)
+            assert f"{n_behind} bytes follow the voxels and are passed over" in cine.notes
+            np.testing.assert_array_equal(cine.array, np.moveaxis(ARRAY, -1, 0))
+    with pytest.raises(UnreadableError, match="a whole picture's bytes or more follow"):
+        read_nifti(path)
+
+
+def test_fewer_phases_stated_than_there_are(tmp_path: Path) -> None:
+    content = bytearray(saved(tmp_path / "a.nii").read_bytes())
+    content[48:50] = np.int16(4).tobytes()  # dim[4]
+    (tmp_path / "a.nii").write_bytes(bytes(content))
+    with pytest.raises(UnreadableError, match="`dim` or `datatype` states fewer than there are"):
+        read_nifti(tmp_path / "a.nii")
+
+
+def test_voxels_are_no_window_on_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.nii")
+    array = read_nifti(path).array
+    with path.open("r+b") as file:
+        file.truncate(352)
+    np.testing.assert_array_equal(array, np.moveaxis(ARRAY, -1, 0))

@@ -170,3 +170,26 @@ def as_case() -> Callable[..., Case]:
         )
 
     return case
+
+
+@pytest.fixture(scope="session")
+def calibrate() -> Callable[[dict[str, Any]], None]:
+    """Give measurements what a calibration adds to them, with intervals of two numbers."""
+
+    def change(measured: dict[str, Any]) -> None:
+        names = list(measured["volumes_ml"])
+        measured["certainty"] = {
+            "dice_low": {name: [0.8] * 8 for name in names},
+            "spread_ml": {name: [10.0] * 8 for name in names},
+            "volumes": {name: [-1.0, 1.0] for name in names},
+            "functions": {
+                side: {"sv_ml": [-1.0, 1.0], "ef_percent": [-1.0, 1.0]}
+                for side in ("left_ventricle", "right_ventricle")
+            },
+            "level": 0.9,
+            "pass_dice": 0.9,
+            "fail_dice": 0.8,
+        }
+        measured["intervals"] = {"left_ventricle_edv_ml": [111.25, 134.75], "myocardial_mass_g": [90.0, 101.0]}
+
+    return change

@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from pipeline.read.dicom.frames import Frame, Technique
-from pipeline.read.dicom.headers import count_of, integer, number, numbers, plane_of, text, words
+from pipeline.read.dicom.headers import count_of, factor, integer, number, numbers, plane_of, text, words
 from pipeline.read.dicom.kinds import kind_of
 
 __all__ = ["CLASSIC_TAGS", "acquisition_time", "classic_frames", "ge_component", "heart_rate_bpm", "name_sequence"]
@@ -96,7 +96,6 @@ def _first_frame(header: FileDataset, path: Path) -> Frame:
     rows, columns = count_of(header, "Rows", path=path), count_of(header, "Columns", path=path)
     position, orientation, spacing = plane_of(header, header, header, path=path)
     trigger_ms = number(header, "TriggerTime")
-    slope = number(header, "RescaleSlope")
     return Frame(
         path=path,
         frame_number=1,
@@ -128,8 +127,8 @@ def _first_frame(header: FileDataset, path: Path) -> Frame:
             sequence=name_sequence(header),
             description=text(header, "SeriesDescription") or text(header, "ProtocolName") or "",
         ),
-        rescale_slope=1.0 if slope is None else slope,
-        rescale_intercept=number(header, "RescaleIntercept") or 0.0,
+        rescale_slope=factor(header, "RescaleSlope", default=1.0, is_slope=True),
+        rescale_intercept=factor(header, "RescaleIntercept", default=0.0),
         slice_spacing_mm=number(header, "SpacingBetweenSlices"),
         slice_thickness_mm=number(header, "SliceThickness"),
         heart_rate_bpm=heart_rate_bpm(header),
@@ -140,9 +139,9 @@ def _first_frame(header: FileDataset, path: Path) -> Frame:
 def _frame_times_ms(header: Dataset, n_frames: int) -> list[float] | None:
     """Times of the frames of one file (PS3.3 C.7.6.5.1.1): a vector of steps, the first 0, or one step for all."""
     steps, step = numbers(header, "FrameTimeVector"), number(header, "FrameTime")
-    if len(steps) == n_frames and any(steps):
+    if len(steps) == n_frames and any(steps) and min(steps) >= 0:
         return list(accumulate(steps))
-    return [step * index for index in range(n_frames)] if step else None
+    return [step * index for index in range(n_frames)] if step and step > 0 else None
 
 
 def acquisition_time(header: Dataset) -> str:

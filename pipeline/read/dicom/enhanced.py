@@ -12,7 +12,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.read.dicom.classic import acquisition_time, heart_rate_bpm, name_sequence
 from pipeline.read.dicom.frames import Frame, Technique
 from pipeline.read.dicom.groups import FunctionalGroups
-from pipeline.read.dicom.headers import count_of, integer, number, plane_of, text, words
+from pipeline.read.dicom.headers import count_of, factor, integer, number, plane_of, text, words
 from pipeline.read.dicom.kinds import kind_of
 
 __all__ = ["ENHANCED_TAGS", "enhanced_frames"]
@@ -68,7 +68,6 @@ def _frame(groups: FunctionalGroups, header: Dataset, frame_number: int, path: P
     transformation = groups.macro("PixelValueTransformationSequence")
     content = groups.macro("FrameContentSequence")
     frame_type = groups.macro("MRImageFrameTypeSequence")
-    slope = number(transformation, "RescaleSlope")
     position, orientation, spacing = plane_of(
         groups.macro("PlanePositionSequence"), groups.macro("PlaneOrientationSequence"), measures, path=path
     )
@@ -95,8 +94,8 @@ def _frame(groups: FunctionalGroups, header: Dataset, frame_number: int, path: P
             component=text(frame_type, "ComplexImageComponent") or text(header, "ComplexImageComponent"),
         ),
         technique=_technique(groups, header),
-        rescale_slope=1.0 if slope is None else slope,
-        rescale_intercept=number(transformation, "RescaleIntercept") or 0.0,
+        rescale_slope=factor(transformation, "RescaleSlope", default=1.0, is_slope=True),
+        rescale_intercept=factor(transformation, "RescaleIntercept", default=0.0),
         slice_spacing_mm=number(measures, "SpacingBetweenSlices") or number(header, "SpacingBetweenSlices"),
         slice_thickness_mm=number(measures, "SliceThickness"),
         heart_rate_bpm=_heart_rate_bpm(groups),

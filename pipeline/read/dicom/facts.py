@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
 
 import numpy as np
+from pydicom.dataset import FileDataset
 
 from pipeline.core.beat import is_credible_beat
 from pipeline.core.errors import UnreadableError
 from pipeline.core.images import StudyFacts
 from pipeline.core.quiet import quiet_dicom
-from pipeline.core.subject import AGE_YEARS, HEIGHT_M, WEIGHT_KG, Sex, is_within
+from pipeline.core.subject import AGE_YEARS, BMI_KG_M2, HEIGHT_M, WEIGHT_KG, Sex, is_within
 from pipeline.read.dicom.frames import Frame
-from pipeline.read.dicom.headers import number, read_header, text
+from pipeline.read.dicom.headers import PARSE_ERRORS, read_header, text
 
 __all__ = ["read_facts"]
 
@@ -44,26 +46,25 @@ def read_facts(frames: Sequence[Sequence[Frame]]) -> tuple[StudyFacts, tuple[str
         header = read_header(first.path, tags=_TAGS)
         if header is None:
             raise UnreadableError("a file must stay readable while it is read, got no DICOM any more", first.path)
-        height_m, about_height = _height_m(number(header.elements, "PatientSize"))
-        weight_kg, about_weight = _weight_kg(number(header.elements, "PatientWeight"))
-        age_years, about_age = _age_years(*(text(header.elements, keyword) or "" for keyword in _TAGS[-3:]))
-        sex = _sex(text(header.elements, "PatientSex"))
-        manufacturer, model = (text(header.elements, keyword) for keyword in _TAGS[:2])
-        field_strength_t = _field_strength_t(number(header.elements, "MagneticFieldStrength"))
+        stated = {keyword: _stated(header.elements, keyword) for keyword in _TAGS}
+    height_m, about_height = _height_m(_number(stated["PatientSize"]))
+    weight_kg, about_weight = _weight_kg(_number(stated["PatientWeight"]))
+    height_m, weight_kg, about_build = _build(height_m, weight_kg)
+    age_years, about_age = _age_years(*(stated[keyword] or "" for keyword in _TAGS[-3:]))
     rate, about_rate = _heart_rate_bpm(float(np.mean(rates)) if rates else None)
     facts = StudyFacts(
         study_uid=first.study_uid or None,
         series_uid=first.series_uid or None,
-        manufacturer=manufacturer,
-        model=model,
-        field_strength_t=field_strength_t,
+        manufacturer=stated["Manufacturer"],
+        model=stated["ManufacturerModelName"],
+        field_strength_t=_field_strength_t(_number(stated["MagneticFieldStrength"])),
         heart_rate_bpm=rate,
         height_m=height_m,
         weight_kg=weight_kg,
-        sex=sex,
+        sex=_sex(stated["PatientSex"]),
         age_years=age_years,
     )
-    return facts, (*about_rate, *about_height, *about_weight, *about_age)
+    return facts, (*about_rate, *about_height, *about_weight, *about_build, *about_age)
 
 
 _FIELD_T = (0.01, 25.0)
@@ -71,6 +72,30 @@ _GAUSS = 10_000.0
 """In a tesla. Some consoles state the field in gauss."""
 
 Checked = tuple[float | None, tuple[str, ...]]
+
+
+def _stated(elements: FileDataset, keyword: str) -> str | None:
+    """The first value of an element, which is as good as absent where it cannot be read: no fact is worth a study."""
+    try:
+        return text(elements, keyword)
+    except PARSE_ERRORS:
+        return None
+
+
+def _number(stated: str | None) -> float | None:
+    try:
+        value = float(stated or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _build(height_m: float | None, weight_kg: float | None) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Height and weight, unless no body has both."""
+    if height_m is None or weight_kg is None or is_within(weight_kg / height_m**2, BMI_KG_M2):
+        return height_m, weight_kg, ()
+    told = f"PatientSize and PatientWeight say {height_m:g} m and {weight_kg:g} kg, which no body has"
+    return None, None, (f"{told}: nothing is indexed by them",)
 
 
 def _height_m(stated: float | None) -> Checked:

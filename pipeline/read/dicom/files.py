@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydicom.uid import UID
 
-from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError, first_line
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.classic import CLASSIC_TAGS, classic_frames
 from pipeline.read.dicom.enhanced import ENHANCED_TAGS, enhanced_frames
@@ -29,12 +29,17 @@ from pipeline.read.dicom.headers import (
 )
 from pipeline.read.dicom.pixels import PIXEL_FORMAT_TAGS, native_form
 
-__all__ = ["HEADER_TAGS", "Fault", "FileFacts", "Findings", "examine_file", "name_files", "read_frames"]
+__all__ = ["HEADER_TAGS", "UNKNOWN_KIND", "Fault", "FileFacts", "Findings", "examine_file", "name_files", "read_frames"]
 
 HEADER_TAGS = ("PatientID", *CLASSIC_TAGS, *PIXEL_FORMAT_TAGS, *ENHANCED_TAGS)
 """Elements read from every file; all else is skipped, which keeps a study's headers to a fraction of a second."""
 
 _LOGGER = logging.getLogger(__name__)
+MAX_FRAMES = 1 << 16
+"""Of one file, as no cine has: one of 50 phases of 20 slices has 1000."""
+UNKNOWN_KIND = "an unknown kind of object"
+"""What is said of a file whose class is none of the standard's."""
+
 _NAMED = 3
 _KEPT = 4096
 """Files whose headers are kept between finding and reading a study: a few kB each, and more than any cine has."""
@@ -174,7 +179,7 @@ def _other_kind(header: Header) -> str | None:
     if not kind:
         raise UnreadableError("a DICOM file must state its SOPClassUID, got none: it is cut short or no DICOM")
     if kind not in CLASSIC_MR | ENHANCED_MR:
-        return UID(kind).name if UID(kind).name != kind else "an unknown kind of object"
+        return UID(kind).name if UID(kind).name != kind else UNKNOWN_KIND
     return "colour picture" if (integer(header.elements, "SamplesPerPixel") or 1) != 1 else None
 
 
@@ -182,6 +187,9 @@ def _frames_of(header: Header, path: Path) -> tuple[Frame, ...]:
     elements = header.elements
     if not header.has_pixels:
         raise UnreadableError("an image must hold pixel data, got none: the file is cut short or stripped of them")
+    n_frames = integer(elements, "NumberOfFrames") or 1
+    if n_frames > MAX_FRAMES:
+        raise UnreadableError(f"an image must have {MAX_FRAMES} frames or fewer, NumberOfFrames says {n_frames}")
     frames_of = enhanced_frames if sop_class(elements) in ENHANCED_MR else classic_frames
     frames, native = frames_of(elements, path), native_form(header)
     return frames if native is None else tuple(replace(frame, native=native) for frame in frames)
@@ -191,4 +199,4 @@ def _reason(error: Exception) -> str:
     """The sentence of an error without the file's path, which a note names by itself."""
     if isinstance(error, UnreadableError | HeaderError):
         return str(error).removesuffix(f" [{error.path}]")
-    return f"a DICOM header must parse, got {type(error).__name__}: {error}"
+    return f"a DICOM header must parse, got {type(error).__name__}: {first_line(error)}"

@@ -25,11 +25,13 @@ class NativeForm:
         offset: byte at which the first frame starts.
         dtype: numpy's name of the stored type, byte order included.
         spare_bits: high bits of each value that hold no pixel data.
+        in_doubt: HighBit is not one below BitsStored, so that only the higher of both is sure to leave nothing out.
     """
 
     offset: int
     dtype: str
     spare_bits: int = 0
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ pydicom warns of each; none matters to the image, so `core.quiet` silences those
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import struct
@@ -24,7 +25,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from pipeline.core.errors import HeaderError, UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError, first_line
 
 __all__ = [
     "CLASSIC_MR",
@@ -33,9 +34,11 @@ __all__ = [
     "PARSE_ERRORS",
     "Header",
     "count_of",
+    "factor",
     "integer",
     "number",
     "numbers",
+    "open_bounded",
     "plane_of",
     "read_header",
     "sop_class",
@@ -62,6 +65,7 @@ PARSE_ERRORS = (
     AttributeError,
     NotImplementedError,
     RuntimeError,
+    ArithmeticError,  # a whole number that is stated to be infinite
     struct.error,
     zlib.error,
 )
@@ -111,7 +115,7 @@ def read_header(path: Path, *, tags: Sequence[str | int]) -> Header | None:
         UnreadableError: a DICOM file that cannot be opened or parsed, such as one cut short or empty.
     """
     try:
-        with path.open("rb") as stream:
+        with open_bounded(path) as stream:
             start = stream.read(132)
             bare = start[128:] != b"DICM"
             headless = bare and start[:2] in _FIRST_GROUPS and start[2:4] < b"\x20\x00"
@@ -126,7 +130,26 @@ def read_header(path: Path, *, tags: Sequence[str | int]) -> Header | None:
             )
             return Header(elements, *_find_pixels(stream, elements))
     except PARSE_ERRORS as error:
-        raise UnreadableError(f"a DICOM header must parse, got {type(error).__name__}: {error}", path) from error
+        raise UnreadableError(
+            f"a DICOM header must parse, got {type(error).__name__}: {first_line(error)}", path
+        ) from error
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read than there is, whatever length is asked for; memory is taken for that first."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        there = max(0, self._size - self.tell())
+        return super().read(there if size is None or size < 0 else min(size, there))
+
+
+def open_bounded(path: Path) -> BinaryIO:
+    """Open a file for pydicom, which takes memory for as many bytes as an element says it has."""
+    return _Bounded(path)
 
 
 def _find_pixels(stream: BinaryIO, elements: FileDataset) -> tuple[bool, int | None, int]:
@@ -171,6 +194,8 @@ def words(header: Dataset, keyword: str) -> tuple[str, ...]:
         joined = str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
     else:
         value = header[_tag(keyword)].value
+        if value is None:
+            return ()
         joined = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
     joined = joined.strip(" \0")
     return tuple(word.strip(" \0") for word in joined.split("\\")) if joined else ()
@@ -203,6 +228,21 @@ def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
     except (ValueError, TypeError):
         return ()
     return values if all(map(math.isfinite, values)) else ()
+
+
+def factor(header: Dataset, keyword: str, *, default: float, is_slope: bool = False) -> float:
+    """An element that pixels are multiplied by or shifted by, such as RescaleSlope; `default` where absent or empty.
+
+    Raises:
+        HeaderError: it is no finite number, or a slope that is not above 0: nobody knows then what the pixels mean.
+    """
+    stated = text(header, keyword)
+    if stated is None:
+        return default
+    value = number(header, keyword)
+    if value is None or (is_slope and value <= 0):
+        raise HeaderError(f"{keyword} must be {'a number above 0' if is_slope else 'a number'}, got {stated!r}")
+    return value
 
 
 def integer(header: Dataset, keyword: str) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.core.beat import beat_of_times, is_credible_clock
 from pipeline.core.errors import LatticeError
+from pipeline.read.dicom.consistency import doubt_beats, doubt_steps
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.matching import drop_incomplete_slices, match_by_fraction
 from pipeline.read.dicom.planes import Planes, fit_planes
@@ -72,6 +73,10 @@ def build_lattice(stack: Stack, *, prefer: Prefer = "later", drop_incomplete: bo
     phases = tuple(zip(*ranked, strict=True))
     planes = fit_planes(ranked, allow_gaps=drop_incomplete)
     times_ms, time_notes = _times_ms(columns, len(phases)) if clock.in_ms else (None, ())
+    places = [float(next(iter(column.values())).centre @ stack.normal) for column in columns]
+    keys = [[key[0] for key in column] for column in columns]
+    time_notes += doubt_steps(keys, clock=clock.name, positions=places)
+    time_notes += doubt_beats(keys, positions=places) if clock.in_ms else ()
     return Lattice(
         frames=phases,
         planes=planes,

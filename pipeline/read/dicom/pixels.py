@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import UnreadableError, first_line
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.frames import Frame, NativeForm
-from pipeline.read.dicom.headers import PARSE_ERRORS, Header, integer, text
+from pipeline.read.dicom.headers import PARSE_ERRORS, Header, integer, open_bounded, text
 
 __all__ = ["PIXEL_FORMAT_TAGS", "native_form", "read_pictures", "read_pixels"]
 
@@ -56,7 +57,7 @@ def native_form(header: Header) -> NativeForm | None:
         return None
     if allocated not in (8, 16) or stored is None or not 1 <= stored <= allocated or signed not in (0, 1):
         return None
-    if high != stored - 1:
+    if high is None or not 0 <= high < allocated:
         return None
     wanted = prod(integer(elements, name) or 1 for name in ("Rows", "Columns", "NumberOfFrames")) * allocated // 8
     if header.n_pixel_bytes not in (wanted, wanted + wanted % 2):
@@ -65,15 +66,17 @@ def native_form(header: Header) -> NativeForm | None:
             f"the file is {'cut short' if header.n_pixel_bytes < wanted else 'of another size'}"
         )
     dtype = f"<{'i' if signed else 'u'}{allocated // 8}"
-    return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - stored)
+    used = max(stored, high + 1)
+    return NativeForm(offset=header.pixels_at, dtype=dtype, spare_bits=allocated - used, in_doubt=high != stored - 1)
 
 
-def read_pictures(path: Path, frames: Sequence[Frame]) -> list[np.ndarray]:
+def read_pictures(path: Path, frames: Sequence[Frame], spare: list[Path] | None = None) -> list[np.ndarray]:
     """Pictures of some frames of one file in real-world values (Modality LUT, PS3.3 C.11.1).
 
     Args:
         path: the file.
         frames: frames of this file, one at least.
+        spare: takes the file if bits that hold no pixel data are set in it, as old overlays do, or a wrong BitsStored.
 
     Returns:
         For each frame (rows, columns): the stored integers where slope is 1 and intercept 0, else float32.
@@ -83,7 +86,10 @@ def read_pictures(path: Path, frames: Sequence[Frame]) -> list[np.ndarray]:
             that cannot be decoded.
     """
     if all(frame.native is not None for frame in frames):
-        return [_rescale(frame, _read_native(frame, frame.native)) for frame in frames if frame.native is not None]
+        stored = [(frame, frame.native, _read_native(frame, frame.native)) for frame in frames if frame.native]
+        if spare is not None and any(_has_spare(pixels, native) for _, native, pixels in stored):
+            spare.append(path)
+        return [_rescale(frame, _without_spare(pixels, native)) for frame, native, pixels in stored]
     pixels = read_pixels(path)
     wanted = max(frame.frame_number for frame in frames), frames[0].rows, frames[0].columns
     if len(pixels) < wanted[0] or pixels.shape[1:] != wanted[1:]:
@@ -102,9 +108,23 @@ def _read_native(frame: Frame, native: NativeForm) -> np.ndarray:
         raise UnreadableError(
             f"pixel data must hold {count} values a frame, got {pixels.size}: the file is cut short", frame.path
         )
-    if native.spare_bits:  # shifting up and down clears them, and extends the sign
-        pixels = pixels << native.spare_bits >> native.spare_bits
     return pixels.reshape(frame.rows, frame.columns)
+
+
+def _without_spare(pixels: np.ndarray, native: NativeForm) -> np.ndarray:
+    """Shifting up and down clears the spare bits, and extends the sign."""
+    cleared: np.ndarray = pixels << native.spare_bits >> native.spare_bits
+    return cleared
+
+
+def _has_spare(pixels: np.ndarray, native: NativeForm) -> bool:
+    """Whether the spare bits hold anything but the sign."""
+    if not native.spare_bits:
+        return False
+    n_bits = 8 * pixels.dtype.itemsize
+    above = pixels.view(f"u{pixels.dtype.itemsize}") >> (n_bits - native.spare_bits)
+    is_sign = (above == (1 << native.spare_bits) - 1) & (pixels.dtype.kind == "i")
+    return bool(((above != 0) & ~is_sign).any())
 
 
 def _rescale(frame: Frame, picture: np.ndarray) -> np.ndarray:
@@ -129,16 +149,32 @@ def read_pixels(path: Path) -> np.ndarray:
     """
     try:
         with quiet_dicom():
-            header = dcmread(path, specific_tags=list(_PIXEL_TAGS), force=True)
+            with open_bounded(path) as stream:
+                header = dcmread(stream, specific_tags=list(_PIXEL_TAGS), force=True)
             if "PixelData" not in header:
                 raise UnreadableError("an image must hold pixel data, got none: cut short or stripped", path)
             if "TransferSyntaxUID" not in header.file_meta:  # files from before Part 10 have no meta information
                 header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            _require_clear_bits(header, path)
             require_affordable((int(header.get("NumberOfFrames") or 1), header.Rows, header.Columns), path)
             pixels = header.pixel_array.reshape(-1, int(header.Rows), int(header.Columns))
     except PARSE_ERRORS as error:
-        raise UnreadableError(f"pixel data must decode, got {type(error).__name__}: {error}", path) from error
+        raise UnreadableError(
+            f"pixel data must decode, got {type(error).__name__}: {first_line(error)}", path
+        ) from error
     if header.get("PhotometricInterpretation") != "MONOCHROME1":
         return pixels
     highest = -1 if header.PixelRepresentation else 2 ** int(header.BitsStored) - 1
     return (highest - pixels.astype(np.int64)).astype(pixels.dtype)
+
+
+def _require_clear_bits(header: Dataset, path: Path) -> None:
+    """Refuse uncompressed pixels of which nobody knows which bits hold them; compressed ones say so themselves.
+
+    Raises:
+        UnreadableError: HighBit is not one below BitsStored, as PS3.5 8.1.1 has it.
+    """
+    high, stored = integer(header, "HighBit"), integer(header, "BitsStored")
+    if high is None or stored is None or high == stored - 1 or header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    raise UnreadableError(f"HighBit must be one below BitsStored, got {high} and {stored}", path)

@@ -36,6 +36,9 @@ is missing."""
 
 _NOTED_TILT_DEG = 0.1
 
+_DISTANCES = (0.45, 3.5)
+"""Distance of slices over their thickness. They overlap by a half at most, and gaps are no wider than two slices."""
+
 
 @dataclass(frozen=True)
 class Planes:
@@ -223,7 +226,11 @@ def _tell_gaps(gaps: np.ndarray) -> str:
 
 
 def _note_stated(frame: Frame, distance_mm: float) -> tuple[str, ...]:
-    stated = frame.slice_spacing_mm
+    stated, thickness = frame.slice_spacing_mm, frame.slice_thickness_mm
+    if stated is None and thickness and not _DISTANCES[0] <= distance_mm / thickness <= _DISTANCES[1]:
+        return (
+            f"SliceThickness says {thickness:g} mm, the slices are {distance_mm:.2f} mm apart: one of them is wrong",
+        )
     if stated is None or abs(stated - distance_mm) <= STEP_TOLERANCE_MM:
         return ()
     return (f"SpacingBetweenSlices says {stated:g} mm, the positions {distance_mm:.2f} mm: the positions count",)

@@ -11,7 +11,7 @@ import highdicom as hd
 import numpy as np
 from pydicom.sr.coding import Code
 
-from pipeline.core.errors import ConfigError, GridError, HeaderError, LabelError, UnreadableError
+from pipeline.core.errors import ConfigError, GridError, HeaderError, LabelError, UnreadableError, first_line
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
 from pipeline.core.quiet import quiet_dicom
@@ -77,7 +77,7 @@ def read_segmentation(path: str | Path, cine: Cine, *, phase: int | None = None)
             pictures, groups_of_frames = segmentation.get_stored_frames(), _groups(segmentation)
         except PARSE_ERRORS as error:
             raise UnreadableError(
-                f"a DICOM Segmentation must decode, got {type(error).__name__}: {error}", path
+                f"a DICOM Segmentation must decode, got {type(error).__name__}: {first_line(error)}", path
             ) from error
         _check(segmentation, cine, path)
         places, values = _places_of(cine), _values(segmentation, path)

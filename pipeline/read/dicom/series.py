@@ -17,6 +17,7 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, SourceFrame
 from pipeline.read.budget import require_affordable
 from pipeline.read.dicom.choice import Choice, Look, choose_stack, describe_stack
+from pipeline.read.dicom.consistency import compare_frames, doubt_negatives, doubt_rate
 from pipeline.read.dicom.dimensions import keep_one_value
 from pipeline.read.dicom.facts import read_facts
 from pipeline.read.dicom.files import Fault, Findings, name_files, read_frames
@@ -91,8 +92,10 @@ def read_dicom_cine(
 
 
 def _make_cine(lattice: Lattice, *, notes: tuple[str, ...] = ()) -> Cine:
-    array = _pixels(lattice)
+    array, spare = _pixels(lattice)
     facts, told = read_facts(lattice.frames)
+    told += (*spare, *compare_frames(lattice.frames), *doubt_negatives(array))
+    told += doubt_rate(lattice.times_ms, facts.heart_rate_bpm)
     return Cine(
         array,
         Grid((array.shape[1], array.shape[2], array.shape[3]), lattice.planes.affine, lattice.planes.spans_mm),
@@ -163,8 +166,9 @@ def _complete(stack: Stack, found: Findings, options: SeriesOptions) -> Lattice:
         raise UnreadableError(f"{error}; {names} could not be read: {suspects[0].reason}", suspects[0].path) from error
 
 
-def _pixels(lattice: Lattice) -> np.ndarray:
-    """Array (T, X, Y, Z), each file decoded once."""
+def _pixels(lattice: Lattice) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Array (T, X, Y, Z), each file decoded once; and a note on the files with bits that BitsStored leaves out."""
+    spare: list[Path] = []
     n_phases, n_slices = len(lattice.frames), len(lattice.frames[0])
     first = lattice.frames[0][0]
     by_file: dict[Path, list[tuple[int, int, Frame]]] = defaultdict(list)
@@ -175,11 +179,14 @@ def _pixels(lattice: Lattice) -> np.ndarray:
     require_affordable((n_phases, n_slices, first.rows, first.columns), first.path)
     pictures = np.empty((n_phases, n_slices, first.rows, first.columns), np.float32 if rescaled else np.uint8)
     for path in sorted(by_file):
-        for (t, z, _), picture in zip(by_file[path], read_pictures(path, [f for *_, f in by_file[path]]), strict=True):
+        for (t, z, _), picture in zip(
+            by_file[path], read_pictures(path, [f for *_, f in by_file[path]], spare), strict=True
+        ):
             if not rescaled:
                 pictures = pictures.astype(np.result_type(pictures, picture), copy=False)
             pictures[t, z] = picture
-    return pictures.transpose(0, 3, 2, 1)
+    notes = (f"bits above BitsStored are left out of the pixels of {name_files(spare)}",) if spare else ()
+    return pictures.transpose(0, 3, 2, 1), notes
 
 
 def _compare_copies(lattice: Lattice) -> tuple[str, ...]:

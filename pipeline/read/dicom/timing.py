@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from pipeline.core.beat import MAX_BEAT_MS
 from pipeline.read.dicom.frames import Frame
 
 __all__ = ["Clock", "choose_clock"]
@@ -63,6 +64,8 @@ _CLOCKS = (
     Clock("SeriesNumber", _series),
 )
 _STANDING = Clock("nothing: all frames of a slice count as repeats", _none)
+_FEW = 0.25
+"""Share of the times up to which those beyond a beat are errors. Where more are, it is no cine, as in perfusion."""
 _EVEN = 0.6
 """Times of phases are even where each step is at least this part of the median one; frames of two beats lie closer."""
 
@@ -106,10 +109,19 @@ def _fault(slices: Sequence[Sequence[Frame]], clock: Clock) -> str | None:
     missing = sum(key is None for row in keys for key in row)
     if missing:
         return f"{'missing' if missing == total else f'missing in {missing} of {total} frames'}"
+    if clock is _TRIGGER and (astray := _astray_ms([key[0] for row in keys for key in row if key])):
+        return f"{', '.join(f'{ms:g}' for ms in astray[:3])} ms in {len(astray)} of {total} frames"
     distinct = sum(len(set(row)) for row in keys)
     if 2 * distinct <= total:
         return "constant" if distinct == len(keys) else "the same for several phases"
     return None
+
+
+def _astray_ms(times: Sequence[float]) -> list[float]:
+    """A few times that are of no beat in which all others lie."""
+    middle = median(times)
+    astray = [ms for ms in times if abs(ms - middle) > MAX_BEAT_MS]
+    return astray if len(astray) <= _FEW * len(times) else []
 
 
 def _unwrap(slices: Sequence[Sequence[Frame]]) -> tuple[Clock, tuple[str, ...]]:

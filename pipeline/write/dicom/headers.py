@@ -19,7 +19,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
-from pipeline.core.errors import ConfigError, HeaderError, UnreadableError
+from pipeline.core.errors import ConfigError, HeaderError, UnreadableError, first_line
 from pipeline.core.images import Cine, SourceFrame
 from pipeline.core.quiet import quiet_dicom
 from pipeline.write.dicom.subject import SUBJECT_KEYWORDS, mend_subject
@@ -118,7 +118,9 @@ def _read(path: str, keywords: Sequence[str]) -> Dataset:
     try:
         return dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
     except (InvalidDicomError, OSError, ValueError, EOFError) as error:
-        raise UnreadableError(f"a source must stay readable, got {type(error).__name__}: {error}", path) from error
+        raise UnreadableError(
+            f"a source must stay readable, got {type(error).__name__}: {first_line(error)}", path
+        ) from error
 
 
 def _read_all(sources: Sequence[Sequence[SourceFrame]]) -> dict[str, Dataset]:

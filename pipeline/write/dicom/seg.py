@@ -14,6 +14,7 @@ import highdicom as hd
 import numpy as np
 
 from pipeline.core.errors import ConfigError, GridError, LabelError
+from pipeline.core.files import move_whole
 from pipeline.core.geometry import flip_ras_lps
 from pipeline.core.images import Cine
 from pipeline.core.labels import STRUCTURES
@@ -107,7 +108,7 @@ def write_segmentation(
         written = Path(folder) / path.name
         build_segmentation(picture, frames, phase, algorithm, series).save_as(written)
         _verify(written, picture, frames)
-        written.replace(path)
+        move_whole(written, path)
     return path
 
 

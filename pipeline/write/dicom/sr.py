@@ -24,6 +24,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 import pipeline
 from pipeline.core.case import Case
 from pipeline.core.errors import ConfigError, UnreadableError
+from pipeline.core.files import move_whole
 from pipeline.core.measurements import DISCLAIMER, Measurements
 from pipeline.core.quiet import quiet_dicom
 from pipeline.core.review import tell_excluded
@@ -75,7 +76,7 @@ def write_measurement_report(
             report.save_as(written)
             if not _same_values(hd.sr.srread(written), report):
                 raise UnreadableError("a structured report must read back with its own values, this one does not", path)
-            written.replace(path)
+            move_whole(written, path)
     return path
 
 

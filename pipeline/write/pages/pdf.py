@@ -23,6 +23,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from pipeline.core.case import Case
+from pipeline.core.certainty import Interval
 from pipeline.core.measurements import DISCLAIMER, Measurements
 from pipeline.core.pose import AS_STORED
 from pipeline.core.quantities import QUANTITIES
@@ -112,12 +113,26 @@ def _numbers(measured: Measurements) -> Iterator[Flowable]:
         return
     head = ["", "left ventricle", "right ventricle", "left, per m²", "right, per m²"]
     body = [
-        [row.name, *(_number(value, row.digits, row.unit) for value in (row.left, row.right)), *_indexed(row)]
+        [
+            row.name,
+            _with_interval(row.left, row.left_interval, row),
+            _with_interval(row.right, row.right_interval, row),
+            *_indexed(row),
+        ]
         for row in rows
     ]
-    widths = (50 * mm, *((_WIDTH - 50 * mm) / 4,) * 4)
+    widths = (36 * mm, *(48 * mm,) * 2, *((_WIDTH - 132 * mm) / 2,) * 2)
     yield _table([head, *body], widths, strong_head=True)
+    if measured.intervals and measured.certainty:
+        yield Spacer(1, 2 * mm)
+        share = f"{100 * measured.certainty.level:.0f} of 100 patients like those of the calibration"
+        yield Paragraph(f"In brackets: where an expert's number would lie in {share}.", _TEXT)
     yield from _confidences(measured)
+
+
+def _with_interval(value: float | None, interval: Interval | None, row: findings.NumberRow) -> str:
+    told = _number(value, row.digits, row.unit)
+    return told if interval is None else f"{told} ({' to '.join(_number(end, row.digits) for end in interval)})"
 
 
 def _indexed(row: findings.NumberRow) -> list[str]:
@@ -129,7 +144,8 @@ def _confidences(measured: Measurements) -> Iterator[Flowable]:
     if rows:
         told = "; ".join(f"{row.structure.replace('_', ' ')} {', '.join(_share(v) for v in row.at)}" for row in rows)
         yield Spacer(1, 2 * mm)
-        yield Paragraph(escape(f"Expected Dice at the phases shown: {told}."), _TEXT)
+        limits = "calibrated" if measured.certainty else "not calibrated, and too high"
+        yield Paragraph(escape(f"Expected Dice at the phases shown ({limits}): {told}."), _TEXT)
 
 
 def _picture(case: Case) -> Iterator[Flowable]:

@@ -51,3 +51,26 @@ def test_a_fact_is_taken_or_noted(study, elements: dict[str, Any], fact: str, va
     assert getattr(cine.facts, fact) == pytest.approx(value)
     assert [told for told in cine.notes if note in told] == list(cine.notes)
     assert len(cine.notes) == (note != "")
+
+
+def test_a_body_that_cannot_be_has_neither_height_nor_weight(study) -> None:
+    study.cine(PatientSize="1.72", PatientWeight="7")
+    cine = read_dicom_cine(study.folder)
+    assert (cine.facts.height_m, cine.facts.weight_kg) == (None, None)
+    assert "say 1.72 m and 7 kg, which no body has: nothing is indexed by them" in cine.notes[0]
+
+
+@pytest.mark.parametrize("keyword", ["PatientSize", "PatientSex", "Manufacturer", "PatientAge"])
+def test_a_fact_that_cannot_be_read_is_none(study, keyword: str) -> None:
+    values = {"PatientSize": "1.72", "PatientSex": "F", "Manufacturer": "Makers", "PatientAge": "045Y"}
+    study.cine(**values)
+    tag = {"PatientSize": 0x1020, "PatientSex": 0x40, "Manufacturer": 0x70, "PatientAge": 0x1010}[keyword]
+    group = 8 if keyword == "Manufacturer" else 16
+    for path in study.written:
+        data = path.read_bytes()
+        at = data.index(group.to_bytes(2, "little") + tag.to_bytes(2, "little")) + 4
+        path.write_bytes(data[:at] + b"ZZ" + data[at + 2 :])
+    facts = read_dicom_cine(study.folder).facts
+    found = [facts.height_m, facts.sex, facts.manufacturer, facts.age_years]
+    assert found[list(values).index(keyword)] is None
+    assert found.count(None) == 1

@@ -1,7 +1,9 @@
 """Header facts of classic and enhanced files."""
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 
 from pipeline.read.dicom import files
 from pipeline.read.dicom.files import examine_file, read_frames
@@ -109,3 +111,15 @@ def test_a_header_is_read_once_until_the_file_changes(study, monkeypatch):
 
 def test_a_file_that_is_gone_is_a_fault(tmp_path):
     assert "must be readable" in examine_file(tmp_path / "gone.dcm").fault.reason
+
+
+def test_a_whole_number_that_is_infinite_in_implicit_syntax_is_a_fault(study):
+    path = study.image(0, 0, InstanceNumber="123")
+    made = pydicom.dcmread(path)
+    made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    pydicom.dcmwrite(path, made, implicit_vr=True, little_endian=True)
+    content = path.read_bytes()
+    assert content.count(b"123 ") == 1
+    path.write_bytes(content.replace(b"123 ", b"inf "))
+    (fault,) = read_frames([path]).faults
+    assert "cannot convert float infinity to integer" in fault.reason

@@ -1,12 +1,15 @@
 """Single values of a header as plain text and numbers, whatever state they are in."""
 
+import tracemalloc
+from contextlib import suppress
+
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from pipeline.core.errors import HeaderError, UnreadableError
-from pipeline.read.dicom.headers import count_of, number, read_header, text, vector, words
+from pipeline.read.dicom.headers import count_of, factor, number, open_bounded, read_header, text, vector, words
 
 
 def _raw(keyword, vr, value):
@@ -60,3 +63,43 @@ def test_pixels_start_where_the_header_says(study, phase_picture):
     path = study.image(1, 2)
     header = read_header(path, tags=["Rows"])
     assert path.read_bytes()[header.pixels_at :] == phase_picture(1, 2).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "is_slope", "expected"),
+    [(b"2.5 ", True, 2.5), (b"", True, 1.0), (b"-3", False, -3.0), (b"0 ", False, 0.0)],
+)
+def test_factor(value, is_slope, expected):
+    assert factor(_raw("RescaleSlope", "DS", value), "RescaleSlope", default=1.0, is_slope=is_slope) == expected
+    assert factor(Dataset(), "RescaleSlope", default=1.0, is_slope=is_slope) == 1.0
+
+
+@pytest.mark.parametrize(("value", "is_slope"), [(b"0 ", True), (b"-1", True), (b"abc", False), (b"nan", False)])
+def test_what_is_no_factor_is_refused(value, is_slope):
+    with pytest.raises(HeaderError, match=f"RescaleSlope must be a number.*, got '{value.decode().strip()}'"):
+        factor(_raw("RescaleSlope", "DS", value), "RescaleSlope", default=1.0, is_slope=is_slope)
+
+
+def test_no_more_is_read_than_there_is(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    with open_bounded(tmp_path / "a") as stream:
+        assert stream.read(4) == b"0123"
+        assert stream.read(1 << 62) == b"456789"
+        assert stream.read(1 << 62) == b""
+        stream.seek(8)
+        assert stream.read() == b"89"
+        stream.seek(100)
+        assert stream.read(None) == b""
+
+
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path, study):
+    path = study.image(0, 0)
+    data = path.read_bytes()
+    at = data.index(b"\x08\x00\x70\x00") + 4  # Manufacturer, now of unlimited text of 2 GB
+    path.write_bytes(data[:at] + b"UT\0\0\xff\xff\xff\x7f" + data[at + 4 :])
+    tracemalloc.start()
+    with suppress(UnreadableError):
+        read_header(path, tags=("Manufacturer", "Rows"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20

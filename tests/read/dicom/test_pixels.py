@@ -96,6 +96,30 @@ def test_picture_of_another_size_than_stated_is_refused(study):
         read_pictures(path, [frame])
 
 
+def test_what_a_header_says_does_not_break_the_sentence(study):
+    path = study.image(0, 0, PhotometricInterpretation="MONOCHROME2")
+    path.write_bytes(path.read_bytes().replace(b"MONOCHROME2 ", b"MONO\n\x1b[31m2 "))
+    with pytest.raises(UnreadableError, match="pixel data must decode, got ") as caught:
+        _pictures(path)
+    assert str(caught.value).isprintable()
+
+
+def test_bits_up_to_the_higher_of_two_statements_are_read(study):
+    pixels = np.array([[0x0FFF, 0x7001]], np.uint16)
+    assert _pictures(study.image(0, 0, pixels=pixels, BitsStored=1, HighBit=11))[0].tolist() == [[4095, 1]]
+    assert _pictures(study.image(1, 0, pixels=pixels, BitsStored=12, HighBit=15))[0].tolist() == [[4095, 0x7001]]
+    for high in (16, None):
+        path = study.image(2, 0, pixels=pixels, BitsStored=12, HighBit=high)
+        assert read_frames([path]).frames[0].native is None
+
+
+def test_bits_that_contradict_each_other_in_an_inverted_picture_are_refused(study):
+    pixels = np.array([[1, 2]], np.uint16)
+    path = study.image(0, 0, pixels=pixels, PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=15)
+    with pytest.raises(UnreadableError, match="HighBit must be one below BitsStored, got 15 and 12"):
+        _pictures(path)
+
+
 def test_real_transfer_syntaxes_decode_alike(cmr_data):
     paths = sorted((cmr_data / "dicom_samples" / "transfer_syntaxes").glob("*.dcm"))
     pictures = [_pictures(path)[0] for path in paths]

@@ -60,6 +60,23 @@ def test_numbers_verdict_and_limits_are_in_it(case: Case, measured: dict[str, An
     assert case.name not in words
 
 
+def test_intervals_stand_beside_their_numbers(
+    phantom: PhantomStudy,
+    measured: dict[str, Any],
+    calibrate: Callable[[dict[str, Any]], None],
+    as_case: Callable[..., Case],
+    tmp_path: Path,
+) -> None:
+    without = words_of(pdf_report(as_case(phantom.image, measured, phantom.label.array)), tmp_path)
+    assert "not calibrated, and too high" in without
+    assert "In brackets" not in without
+    calibrate(measured)
+    words = words_of(pdf_report(as_case(phantom.image, measured, phantom.label.array)), tmp_path)
+    assert f"{measured['left_ventricle']['edv_ml']:.1f} ml (111.2 to 134.8)" in words
+    assert "where an expert's number would lie in 90 of 100 patients" in words
+    assert "phases shown (calibrated)" in words
+
+
 def test_the_same_case_gives_the_same_bytes_and_other_numbers_others(case: Case) -> None:
     first = pdf_report(case)
     assert pdf_report(replace(case, name="elsewhere")) == first

@@ -79,22 +79,10 @@ def test_a_report_tells_all_that_was_measured(
 
 
 def test_intervals_stand_below_their_numbers_and_the_dice_says_what_it_is(
-    tmp_path: Path, measured: dict[str, Any], phantom_case
+    tmp_path: Path, measured: dict[str, Any], calibrate: Callable[[dict[str, Any]], None], phantom_case
 ) -> None:
-    names = list(measured["volumes_ml"])
     assert "It is not calibrated, and too high." in words_of(text_of(tmp_path / "before.html", phantom_case()))
-    measured["certainty"] = {
-        "dice_low": {name: [0.8] * 8 for name in names},
-        "spread_ml": {name: [10.0] * 8 for name in names},
-        "volumes": {name: [-1.0, 1.0] for name in names},
-        "functions": {
-            side: {"sv_ml": [-1.0, 1.0], "ef_percent": [-1.0, 1.0]} for side in ("left_ventricle", "right_ventricle")
-        },
-        "level": 0.9,
-        "pass_dice": 0.9,
-        "fail_dice": 0.8,
-    }
-    measured["intervals"] = {"left_ventricle_edv_ml": [111.25, 134.75], "myocardial_mass_g": [90.0, 101.0]}
+    calibrate(measured)
     words = words_of(text_of(tmp_path / "after.html", phantom_case()))
     assert words.count("111 to 135") == 1  # the main number's
     assert words.count("111.2 to 134.8") == 1  # the table's
