@@ -1,8 +1,9 @@
-"""Try to make `cmr node` lose or double something: kills at every step, a flood of studies, callers who send rubbish.
+"""Try to make `cmr node` lose or double something: kills at every step, floods of studies and rubbish, a full disk.
 
     python benchmarks/node.py kills [STEP ...]     # kill -9 at each step, start again; all steps by default
     python benchmarks/node.py flood --studies 50   # from several callers at once
     python benchmarks/node.py rubbish --seconds 60
+    python benchmarks/node.py full /mnt            # on a small disk: mount -t tmpfs -o size=24m tmpfs /mnt
 
 A stand-in takes the place of the network (`--bundle` runs a real one), and an archive of pynetdicom counts what comes.
 Each prints one JSON object and exits with 1 if something was lost, or doubled without need.
@@ -15,6 +16,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -103,7 +105,7 @@ def made_object(identity: str, number: int) -> Dataset:
     return made
 
 
-def images(number: int, n: int = 6) -> list[Dataset]:
+def images(number: int, n: int = 6, *, size: int = 16) -> list[Dataset]:
     """A study of small MR images."""
     found = []
     for k in range(n):
@@ -113,12 +115,12 @@ def images(number: int, n: int = 6) -> list[Dataset]:
         image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, f"1.2.3.{number}.{k + 1}"
         image.StudyInstanceUID, image.SeriesInstanceUID = f"1.2.3.{number}", f"1.2.3.{number}.0"
         image.PatientID, image.PatientName, image.Modality = f"ID{number}", f"Secret^{number}", "MR"
-        image.Rows = image.Columns = 16
+        image.Rows = image.Columns = size
         image.BitsAllocated = image.BitsStored = 16
         image.HighBit, image.PixelRepresentation, image.SamplesPerPixel = 15, 0, 1
         image.PhotometricInterpretation, image.PixelSpacing = "MONOCHROME2", [2.0, 2.0]
         image.ImagePositionPatient, image.ImageOrientationPatient = [0, 0, 8 * k], [1, 0, 0, 0, 1, 0]
-        image.InstanceNumber, image.PixelData = k + 1, bytes(512)
+        image.InstanceNumber, image.PixelData = k + 1, bytes(2 * size * size)
         found.append(image)
     return found
 
@@ -331,6 +333,52 @@ def rubbish(seconds: float) -> dict[str, Any]:
         return told | {"names_in_log": names_in(trial.folder / "log.jsonl"), "good": good}
 
 
+def full(disk: Path) -> dict[str, Any]:
+    """A disk that is nearly full, then full to the last byte, then free again, while studies come."""
+    n_studies, ballast = 12, disk / "ballast"
+    with tempfile.TemporaryDirectory(dir=disk) as name, CountingArchive(free_port()).open() as archive:
+        trial = Trial(Path(name), archive, free_port())
+        process = trial.start()
+        trial.wait_until_open(process)
+        studies = [images(number, size=256) for number in range(n_studies)]
+        try:
+            fill(ballast, leave_bytes=5_000_000)
+            with ThreadPoolExecutor(4) as senders:
+                sent = [
+                    senders.submit(
+                        send_until_confirmed, trial.port, study, f"CALLER{n % 4}", lambda: process.poll() is None
+                    )
+                    for n, study in enumerate(studies)
+                ]
+                time.sleep(8)
+                n_before = trial.ask("SELECT COUNT(*) FROM instance")[0][0]
+                fill(ballast, leave_bytes=0)
+                time.sleep(8)
+                lived = process.poll() is None
+                ballast.unlink()
+                for one in sent:
+                    one.result()
+            wait_for(lambda: trial.states()["sent"] == n_studies, alive=lambda: process.poll() is None)
+            states = dict(trial.states())
+        finally:
+            ballast.unlink(missing_ok=True)
+            process.terminate()
+            ended = wait_for(lambda: process.poll() is not None, 30)
+            process.kill()
+        n_images, doubled = sum(map(len, studies)), sum(archive.counts.values()) - len(archive.counts)
+        good = lived and ended and states == {"sent": n_studies} and len(archive.counts) == n_studies * N_OBJECTS
+        told = {"images": n_images, "taken_while_nearly_full": n_before, "lived": lived, "states": states}
+        return told | {"objects": len(archive.counts), "doubled": doubled, "good": good and not doubled}
+
+
+def fill(ballast: Path, *, leave_bytes: int) -> None:
+    """Let a file take all of its disk but some bytes."""
+    with ballast.open("ab") as stream, contextlib.suppress(OSError):
+        while (left := shutil.disk_usage(ballast.parent).free - leave_bytes) > 0:
+            stream.write(bytes(min(left, 1 << 20)))
+            stream.flush()
+
+
 def _noise(port: int, chance: random.Random, _: str) -> None:
     with socket.create_connection(("127.0.0.1", port), 5) as link:
         link.sendall(chance.randbytes(chance.randint(1, 1 << 16)))
@@ -421,15 +469,15 @@ def free_port() -> int:
 
 def serve(config: Path, step: str, load: Any) -> None:
     """Run a node that kills itself at a step."""
-    from pipeline.app.node.journal import log_as_json
+    from pipeline.app.node.output import only_json
     from pipeline.app.node.service import Node
     from pipeline.core.processes import Terminated, terminated_by_exception
 
-    log_as_json()
     if step:
         arm(step)
         load = StandIn(5.0) if step == "running" else load
-    with contextlib.suppress(Terminated), terminated_by_exception(), Node(load_settings(config), load) as node:
+    settings = load_settings(config)
+    with contextlib.suppress(Terminated), only_json(), terminated_by_exception(), Node(settings, load) as node:
         node.wait()
 
 
@@ -468,7 +516,7 @@ def arm(step: str) -> None:
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["kills", "flood", "rubbish", "serve"])
+    parser.add_argument("what", choices=["kills", "flood", "rubbish", "full", "serve"])
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -485,6 +533,8 @@ def main() -> int:
         found: dict[str, Any] = {"kills": tried, "good": all(one["good"] for one in tried)}
     elif asked.what == "flood":
         found = flood(asked.studies, asked.bundle)
+    elif asked.what == "full":
+        found = full(Path(asked.rest[0]))
     else:
         found = rubbish(asked.seconds)
     print(json.dumps(found, indent=1))

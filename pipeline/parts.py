@@ -98,8 +98,11 @@ _BY_MODULE = {
     "pipeline.train.splits": ("choose_cases", "kfold", "recorded_split", "split_patients"),
     "pipeline.train.stacks": ("PrepareStacks",),
     "pipeline.train.time_limit": ("TimeLimit",),
+    "pipeline.train.tracking": ("mlflow_curves", "training_run"),
     "pipeline.train.unsupervised": ("CutAndReconstruction", "PrepareWithoutLabels"),
+    "pipeline.train.whole_batch": ("WholeBatchLoss", "require_samples", "share_statistics"),
     "pipeline.train.windows": ("CentreOnHeartd",),
+    "pipeline.app.answers": ("AnswerPhased",),
     "pipeline.app.folders": ("claimed",),
     "pipeline.app.transforms": ("CaseSaveImaged", "SegmentationSaveImaged"),
 }

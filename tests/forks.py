@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from multiprocessing import get_context
 from pathlib import Path
 
-__all__ = ["Forked"]
+__all__ = ["LIBRARIES", "Forked"]
 
-_LIBRARIES = ["monai.bundle.scripts", "torch.utils.tensorboard", "pipeline.app.predict", "pipeline.app.training"]
+LIBRARIES = ["monai.bundle.scripts", "torch.utils.tensorboard", "pipeline.app.predict", "pipeline.app.training"]
 
 
 class Forked:
@@ -31,7 +31,7 @@ class Forked:
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str], output: Path) -> None:
         context = get_context("forkserver")
-        context.set_forkserver_preload(_LIBRARIES)
+        context.set_forkserver_preload(LIBRARIES)
         self.arguments, self.output = arguments, output
         self._process = context.Process(target=_run, args=(arguments, str(cwd), dict(env), str(output)))
         self._process.start()

@@ -1,4 +1,4 @@
-"""`cmr bundle`: render, check, ship, average and package bundles, and the option that selects one."""
+"""`cmr bundle`: render, check, ship, average, package and export bundles, and the option that selects one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["BundleOption", "bundle_app"]
 
 BundleOption = Annotated[str, typer.Option("--bundle", help="name or folder of the bundle")]
 
-bundle_app = typer.Typer(help="Render, check, ship, combine and package bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Render, check, ship, combine, package and export bundles.", no_args_is_help=True)
 
 
 @bundle_app.command()
@@ -62,6 +62,16 @@ def ship(
 
 
 @bundle_app.command()
+def safetensors(bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")]) -> None:
+    """Write a bundle's weights as safetensors beside its own: a format in which nothing can run."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.safe_weights import write_safetensors  # which takes seconds
+
+    for path in write_safetensors(find_bundle(bundle)):
+        typer.echo(f"weights in {path}")
+
+
+@bundle_app.command()
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help="folders of trained bundles, e.g. a cross-validation's folds")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of the new bundle")],
@@ -82,3 +92,19 @@ def package(
     from pipeline.app.package import package_bundle
 
     typer.echo(package_bundle(find_bundle(bundle), out))
+
+
+@bundle_app.command()
+def export(
+    bundle: Annotated[str, typer.Argument(help="name or folder of a trained bundle")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write, as model.ts, model.pt2 or model.onnx")],
+    format_name: Annotated[str, typer.Option("--format", help="torchscript, export (torch.export) or onnx")] = "onnx",
+) -> None:
+    """Write a bundle's network for other runtimes, if it gives the same logits there at several sizes."""
+    from pipeline.app.bundles import find_bundle
+    from pipeline.app.export import export_bundle
+
+    exported = export_bundle(find_bundle(bundle), out, format_name=format_name)
+    for size, difference in exported.differences.items():
+        typer.echo(f"input {' x '.join(map(str, size))}: logits differ by at most {difference:.1e}")
+    typer.echo(exported.path)

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
 from pipeline.app.card import unevaluated, write_card
-from pipeline.app.configs import apply_code, apply_overrides, change_configs, read_configs, write_configs
+from pipeline.app.configs import (
+    announce_configs,
+    apply_code,
+    apply_overrides,
+    change_configs,
+    read_configs,
+    write_configs,
+)
 from pipeline.app.own_network import require_own_network
 from pipeline.app.trust import require_trusted
 from pipeline.core.errors import BundleError, ConfigError
@@ -91,6 +98,7 @@ def copy_bundle(
     if _has_weights(destination):
         _require_same(configs, destination)
         return destination
+    announce_configs(destination)
     shutil.copytree(source, destination, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
     (destination / "models").mkdir(exist_ok=True)
     write_configs(destination, configs, rest=source / "configs")
@@ -139,15 +147,24 @@ def run_workflow(
 
 
 def open_workflow(
-    root: Path, *, config: str, run_id: str, overrides: Mapping[str, Any], code: Mapping[str, Any] | None = None
+    root: Path,
+    *,
+    config: str | Sequence[str],
+    run_id: str,
+    overrides: Mapping[str, Any],
+    code: Mapping[str, Any] | None = None,
 ) -> ConfigWorkflow:
-    """A bundle's workflow, ready to run and to inspect afterwards. Arguments as for `run_workflow`."""
+    """A bundle's workflow, ready to run and to inspect afterwards.
+
+    Arguments as for `run_workflow`; of several configurations, a later one is merged over the first.
+    """
+    names = [config] if isinstance(config, str) else list(config)
     workflow = ConfigWorkflow(
-        config_file=str(root / "configs" / f"{config}.json"),
+        config_file=[str(root / "configs" / f"{name}.json") for name in names],
         meta_file=str(root / "configs" / "metadata.json"),
         logging_file=str(root / "configs" / "logging.conf"),
         run_id=run_id,
-        workflow_type="train" if config == "train" else "infer",
+        workflow_type="train" if names[0] == "train" else "infer",
     )
     apply_code(workflow.parser, code or {})
     apply_overrides(workflow.parser, {"bundle_root": str(root), **overrides})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.case import TRAINING_RUN
 from pipeline.core.digests import file_digest
 from pipeline.core.files import write_json, write_text
 from pipeline.networks.registry import NETWORKS
@@ -49,6 +51,7 @@ def unevaluated(configs: Mapping[str, Mapping[str, Any]], source: str) -> dict[s
     design = NETWORKS.get(str(name))
     n_channels = 1 + 2 * int(config.get("context") or 0)
     own: dict[str, Any] = {
+        TRAINING_RUN: uuid.uuid4().hex[:12],
         "name": f"A training of {source}",
         "description": f"Segmentation of short-axis cine MRI by {_network_name(network)}, set up as {source} but for "
         "what configs/train.json says.",

@@ -1,6 +1,6 @@
 """Segment many cases into one folder, so that whatever befalls a case or the run, nothing is lost or mixed up.
 
-The command's own process looks for cases, decides which are to be done and tells of them. Others (`app.workers`) hold
+The command's own process looks for cases, decides which are to be done and tells of them. Others (`app.engines`) hold
 the network and process a case each, so a hang, a crash or a lack of memory costs one case.
 """
 
@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.app.case_results import CaseResult, record_failure, result_on_disk
 from pipeline.app.earlier import Standing, standing
+from pipeline.app.engines import Engine, StartEngine, this_machine
 from pipeline.app.folders import find_folder
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.request import Request
 from pipeline.app.results import owner_of
-from pipeline.app.scratch import CLAIM, WRITING, clear_abandoned, scratch
-from pipeline.app.workers import Crew, Load, Lost
+from pipeline.app.scratch import CLAIM, WRITING, clear_abandoned
+from pipeline.app.shards import Shard
+from pipeline.app.workers import Load, Lost
 from pipeline.core.case import Provenance
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.locks import holding
@@ -36,7 +38,6 @@ __all__ = ["Cohort", "LoadRunner", "PlannedCase", "load_segmenter", "threads_a_j
 
 _log = logging.getLogger(__name__)
 
-_TEMPORARY = "cmr-run-"
 _THREADS = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
@@ -102,24 +103,29 @@ class Cohort:
     Args:
         load: gives what segments a case.
         request: what is asked for.
-        jobs: number of processes that segment; 0 segments in this one, unprotected.
+        jobs: number of processes that segment, see the engine.
         timeout_s: longest time that a case may take; `None` sets no limit.
+        engine: where they are; on this machine, if none is given.
+        shard: the share of the cases to process; others may process theirs meanwhile.
     """
 
-    def __init__(self, load: Load, request: Request, *, jobs: int, timeout_s: float | None) -> None:
-        self.request = request
-        self._load, self._jobs, self._timeout_s = load, jobs, timeout_s
+    def __init__(
+        self,
+        load: Load,
+        request: Request,
+        *,
+        jobs: int,
+        timeout_s: float | None,
+        engine: StartEngine = this_machine,
+        shard: Shard | None = None,
+    ) -> None:
+        self.request, self.shard = request, shard
+        self._start = partial(engine, load, jobs=jobs, timeout_s=timeout_s)
         self._stack = ExitStack()
-        self._crew: Crew | _Alone
+        self._engine: Engine
 
     def __enter__(self) -> Cohort:
-        temporary = Path(tempfile.gettempdir())
-        clear_abandoned(temporary, _TEMPORARY)
-        with ExitStack() as stack:
-            own = stack.enter_context(scratch(temporary, _TEMPORARY))
-            crew = Crew(self._load, n=self._jobs, timeout_s=self._timeout_s, temporary=own) if self._jobs else None
-            self._crew = _Alone(self._load) if crew is None else stack.enter_context(crew)
-            self._stack = stack.pop_all()
+        self._engine = self._stack.enter_context(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,13 +142,14 @@ class Cohort:
             BundleError, ConfigError: of loading the bundle.
         """
         found = self.request.with_subjects(find_cases(path))
-        made_by = self._crew.told()
+        made_by = self._engine.told()
         self._hold_out()
         cases = _without_results(found, self.request.out)
-        named = [self.request.named(case) for case in cases]
+        shared = cases if self.shard is None else [case for case in cases if self.shard.has(case)]
+        named = [self.request.named(case) for case in shared]
         return [
             PlannedCase(case, name, standing(name, self.request, made_by))
-            for case, name in zip(cases, named, strict=True)
+            for case, name in zip(shared, named, strict=True)
         ]
 
     def skipped(self, case: PlannedCase) -> CaseResult:
@@ -156,7 +163,7 @@ class Cohort:
             OSError, InputError: the output folder is full, or was taken away.
         """
         by_files = {case.files: case for case in cases}
-        for files, answer in self._crew.answers(by_files):
+        for files, answer in self._engine.answers(by_files):
             self._require_same_out()
             if isinstance(answer, Lost):
                 answer = record_failure(self.request.out, by_files[files].named, answer.reason)
@@ -165,7 +172,7 @@ class Cohort:
     def _hold_out(self) -> None:
         out = self.request.out
         out.mkdir(parents=True, exist_ok=True)
-        if not self._stack.enter_context(holding(out)):
+        if not self._stack.enter_context(holding(out, shared=self.shard is not None)):
             raise ConfigError(
                 f"another `cmr segment` is writing into {out}; wait until it ends, or choose another folder"
             )
@@ -177,20 +184,6 @@ class Cohort:
         out = self.request.out
         if not out.is_dir() or not os.path.samestat(out.stat(), self._out):
             raise InputError("the output folder must stay while it is written to, this one was moved or removed", out)
-
-
-class _Alone:
-    """Answers calls in this very process."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-
-    def told(self) -> Any:
-        told, self._call = self._load()
-        return told
-
-    def answers(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any | Lost]]:
-        return ((task, self._call(task)) for task in tasks)
 
 
 def threads_a_job(jobs: int) -> int | None:

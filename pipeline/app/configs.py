@@ -19,10 +19,12 @@ from pipeline.infer.digests import WEIGHTS_DIGESTS
 
 __all__ = [
     "OVERLAYS",
+    "announce_configs",
     "apply_code",
     "apply_overrides",
     "change_configs",
     "finish_replacing",
+    "is_half_made",
     "read_configs",
     "write_configs",
 ]
@@ -81,11 +83,23 @@ def write_configs(bundle: Path, configs: Mapping[str, Mapping[str, Any]], *, res
         rest: folder of the other files of `configs`, as `logging.conf`; `None`: the bundle's own.
     """
     written = _write(bundle)
-    shutil.rmtree(written, ignore_errors=True)  # of a run that was killed
-    shutil.copytree(rest or bundle / "configs", written)
+    for left in written.glob("*"):  # of a run that was killed; the folder itself stays, see `announce_configs`
+        left.unlink()
+    shutil.copytree(rest or bundle / "configs", written, dirs_exist_ok=True)
     for name, content in configs.items():
         (written / f"{name}.json").write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
     _replace_folder(written, bundle / "configs")
+
+
+def announce_configs(bundle: Path) -> None:
+    """Mark a folder as one that gets its configurations, before anything else lies there; see `is_half_made`."""
+    _write(bundle).mkdir(parents=True, exist_ok=True)
+
+
+def is_half_made(bundle: Path) -> bool:
+    """Whether a folder was to become a bundle, and a kill came before its configurations."""
+    new, old = _write(bundle), bundle / "configs"
+    return new.is_dir() and not old.exists() and not _aside(old).exists()
 
 
 def finish_replacing(bundle: Path) -> None:

@@ -165,7 +165,8 @@ def _other_bundle(record: Mapping[str, Any], made_by: Provenance) -> Iterator[st
     before, bundle = record["bundle"], now["bundle"]
     if before["name"] != bundle["name"]:
         yield f"it was made by {before['name']}, this is {bundle['name']}"
-    if before != bundle or bundle["weights_sha256"] is None:
+    differs = any(before.get(key) != bundle[key] for key in ("version", "weights_sha256"))
+    if differs or bundle["weights_sha256"] is None:
         yield "the bundle has other weights or another version"
     if record["software"].get(_OWN) != now["software"][_OWN]:
         yield f"it was made by version {record['software'].get(_OWN)} of this software"

@@ -12,6 +12,7 @@ from pipeline.app.bundles import apply_overrides, copy_bundle, find_bundle
 from pipeline.app.card import write_card
 from pipeline.app.configs import read_configs
 from pipeline.app.preparation import describe_inference
+from pipeline.core.case import TRAINING_RUN
 from pipeline.core.errors import ConfigError
 from pipeline.core.files import write_json
 from pipeline.infer.weights import read_weights, replace_weights
@@ -65,7 +66,9 @@ def make_ensemble(runs: Sequence[Path], out: Path) -> Path:
 def _tell_members(out: Path, runs: Sequence[Path]) -> None:
     """Let the ensemble's metadata and card say what it is the mean of, and what those were trained on."""
     data = {str(_metadata(run).get("data_source", "not stated")): None for run in runs}
+    members = [str(_metadata(run).get(TRAINING_RUN)) for run in runs]
     own = _metadata(out) | {
+        TRAINING_RUN: " + ".join(members),
         "description": f"The mean of {len(runs)} bundles: {', '.join(run.resolve().name for run in runs)}.",
         "data_source": "; ".join(data),
     }

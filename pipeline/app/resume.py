@@ -45,10 +45,13 @@ MAY_CHANGE: Mapping[str, str] = MappingProxyType(
         "compile": _COMPUTED,
         "deterministic": _COMPUTED,
         "cache_dir": "where prepared volumes are kept",
+        "tracking": "where curves go, from here on",
     }
 )
 """Setting -> what its change means when a run goes on; all others stay as the run has them."""
-_BETWEEN_FOLDS = frozenset({"max_minutes", "device", "amp", "compile", "deterministic", "cache_dir", "fold"})
+_BETWEEN_FOLDS = frozenset(
+    {"max_minutes", "device", "amp", "compile", "deterministic", "cache_dir", "tracking", "fold"}
+)
 """What may differ between the folds of one cross-validation."""
 _NO_SETTINGS = frozenset({"generated", "library_version"})
 

@@ -160,6 +160,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ckpt_dir": _PATH,
         "weights": _PATH,
         "cache_dir": _or_null(_PATH),
+        "tracking": _one_of("none", "tensorboard", "mlflow"),
         "pretrained": _or_null(Rule("a file's path", lambda value: isinstance(value, str))),
         "scheme": _or_null(Rule("a label scheme's name, or pairs as 1=LV,2=MYO", _is_scheme)),
         "extra_data": _or_null(Rule("a data list's path", lambda value: isinstance(value, str))),

@@ -23,7 +23,8 @@ _CODES = {KeyboardInterrupt: (130, "Ctrl-C"), Terminated: (143, "SIGTERM")}
 def run_cohort(cohort: Cohort, path: Path | Sequence[Path], progress: Progress, table: CaseTable) -> int:
     """Run a cohort from beginning to end, and tell of it.
 
-    Whatever ends it, worklist and table have all that is done, and no process and no temporary file is left.
+    Whatever ends it, worklist and table have all that is done, and no process and no temporary file is left. A share of
+    a cohort leaves both alone: many writing lists of all cases would do little else.
 
     Args:
         cohort: the run.
@@ -59,8 +60,8 @@ def _run(cohort: Cohort, path: Path | Sequence[Path], progress: Progress, table:
     for case in plan:
         if case.left.skips:
             progress.tell_skipped(cohort.skipped(case))
-    keep_up = [Seldom(table.update)]
-    if cohort.request.choices.objects:
+    keep_up = [] if cohort.shard else [Seldom(table.update)]
+    if not cohort.shard and cohort.request.choices.objects:
         keep_up.append(Seldom(lambda: update_worklist(cohort.request.out)))
     for result in cohort.run([case for case in plan if not case.left.skips]):
         progress.tell(result)
@@ -72,6 +73,9 @@ def _list(cohort: Cohort, progress: Progress, table: CaseTable) -> None:
     """Write worklist and table at the end of a run that has begun."""
     request = cohort.request
     if not progress.n_all or not request.out.is_dir():
+        return
+    if cohort.shard:
+        typer.echo("worklist and table: by the same command without `--shard`, once all shares are done", err=True)
         return
     table.update()
     if request.choices.objects:

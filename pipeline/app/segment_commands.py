@@ -49,6 +49,13 @@ SubjectsOption = Annotated[
         metavar="CSV", help="table of subjects: id, sex, age, height_cm, weight_kg, heart_rate_bpm (docs/inputs.md)"
     ),
 ]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="where studies are processed: here, or by Ray, on the cluster that RAY_ADDRESS names"),
+]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="K/N", help="the K-th of N shares of the studies; others may do theirs meanwhile")
+]
 IdentifyOption = Annotated[bool, typer.Option("--identify", help="print the patient's name in the report")]
 
 
@@ -85,11 +92,15 @@ def segment(
         bool, typer.Option("--again", help="redo all; what a reader has corrected is kept under CASE/history")
     ] = False,
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, envvar="CMR_JOBS", help="processes that segment; 0 segments in the command's own, unprotected"
+            min=0,
+            envvar="CMR_JOBS",
+            help="processes that segment; 0 segments in the command's own, unprotected (default: 1; by Ray: all cores)",
         ),
-    ] = 1,
+    ] = None,
+    engine: EngineOption = "local",
+    shard: ShardOption = None,
     timeout: Annotated[float, typer.Option(min=0, help="seconds that a study may take; 0 sets no limit")] = 900,
 ) -> None:
     """Segment studies. Writes label map, measurements, DICOM SEG and SR and a report per study, worklist and table.
@@ -100,9 +111,12 @@ def segment(
     from pipeline.app.case_table import CaseTable
     from pipeline.app.choices import Choices, change_choices
     from pipeline.app.cohort import Cohort, LoadRunner, threads_a_job
+    from pipeline.app.engines import this_machine
     from pipeline.app.progress import Progress
+    from pipeline.app.ray_engine import ray_cluster
     from pipeline.app.request import Request
     from pipeline.app.run_cohort import run_cohort
+    from pipeline.app.shards import parse_shard
 
     log_to_stderr(quiet=quiet)
     given: dict[str, Any] = {
@@ -122,8 +136,16 @@ def segment(
         said=frozenset(said),
     )
     request = Request(out, _series_options(series, prefer, drop_incomplete), choices, pseudonym, subjects)
-    load = LoadRunner(str(bundle), device, request, quiet, threads_a_job(jobs))
-    cohort = Cohort(load, request, jobs=jobs, timeout_s=timeout or None)
+    by_ray = engine == "ray"
+    jobs = jobs if jobs is not None else int(not by_ray)
+    cohort = Cohort(
+        LoadRunner(str(bundle), device, request, quiet, 1 if by_ray else threads_a_job(jobs)),
+        request,
+        jobs=jobs,
+        timeout_s=timeout or None,
+        engine=ray_cluster if by_ray else this_machine,
+        shard=None if shard is None else parse_shard(shard),
+    )
     code = run_cohort(cohort, path, Progress(as_json=as_json, quiet=quiet), CaseTable(out, parquet=parquet))
     if code:
         raise typer.Exit(code)

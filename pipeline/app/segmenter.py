@@ -16,7 +16,7 @@ from pipeline.app.bundles import apply_overrides, find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.app.preparation import describe_inference, plain_settings
 from pipeline.app.results import software_versions
-from pipeline.core.case import BundleRecord, Case, Provenance
+from pipeline.core.case import TRAINING_RUN, BundleRecord, Case, Provenance
 from pipeline.core.certainty import NetworkReport
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError
@@ -180,7 +180,7 @@ def segment(
 
 
 def _bundle_record(root: Path, weights: Path) -> BundleRecord:
-    """Name and version of a bundle, and the digest of its weights if they are one file."""
+    """Name, version and training of a bundle, and the digest of its weights if they are one file."""
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
     digest = file_digest(weights) if weights.is_file() else None
-    return BundleRecord(root.resolve().name, str(metadata["version"]), digest)
+    return BundleRecord(root.resolve().name, str(metadata["version"]), digest, metadata.get(TRAINING_RUN))

@@ -16,6 +16,7 @@ from pipeline.app.offers import present_value
 from pipeline.app.rules import RULES, check_kind, check_rule
 from pipeline.core.errors import ConfigError
 from pipeline.infer.devices import require_device
+from pipeline.train.tracking import require_tracking
 
 __all__ = ["check_settings", "parse_settings"]
 
@@ -67,6 +68,7 @@ def check_settings(
     parsers = [ConfigParser(before[name]) for name in sorted(before, key=lambda name: name in OVERLAYS)]
     for key, value in settings.items():
         _check_value(key, value, parsers)
+    require_tracking(settings.get("tracking"))
     for config in changed.values():
         if "device" in settings and "device" in config:
             require_device(ConfigParser(config).get_parsed_content("device"))

@@ -12,7 +12,8 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from pipeline.app.bundles import COPIED, copy_bundle, open_workflow, run_workflow
 from pipeline.app.card import note_evaluation, write_card
 from pipeline.app.checks import check_made, check_network, check_training
-from pipeline.app.configs import apply_overrides, finish_replacing, read_configs, write_configs
+from pipeline.app.configs import apply_overrides, finish_replacing, is_half_made, read_configs, write_configs
+from pipeline.app.joint_training import require_processes, train_jointly
 from pipeline.app.resume import (
     changed_configs,
     open_configuration,
@@ -103,20 +104,28 @@ def go_on(training: Training, out: Path) -> ConfigWorkflow:
     return _open(out, training.data, resume=True, fresh=is_fresh)
 
 
-def run_training(workflow: ConfigWorkflow, out: Path) -> str:
+def run_training(workflow: ConfigWorkflow, out: Path, *, n_processes: int = 1) -> str:
     """Train, and write the bundle's card by what came of it.
 
     Args:
         workflow: of `begin` or `go_on`.
         out: the run's folder.
+        n_processes: processes that share each batch, see `joint_training`.
 
     Returns:
         A line for the terminal.
+
+    Raises:
+        ConfigError: the processes cannot share the batches.
     """
     output = _output_of(out)
     before = progress_of(output)
-    workflow.run()
-    workflow.finalize()
+    if n_processes > 1:
+        require_processes(workflow, n_processes)
+        train_jointly(workflow, out, n=n_processes)
+    else:
+        workflow.run()
+        workflow.finalize()
     write_card(out, output=output)
     after = progress_of(output)
     if after == before:
@@ -153,7 +162,7 @@ def require_free(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"a training needs a folder, and {out} is a file")
-    if not out.exists() or not any(out.iterdir()) or (is_run(out) and not has_begun(out)):
+    if not out.exists() or not any(out.iterdir()) or is_half_made(out) or (is_run(out) and not has_begun(out)):
         return
     further = ", or go on with the training that it holds by `--resume`" if is_run(out) else ""
     raise ConfigError(f"a new training needs a folder of its own, and {out} is not empty: choose another{further}")

@@ -75,6 +75,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the training in OUT, as it was begun and on its own data")
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, help="processes that share each batch, one a GPU, or on the CPU; the result is as by one"),
+    ] = 1,
 ) -> None:
     """Train a bundle on your own patients; OUT, a new folder, is then a bundle itself."""
     from pipeline.app.bundles import find_bundle
@@ -87,7 +91,8 @@ def train(
     source = recorded_data(out) if resume and data is None and pack is None else _training_source(data, pack)
     root = out if resume and bundle is None else find_bundle(bundle or DEFAULT_BUNDLE)
     training = Training(root, source, overrides, chosen)
-    typer.echo(run_training(go_on(training, out) if resume else begin(training, out), out))
+    workflow = go_on(training, out) if resume else begin(training, out)
+    typer.echo(run_training(workflow, out, n_processes=processes))
 
 
 @training_app.command()

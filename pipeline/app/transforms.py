@@ -22,7 +22,7 @@ from pipeline.measure.certainty.calibration import Calibration
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import hear_network, measure_study
 from pipeline.read.cine import read_cine, require_stack
-from pipeline.write.dicom.seg import Algorithm, write_segmentations
+from pipeline.read.formats import name_of
 
 __all__ = ["CaseSaveImaged", "SegmentationSaveImaged"]
 
@@ -69,12 +69,12 @@ class CaseSaveImaged(SaveImaged):
         Raises:
             LatticeError: an image file with too few slices to be measured, see `read.cine.require_stack`.
         """
-        folder = self.output_dir / str(data[self.case_key])
         for key in self.key_iterator(data):
             labels = data[key].as_tensor().cpu().numpy()
-            cine = cine_of(data[key])
+            cine, name = cine_of(data[key]), case_name(data, data[key], self.case_key)
+            folder = self.output_dir / name
             if self.measures and not data[key].meta.get("source_files"):  # of DICOM studies their reader has decided
-                require_stack(cine, path=str(data[self.case_key]))
+                require_stack(cine, path=name)
             write_labels(folder, cine, labels)
             if self.measures:
                 sums, pose = data.get(self.confidence_key), data.get("pose")
@@ -121,19 +121,31 @@ class SegmentationSaveImaged(SaveImaged):
         """
         for key in self.key_iterator(data):
             label: MetaTensor = data[key]
+            name = case_name(data, label, self.case_key)
             files = [file for file in str(label.meta.get("source_files", "")).split("\n") if file]
             if not files:
-                raise ConfigError(f"DICOM Segmentations need DICOM images, {data[self.case_key]} is of another format")
+                raise ConfigError(f"DICOM Segmentations need DICOM images, {name} is of another format")
             cine, labels = read_cine(files), label.as_tensor().cpu().numpy()
             named = _named_phases(measure_study(cine, labels, choice=self.choice))
             phases = {name: phase for name, phase in named.items() if labels[phase].any()}
-            folder = self.output_dir / str(data[self.case_key])
-            write_segmentations(folder, cine, labels, phases=phases, algorithm=self._algorithm())
+            self._write(self.output_dir / name, cine, labels, phases)
         return dict(data)
 
-    def _algorithm(self) -> Algorithm:
+    def _write(self, folder: Path, cine: Cine, labels: np.ndarray, phases: Mapping[str, int]) -> None:
+        # its highdicom needs pydicom 3, which MONAI Label cannot have, nor do those need it who write none
+        from pipeline.write.dicom.seg import Algorithm, write_segmentations
+
         metadata = json.loads((self.bundle_root / "configs" / "metadata.json").read_text(encoding="utf-8"))
-        return Algorithm(self.bundle_root.resolve().name, str(metadata["version"]))
+        algorithm = Algorithm(self.bundle_root.resolve().name, str(metadata["version"]))
+        write_segmentations(folder, cine, labels, phases=phases, algorithm=algorithm)
+
+
+def case_name(data: Mapping[Hashable, Any], label: MetaTensor, key: str = "case") -> str:
+    """Name of an item's case: its own, or its image's first file's, where others than this library made the item."""
+    if data.get(key):
+        return str(data[key])
+    source = str(label.meta.get("filename_or_obj") or label.meta.get("source_files") or "case").split("\n")[0]
+    return name_of(Path(source)) or "case"
 
 
 def cine_of(label: MetaTensor) -> Cine:

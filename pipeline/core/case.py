@@ -14,16 +14,25 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.review import Review, leave_out_slices
 from pipeline.core.subject import Subject
 
-__all__ = ["BundleRecord", "Case", "InputFiles", "Provenance", "Source", "case_record"]
+__all__ = ["TRAINING_RUN", "BundleRecord", "Case", "InputFiles", "Provenance", "Source", "case_record"]
+
+TRAINING_RUN = "training_run"
+"""Entry of a trained bundle's metadata and of results: name of the run that made the weights."""
 
 
 @dataclass(frozen=True)
 class BundleRecord:
-    """A bundle as results state it: name, version, and the digest of its weights if they are one file."""
+    """A bundle as results state it: name, version, the digest of its weights if they are one file, and their training.
+
+    Attributes:
+        training_run: name of the run that made the weights, as its `run.json` and MLflow have it; `None` where the
+            bundle states none.
+    """
 
     name: str
     version: str
     weights_sha256: str | None = None
+    training_run: str | None = None
 
 
 @dataclass(frozen=True)

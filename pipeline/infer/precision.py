@@ -37,9 +37,9 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
     return torch.autocast("cpu", enabled=False)
 
 
-def scales_gradients(device: torch.device, *, amp: bool) -> bool:
+def scales_gradients(device: torch.device | str, *, amp: bool) -> bool:
     """Whether MONAI's engines must scale gradients: on CUDA in float16, whose range is short, not in bfloat16."""
-    return amp and device.type == "cuda" and not torch.cuda.is_bf16_supported()
+    return amp and torch.device(device).type == "cuda" and not torch.cuda.is_bf16_supported()
 
 
 class AutocastInferer(SimpleInferer):

@@ -8,7 +8,7 @@ from torch import nn
 __all__ = ["fastest_format"]
 
 
-def fastest_format(network: nn.Module, device: torch.device, *, trains: bool) -> torch.memory_format:
+def fastest_format(network: nn.Module, device: torch.device | str, *, trains: bool) -> torch.memory_format:
     """The memory format for `network.to(memory_format=...)` in which its convolutions are fast and correct.
 
     Channels last, except for training on a CPU a 2D network whose bfloat16 weight gradients oneDNN 3.12 gets wrong in
@@ -21,7 +21,7 @@ def fastest_format(network: nn.Module, device: torch.device, *, trains: bool) ->
     if any(isinstance(module, nn.Conv3d) for module in modules):
         return torch.channels_last_3d
     wrong = any(isinstance(module, nn.Conv2d) and _is_wrong(module) for module in modules)
-    if trains and device.type == "cpu" and wrong:
+    if trains and torch.device(device).type == "cpu" and wrong:
         return torch.contiguous_format
     return torch.channels_last
 

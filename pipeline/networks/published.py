@@ -9,6 +9,7 @@ PyTorch, pytorch-deeplab-resnet and deeplab-pytorch. torchvision has DeepLab v3 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
 from torch import nn
@@ -18,11 +19,14 @@ from pipeline.core.errors import ConfigError
 from pipeline.networks.designs import Design
 from pipeline.networks.layers.aspp import ASPP, refuse_batch_of_one
 from pipeline.networks.layers.blocks import class_scores, conv_bn_relu, resize
+from pipeline.networks.layers.outputs import Logits
 from pipeline.networks.layers.resnet import ResNet
 
 __all__ = ["DESIGNS", "DeepLabV2Caffe", "DeepLabV3Torchvision", "FCNTorchvision"]
 
 _STRIDE = 8
+_FINEST = 1000
+"""Largest denominator of a scale."""
 
 
 class DeepLabV2Caffe(nn.Module):
@@ -65,22 +69,24 @@ class DeepLabV2Caffe(nn.Module):
                 f"DeepLab v2 needs rates and positive scales, got rates {tuple(rates)} and scales {tuple(scales)}"
             )
         self.scales = tuple(scales)
+        # ratios of whole numbers: sizes worked out by them hold at any size of an exported network
+        self._ratios = [Fraction(scale).limit_denominator(_FINEST).as_integer_ratio() for scale in scales]
         self.align_corners = align_corners
         self.upsampled = upsampled
         self.backbone = ResNet(backbone, in_channels=in_channels, output_stride=_STRIDE, variant="caffe")
         n_in = self.backbone.out_channels
         self.aspp = nn.ModuleList(class_scores(n_in, out_channels, kernel=3, dilation=rate) for rate in rates)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor) -> Logits:
         """(N, in_channels, X, Y), any size -> logits (N, out_channels, X, Y): the maximum over the scales.
 
         Training with several scales gives a tuple: the maximum, then the logits of each scale, all of the input's size,
         or, if not `upsampled`, at the features' own sizes.
         """
-        maximum, *each = self.scores(x)
-        if not self.training:
-            return self._resize(maximum, x)
-        found = (maximum, *each) if len(each) > 1 else (maximum,)
+        scores = self.scores(x)
+        if torch.jit.is_scripting() or not self.training:
+            return self._resize(scores[0], x)
+        found = tuple(scores if len(self.scales) > 1 else scores[:1])
         if self.upsampled:
             found = tuple(self._resize(one, x) for one in found)
         return found if len(found) > 1 else found[0]
@@ -90,21 +96,23 @@ class DeepLabV2Caffe(nn.Module):
 
         The maximum has the size of the first scale's scores. Others have the size of their own features.
         """
-        each = []
-        for scale in self.scales:
-            features = self.backbone(self._rescale(x, scale))
+        each: list[torch.Tensor] = []
+        for numerator, denominator in self._ratios:
+            features = self.backbone(self._rescale(x, numerator, denominator))
             each.append(torch.stack([branch(features) for branch in self.aspp]).sum(dim=0))
-        return [torch.stack([self._resize(one, each[0]) for one in each]).amax(dim=0), *each]
+        maximum = torch.stack([self._resize(one, each[0]) for one in each]).amax(dim=0)
+        return [maximum] + each  # noqa: RUF005, TorchScript unpacks no lists
 
-    def _rescale(self, x: torch.Tensor, scale: float) -> torch.Tensor:
-        if scale == 1:
+    def _rescale(self, x: torch.Tensor, numerator: int, denominator: int) -> torch.Tensor:
+        if numerator == denominator:
             return x
+        width, height = x.shape[2] * numerator // denominator, x.shape[3] * numerator // denominator
         if self.align_corners:
-            size = [int(x.shape[axis] * scale) + 1 for axis in (2, 3)]
-            return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
-        if min(x.shape[2:]) * scale < 1:
+            return functional.interpolate(x, size=[width + 1, height + 1], mode="bilinear", align_corners=True)
+        if min(width, height) < 1:
             return resize(x, x[:, :, :1, :1])
         # by the factor itself, which differs from the ratio of the sizes where they are rounded
+        scale = float(numerator) / float(denominator)
         return functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
 
     def _resize(self, x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -55,12 +55,12 @@ def find_studies(files: Iterable[Path]) -> list[Study]:
         facts = examine_file(path)
         if facts is None:
             continue
+        unknown = facts.other == UNKNOWN_KIND
         if facts.study_uid is not None:
-            unknown = facts.other == UNKNOWN_KIND
             studies[facts.study_uid].append(_StudyFile(path, facts.patient, facts.is_image, unknown))
-        elif facts.fault is not None or facts.is_image:
+        elif facts.fault is not None or facts.is_image or unknown:
             reason = (
-                facts.fault.reason if facts.fault else "an MR image must state its study, got none: is it cut short?"
+                facts.fault.reason if facts.fault else "a DICOM file must state its study, got none: is it cut short?"
             )
             _LOGGER.warning("%s [%s]", reason, path)
             damaged.append(path)

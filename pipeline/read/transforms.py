@@ -50,7 +50,7 @@ class CineReader(ImageReader):
         return read_cine(source, options=SeriesOptions(series_uid=self.series_uid))
 
     def get_data(self, img: Cine) -> tuple[np.ndarray, dict[str, Any]]:
-        """Give the array (T, X, Y, Z) and metadata: tensors, numbers and strings only, so that they collate.
+        """Give the array (T, X, Y, Z) and metadata: tensors, arrays, numbers and strings only, so that they collate.
 
         `times_ms` and `spans_mm` (see `Grid`) are empty where unknown, a number is NaN and `sex` an empty text;
         `notes`, and `source_files` where they are DICOM, are joined by line breaks.
@@ -61,7 +61,7 @@ class CineReader(ImageReader):
             MetaKeys.AFFINE.value: affine,
             MetaKeys.ORIGINAL_AFFINE.value: affine.clone(),
             MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0,
-            MetaKeys.SPATIAL_SHAPE.value: torch.tensor(cine.grid.shape),
+            MetaKeys.SPATIAL_SHAPE.value: np.asarray(cine.grid.shape),  # an array, as of MONAI's own readers
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "n_axes": cine.n_axes,
             "slice_axis": cine.slice_axis,

@@ -1,13 +1,16 @@
 """Batched augmentation for cardiac MR: every sample has its own parameters, and the batch is computed at once.
 
-Random numbers come from torch's default generator, so seeding it reproduces a batch. Images are never mirrored, since
+Random numbers come from torch's default generator, so seeding it reproduces a batch, however many processes share it
+(`whole_batch.draw`). Images are never mirrored, since
 the right ventricle has a side.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from inspect import Parameter, Signature
 from typing import ClassVar
 
@@ -15,6 +18,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.core.errors import ConfigError
+from pipeline.train.whole_batch import draw
 
 __all__ = ["AugmentBatch", "CropBatch", "Strength"]
 
@@ -144,7 +148,7 @@ class AugmentBatch:
 
     def _bend(self, image: torch.Tensor) -> torch.Tensor:
         """A smooth displacement (N, x, y, 2) in halves of the window, from random ones on a coarse 5 x 5 mesh."""
-        coarse = 2 * torch.rand(image.shape[0], 2, 5, 5, device=image.device) - 1
+        coarse = 2 * draw(torch.rand, image.shape[0], 2, 5, 5, device=image.device) - 1
         fine = functional.interpolate(coarse, size=self.size, mode="bicubic", align_corners=True)
         chosen = _choose_images(image, self.strength.p_elastic)
         return (2 * self.strength.elastic * chosen * fine.clamp(-1, 1)).permute(0, 2, 3, 1)
@@ -161,7 +165,7 @@ class AugmentBatch:
         image = _add_ghost(image, _uniform(image, 0, s.ghosting) * _choose_images(image, s.p_ghosting))
         image = _blur(image, _uniform(image, 0, s.blur) * _choose_images(image, s.p_blur))
         deviation = _uniform(image, 0, s.noise) * _choose_images(image, s.p_noise)
-        return image + deviation * torch.randn_like(image)
+        return image + deviation * draw(torch.randn, *image.shape, device=image.device)
 
     def _bias(self, image: torch.Tensor) -> torch.Tensor:
         """A smooth field like a coil's: the exponential of a polynomial of second order in x and y."""
@@ -196,11 +200,10 @@ class CropBatch:
         """
         if any(have < want for have, want in zip(image.shape[2:], self.size, strict=True)):
             raise ConfigError(f"a window of {self.size} needs slices as large, got {tuple(image.shape[2:])}")
+        n_places = [have - want + 1 for have, want in zip(image.shape[2:], self.size, strict=True)]
+        corners = draw(partial(_corners, n_places), len(image))
         crops = []
-        for one, target in zip(image, label, strict=True):
-            x, y = (
-                int(torch.randint(have - want + 1, ())) for have, want in zip(one.shape[1:], self.size, strict=True)
-            )
+        for one, target, (x, y) in zip(image, label, corners.tolist(), strict=True):
             place = (slice(None), slice(x, x + self.size[0]), slice(y, y + self.size[1]))
             crops.append((one[place], target[place]))
         images, labels = zip(*crops, strict=True)
@@ -233,13 +236,22 @@ def _blur(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 def _quarter_turns(image: torch.Tensor, probability: float) -> torch.Tensor:
     """Angles in radians, (N): 1 to 3 times 90 degrees for the chosen samples, else 0."""
-    quarters = torch.randint(1, 4, (image.shape[0],), device=image.device)
+    quarters = draw(_quarters, image.shape[0], device=image.device)
     return quarters * _choose_images(image, probability).flatten() * (math.pi / 2)
+
+
+def _quarters(n: int, *, device: torch.device) -> torch.Tensor:
+    return torch.randint(1, 4, (n,), device=device)
+
+
+def _corners(n_places: Sequence[int], n: int, **_: object) -> torch.Tensor:
+    """A random first pixel of each axis for each sample, (n, axes)."""
+    return torch.tensor([[int(torch.randint(places, ())) for places in n_places] for _ in range(n)])
 
 
 def _uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """One number a sample, (N, 1, 1, 1)."""
-    return low + (high - low) * torch.rand(image.shape[0], 1, 1, 1, device=image.device)
+    return low + (high - low) * draw(torch.rand, image.shape[0], 1, 1, 1, device=image.device)
 
 
 def _log_uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
@@ -248,4 +260,4 @@ def _log_uniform(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
 def _choose_images(image: torch.Tensor, probability: float) -> torch.Tensor:
     """1 for the samples that are changed, else 0; (N, 1, 1, 1)."""
-    return (torch.rand(image.shape[0], 1, 1, 1, device=image.device) < probability).to(image.dtype)
+    return (draw(torch.rand, image.shape[0], 1, 1, 1, device=image.device) < probability).to(image.dtype)

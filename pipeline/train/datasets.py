@@ -19,6 +19,7 @@ from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack
 from pipeline.infer.context import neighbour_indices
 from pipeline.train.prepared import prepare_stacks
+from pipeline.train.whole_batch import draw, require_samples, share_of
 
 __all__ = ["Batches", "SliceDataset", "SliceMemory", "StackDataset", "VolumeDataset"]
 
@@ -181,7 +182,7 @@ class StackDataset(Dataset):
         """`image` (N, depth, X, Y) float32 and `label` (N, depth, X, Y) uint8."""
         first, n_slices = self.memory.first[indices, None], self.memory.n_slices[indices, None]
         n_starts = (n_slices - self.depth).clamp(min=0) + 1
-        start = (torch.rand(len(indices), 1, device=self.memory.device) * n_starts).long()
+        start = (draw(torch.rand, len(indices), 1, device=self.memory.device) * n_starts).long()
         within = start + torch.arange(self.depth, device=self.memory.device)
         places = first + torch.minimum(within, n_slices - 1)
         label = self.memory.label(places).masked_fill((within >= n_slices)[..., None, None], UNLABELLED)
@@ -191,36 +192,43 @@ class StackDataset(Dataset):
 class Batches:
     """Batches of a data set in a new random order at each pass, in place of a data loader.
 
-    The order comes from torch's default generator. In a distributed training every process takes its own part of one
-    common order.
+    The order comes from torch's default generator. In a distributed training every process takes its own part of each
+    batch, so that the batches are those of a single process.
 
     Args:
         dataset: `SliceDataset` or `StackDataset`.
-        batch_size: samples of a batch. The last, smaller batch of a pass is dropped, since one sample is too few for
-            batch normalisation. If there are fewer samples than one batch, they make one.
+        batch_size: samples of a batch, of all processes together. The last, smaller batch of a pass is dropped, since
+            one sample is too few for batch normalisation. If there are fewer samples than one batch, they make one.
 
     Raises:
-        ConfigError: a batch size below 1.
+        ConfigError: a batch size below 1, or one that the processes cannot share equally.
     """
 
     def __init__(self, dataset: Batched, *, batch_size: int) -> None:
         if batch_size < 1:
             raise ConfigError(f"`batch_size` must be at least 1, got {batch_size}")
+        if batch_size % idist.get_world_size():
+            raise ConfigError(
+                f"`batch_size` must be a multiple of the number of processes, which share a batch, got {batch_size} "
+                f"for {idist.get_world_size()}"
+            )
+        require_samples(len(dataset), of="training slices or stacks")
         self.dataset = dataset
         self.batch_size = batch_size
 
     def __len__(self) -> int:
         """Number of batches in a pass."""
-        return max(1, len(self.dataset) // idist.get_world_size() // self.batch_size)
+        return max(1, len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Draw an order, then give its batches."""
+        """Draw an order, then give its batches, or this process's part of each."""
         order = torch.randperm(len(self.dataset))
-        if idist.get_world_size() > 1:
-            common = cast(torch.Tensor, idist.broadcast(order.to(idist.device()), src=0)).cpu()
-            order = common[idist.get_rank() :: idist.get_world_size()]
+        n_processes = idist.get_world_size()
+        if n_processes > 1:
+            order = cast(torch.Tensor, idist.broadcast(order.to(idist.device()), src=0)).cpu()
         for indices in order.to(self.dataset.memory.device).split(self.batch_size)[: len(self)]:
-            yield self.dataset.batch(indices)
+            equal = len(indices) // n_processes * n_processes  # of a set smaller than a batch, too
+            yield self.dataset.batch(share_of(indices[:equal]))
 
 
 class VolumeDataset(Dataset):

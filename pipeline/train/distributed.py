@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
@@ -21,12 +22,17 @@ def local_device() -> torch.device:
 
 
 def start_process_group() -> None:
-    """Join the process group that `torchrun` describes: NCCL on GPUs, gloo on CPUs. Does nothing if already joined."""
+    """Join the process group that `torchrun` describes: NCCL on GPUs, gloo on CPUs. Does nothing if already joined.
+
+    From then on the first process speaks for all: the others log errors alone.
+    """
     if torch.distributed.is_initialized():
         return
     torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(local_device())
+    if torch.distributed.get_rank() > 0:
+        logging.disable(logging.WARNING)
 
 
 def stop_process_group() -> None:

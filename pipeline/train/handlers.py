@@ -54,9 +54,10 @@ def loss_of(output: Mapping[str, Any]) -> torch.Tensor:
 
 
 class EpochSeed:
-    """Seeds all random generators at each epoch from (seed, epoch, process).
+    """Seeds all random generators at each epoch from (seed, epoch).
 
-    So an epoch's shuffling and augmentation do not depend on what ran before it, and a resumed run meets the same.
+    So an epoch's shuffling and augmentation do not depend on what ran before it, and a resumed run meets the same. All
+    processes of a training have the same, and take their part of it (`whole_batch.draw`).
 
     Args:
         seed: the run's seed.
@@ -71,7 +72,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed torch, NumPy and Python for the epoch that starts."""
-        sequence = np.random.SeedSequence([self.seed, engine.state.epoch, idist.get_rank()])
+        sequence = np.random.SeedSequence([self.seed, engine.state.epoch])
         ignite.utils.manual_seed(int(sequence.generate_state(1)[0]))
 
 

@@ -30,7 +30,7 @@ from pipeline.core.labels import UNLABELLED
 from pipeline.core.prepared import PreparedStack, quantise
 from pipeline.core.processes import end_with_parent
 from pipeline.prepare.description import describe, description_digest, first_difference
-from pipeline.read.datalists.cases import DatalistEntry
+from pipeline.read.datalists.cases import DatalistEntry, patient_of
 from pipeline.read.packs import PACK_INDEX, read_pack_header, read_packed_stacks
 
 __all__ = ["content_key", "prepare_cases", "prepare_stacks"]
@@ -144,7 +144,7 @@ def _labelled_stacks(volume: Mapping[str, Any], case: DatalistEntry) -> list[Pre
             **quantise(image, bits=_BITS),
             label=label.astype(np.uint8),
             spacing_mm=spacing,
-            patient=str(case.get("patient", "")),
+            patient=patient_of(case),
             phase=str(case.get("phase") or "") if len(images) == 1 else f"t{phase:02d}",
         )
         for phase, (image, label) in enumerate(zip(images, labels, strict=True))

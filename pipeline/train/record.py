@@ -22,7 +22,7 @@ import pipeline
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import DatasetError
 from pipeline.core.files import write_json
-from pipeline.read.datalists.cases import DatalistEntry
+from pipeline.read.datalists.cases import DatalistEntry, patient_of
 from pipeline.read.packs import PACK_INDEX
 from pipeline.train.prepared import content_key
 
@@ -47,6 +47,7 @@ class RunRecord:
         settings: whatever else reproduces the run; must be JSON-ready.
         data: where the data set lies; for the record alone.
         resume: whether the run goes on, where there is a record.
+        run: the run's name in results, see `tracking.training_run`.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class RunRecord:
         settings: Mapping[str, Any],
         data: str = "",
         resume: bool = False,
+        run: str | None = None,
     ) -> None:
         self.path = Path(path)
-        self.split = {name: list(cases) for name, cases in split.items()}
+        self.split = {name: [{**case, "patient": patient_of(case)} for case in cases] for name, cases in split.items()}
         self.settings = dict(settings)
         self.data = data
         self.resume = resume
+        self.run = run
 
     def attach(self, engine: Engine) -> None:
         """Listen to a trainer; the first process alone writes."""
@@ -89,7 +92,8 @@ class RunRecord:
             "threads": torch.get_num_threads(),
         }
         record = {
-            "data": {"source": str(Path(self.data).resolve()) if self.data else "", "patients": digests},
+            "run": self.run,
+            "data": {"source": str(Path(self.data).resolve()) if Path(self.data).exists() else "", "patients": digests},
             "split": {name: sorted({case["patient"] for case in part}) for name, part in self.split.items()},
             **{key: value for key, value in start.items() if key != "after_epoch"},
             "starts": [*((before or {}).get("starts", [])), start],

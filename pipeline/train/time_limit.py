@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from pipeline.core.errors import ConfigError
@@ -20,7 +21,8 @@ class TimeLimit:
     saved. The longest time that validating and saving took so far is reserved for that, and no epoch is begun that
     would be cut short at once. A run under a limit depends on the machine's speed, so it is not exactly reproducible.
 
-    Attach first, since other handlers ask at the end of an epoch whether it was the last one.
+    Attach first, since other handlers ask at the end of an epoch whether it was the last one. Of several processes the
+    first one's clock counts for all: else one would end an epoch in which another waits for its gradients.
 
     Args:
         max_minutes: from the start of the first epoch (`None`: no limit).
@@ -46,10 +48,10 @@ class TimeLimit:
         return self._before_s + (0.0 if self._started is None else self._clock() - self._started)
 
     def fraction(self) -> float:
-        """Used part of the time, 0 to 1, 0 without a limit."""
+        """Used part of the time, 0 to 1, 0 without a limit. All processes ask for it together."""
         if self.limit_s is None:
             return 0.0
-        return min(1.0, self.used_s / max(self.limit_s - self._reserve_s, 1e-9))
+        return _of_first(min(1.0, self.used_s / max(self.limit_s - self._reserve_s, 1e-9)))
 
     def attach(self, engine: Engine) -> None:
         """Listen to a trainer."""
@@ -79,5 +81,10 @@ class TimeLimit:
 
     def _end_epoch(self, engine: Engine) -> None:
         self._epoch_ended = self._clock()
-        if self.limit_s is not None and self.used_s + 2 * self._reserve_s >= self.limit_s:
+        if self.limit_s is not None and _of_first(self.used_s + 2 * self._reserve_s) >= self.limit_s:
             engine.terminate()
+
+
+def _of_first(number: float) -> float:
+    """A number as the first process has it."""
+    return cast(float, idist.broadcast(number, src=0)) if idist.get_world_size() > 1 else number

@@ -1,6 +1,6 @@
 """`cmr segment` with a stand-in for the network that needs no torch and takes its time, to be killed by tests.
 
-python -m tests.app.slow_cohort INPUT OUT SECONDS JOBS
+python -m tests.app.slow_cohort INPUT OUT SECONDS JOBS [ENGINE]
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pipeline.app.case_results import CaseResult, result_on_disk
 from pipeline.app.case_table import CaseTable
 from pipeline.app.cohort import Cohort
 from pipeline.app.earlier import describe_input
+from pipeline.app.engines import this_machine
 from pipeline.app.folders import write_whole
 from pipeline.app.logs import log_to_stderr
 from pipeline.app.progress import Progress
+from pipeline.app.ray_engine import ray_cluster
 from pipeline.app.request import Request
 from pipeline.app.results import write_labels, write_record
 from pipeline.app.run_cohort import run_cohort
@@ -30,6 +32,7 @@ from pipeline.read.discover import CaseFiles
 
 MADE_BY = Provenance({"cardiac-mr-pipeline": "1"}, BundleRecord("slow", "1", "0" * 64), {})
 N_PARTS = 6
+ENGINES = {"this_machine": this_machine, "ray": ray_cluster}
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,15 @@ class LoadSlow:
         return replace(write_whole(self.request.out, case, fill), seconds=self.pause_s)
 
 
-def main(source: str, out: str, pause_s: str, jobs: str) -> int:
+def main(source: str, out: str, pause_s: str, jobs: str, engine: str = "this_machine") -> int:
     log_to_stderr(quiet=False)
     request = Request(Path(out))
-    cohort = Cohort(LoadSlow(request, float(pause_s)), request, jobs=int(jobs), timeout_s=None)
+    start = ENGINES[engine]
+    cohort = Cohort(LoadSlow(request, float(pause_s)), request, jobs=int(jobs), timeout_s=None, engine=start)
     return run_cohort(cohort, Path(source), Progress(as_json=False, quiet=False), CaseTable(Path(out)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    from tests.app import slow_cohort  # Ray's processes find what has a module's name
+
+    sys.exit(slow_cohort.main(*sys.argv[1:]))

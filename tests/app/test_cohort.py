@@ -23,9 +23,13 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import cli
+from pipeline.app.case_table import CaseTable
 from pipeline.app.cohort import Cohort, LoadRunner, threads_a_job
+from pipeline.app.progress import Progress
 from pipeline.app.request import Request
 from pipeline.app.results import read_record
+from pipeline.app.run_cohort import run_cohort
+from pipeline.app.shards import Shard, parse_shard
 from pipeline.core.digests import file_digest
 from pipeline.core.errors import ConfigError, InputError
 from pipeline.core.locks import holding
@@ -153,6 +157,38 @@ def test_two_runs_do_not_write_into_one_folder(cohort: Path, tmp_path: Path) -> 
         assert len(run.plan(cohort)) == 6
 
 
+def test_shares_are_done_beside_each_other_and_are_all_there_is(cohort: Path, tmp_path: Path) -> None:
+    request = Request(tmp_path)
+    load, alone = LoadSlow(request, 0), {"jobs": 0, "timeout_s": None}
+    with (
+        Cohort(load, request, **alone, shard=Shard(1, 2)) as one,
+        Cohort(load, request, **alone, shard=Shard(2, 2)) as other,
+    ):
+        plans = [run.plan(cohort) for run in (one, other)]
+        names = [[case.named.name for case in plan] for plan in plans]
+        assert sorted(names[0] + names[1]) == [f"sub-{number}" for number in range(6)]
+        with Cohort(load, request, **alone) as whole, pytest.raises(ConfigError, match="another `cmr segment`"):
+            whole.plan(cohort)
+        for run, plan in zip((one, other), plans, strict=True):
+            assert all(result.error is None for result in run.run(plan))
+    with Cohort(load, request, **alone) as whole:
+        assert {case.left.state for case in whole.plan(cohort)} == {"done"}
+
+
+def test_a_share_leaves_the_lists_to_a_run_of_the_whole(cohort: Path, tmp_path: Path) -> None:
+    request = Request(tmp_path)
+    for shard in (Shard(1, 1), None):
+        run = Cohort(LoadSlow(request, 0), request, jobs=0, timeout_s=None, shard=shard)
+        assert run_cohort(run, cohort, Progress(as_json=False, quiet=True), CaseTable(tmp_path)) == 0
+        assert (tmp_path / "index.html").exists() == (tmp_path / "cohort.csv").exists() == (shard is None)
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1/0", "1", "a/b", "-1/3", "1/2/3", ""])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="must be K/N with K from 1 to N"):
+        parse_shard(text)
+
+
 def test_results_among_the_input_are_no_cases(cohort: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(cohort, tmp_path / "in")
     for out in (tmp_path / "in" / "out", tmp_path / "in"):
@@ -214,13 +250,13 @@ def test_a_bad_case_costs_itself_and_stays_on_the_list_until_it_is_well(
 ) -> None:
     request = Request(tmp_path / "out")
     load = LoadRunner(str(untrained_bundle), None, request, quiet=True)
-    with Cohort(LoadFaulty(load), request, jobs=1, timeout_s=15) as run:
+    with Cohort(LoadFaulty(load), request, jobs=1, timeout_s=8) as run:
         errors = {result.name: result.error for result in run.run(run.plan(cohort))}
     assert errors == {
         "sub-0": None,
         "sub-1": "its process ended by itself with exit code 9",
         "sub-2": "more memory is needed than there is: 96 GiB",
-        "sub-3": "it took longer than 15 s, so its process was ended",
+        "sub-3": "it took longer than 8 s, so its process was ended",
         "sub-4": None,
         "sub-5": None,
     }

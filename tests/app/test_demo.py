@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.app import desktop
-from pipeline.app.demo import compare_cavities, run_demo
+from pipeline.app.cli import app
+from pipeline.app.demo import Demonstration, compare_cavities, run_demo
 from pipeline.core.shipped import SAMPLE
 
 PHASES = (7, 14, 20)
@@ -41,6 +43,16 @@ def test_volumes_stand_beside_the_experts(fewer: Path, tmp_path: Path) -> None:
     assert "in 9 slices at ED and 9 at ES" in shown.table
     assert shown.report.read_text(encoding="utf-8").startswith("<!")
     assert list((tmp_path / "out" / "experts").glob("*.nii.gz"))
+
+
+def test_the_command_shows_the_table_and_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, pages = tmp_path / "CASE" / "report.html", []
+    monkeypatch.setattr(
+        "pipeline.app.demo.run_demo", lambda out: Demonstration("the table", out / "CASE" / "report.html")
+    )
+    monkeypatch.setattr("pipeline.app.desktop.show_page", pages.append)
+    done = CliRunner().invoke(app, ["demo", str(tmp_path)])
+    assert (done.exit_code, done.stdout, pages) == (0, f"the table\nreport: {report}\n", [report])
 
 
 def test_cavities_are_compared_where_experts_drew() -> None:

@@ -29,6 +29,8 @@ def test_twins_segment_as_one_of_them_does(untrained_bundle: Path, studies: Path
     assert set(metadata["weights_sha256"]) == {"models/model.pt"}
     assert metadata["description"] == "The mean of 2 bundles: untrained, untrained."
     assert metadata["data_source"] == "Not trained yet."
+    run = json.loads((untrained_bundle / "configs" / "metadata.json").read_text())["training_run"]
+    assert metadata["training_run"] == f"{run} + {run}"
     assert "The mean of 2 bundles" in (twins / "docs" / "README.md").read_text()
 
 

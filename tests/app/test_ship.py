@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.app.bundles import copy_bundle
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.render import outdated_files
+from pipeline.app.safe_weights import write_safetensors
 from pipeline.app.ship import ship_weights
+from pipeline.core.digests import file_digest
 from pipeline.core.errors import BundleError, ConfigError
 from pipeline.core.shipped import CONFIGS
 from pipeline.infer.digests import WEIGHTS_DIGESTS
-from pipeline.infer.weights import load_weights
+from pipeline.infer.weights import load_weights, read_weights
 
 NAME = "ventricles_mr_segmentation_unet"
 
@@ -71,3 +73,18 @@ def test_a_run_without_weights_and_an_unknown_bundle_are_refused(checkout: Path,
         ship_weights(tmp_path, NAME, **places)
     with pytest.raises(ConfigError, match="must be one of"):
         ship_weights(run, "nonsense", **places)
+
+
+def test_weights_are_offered_as_safetensors_with_their_digest(checkout: Path, run: Path) -> None:
+    pytest.importorskip("safetensors")
+    bundle = copy_bundle(find_bundle(NAME), checkout / "own")
+    shutil.copy(run / "models" / "model.pt", bundle / "models" / "model.pt")
+    (written,) = write_safetensors(bundle)
+    assert written == bundle / "models" / "model.safetensors"
+    stated = json.loads((bundle / "configs" / "metadata.json").read_text())[WEIGHTS_DIGESTS]
+    assert stated["models/model.safetensors"] == file_digest(written)
+    found, wanted = (read_weights(path, bundle_root=bundle) for path in (written, written.with_suffix(".pt")))
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    with pytest.raises(BundleError, match="holds no weights in"):
+        write_safetensors(checkout)

@@ -345,6 +345,22 @@ def test_a_kill_between_old_and_new_configurations_loses_neither(run: Path) -> N
     assert "nothing was left" in train(run, "--resume")
 
 
+@pytest.mark.parametrize("killed_in", ["shutil.copytree", "pipeline.app.bundles.write_configs", "shutil.rmtree"])
+def test_a_run_killed_before_it_had_its_configurations_may_be_begun_again(
+    killed_in: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(killed_in, _dying(1, lambda: None))
+        with pytest.raises(_KilledError):
+            train(out, "--data", str(data), **SETTINGS)
+    assert out.is_dir()
+    assert not (out / "configs").exists()
+    train(out, "--data", str(data), **SETTINGS | {"epochs": 1})
+    assert state(out)["trainer"]["iteration"] > 0
+    assert not (out / "configs.partial").exists()
+
+
 def test_weights_that_have_gone_come_again(run: Path) -> None:
     (run / "models" / "model.pt").unlink()
     train(run, "--resume", epochs=3, learning_rate=1e-9)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
@@ -110,6 +115,33 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     bundle = Trained(root, data)
     run_monai(bundle, "training", "--dataset_dir", str(data), config="configs/train.json")
     return bundle
+
+
+def required_packages(root: Path) -> list[str]:
+    """What a bundle's metadata ask a user to install, as MONAI's model zoo reads them."""
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    return ["monai", "torch", "numpy", *metadata["required_packages_version"]]
+
+
+def link_packages(names: Iterable[str], folder: Path) -> Path:
+    """A folder of packages with these, and what they themselves need, as `pip install` would leave it."""
+    folder.mkdir()
+    wanted, seen = list(names), set[str]()
+    while wanted:
+        name = canonicalize_name(wanted.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # of another platform, or a GPU's
+            continue
+        needs = [Requirement(text) for text in found.requires or ()]
+        wanted += [one.name for one in needs if one.marker is None or one.marker.evaluate({"extra": ""})]
+        for top in {Path(path).parts[0] for path in found.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists() and not top.endswith(".pth"):
+                (folder / top).symlink_to(found.locate_file(top))
+    return folder
 
 
 def run_bare(cwd: Path, code: str, env: dict[str, str], *, expect_failure: bool = False) -> None:

@@ -51,8 +51,16 @@ def test_metadata_require_what_the_tests_run_with(root: Path) -> None:
     lines = (BUNDLES.parent / "constraints.txt").read_text().lower().splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line)
     required = json.loads((root / "configs" / "metadata.json").read_text())["required_packages_version"]
-    assert {"matplotlib", "Jinja2", "SimpleITK", "pydicom"} <= set(required)
+    assert {"matplotlib", "Jinja2", "SimpleITK", "pydicom", "highdicom"} <= set(required)
     assert required == {name: pins[name.lower()] for name in required}
+
+
+@bundles
+def test_metadata_name_the_apps_that_it_was_run_in(root: Path) -> None:
+    deploy = (BUNDLES.parent / "pipeline" / "app" / "deploy" / "requirements.txt").read_text().split()
+    apps = json.loads((root / "configs" / "metadata.json").read_text())["supported_apps"]
+    assert set(apps) == ({"monai-deploy-app-sdk"} if (root / "models" / "model.pt").is_file() else set())
+    assert not apps or f"monai-deploy-app-sdk=={apps['monai-deploy-app-sdk']}" in deploy
 
 
 @bundles
@@ -120,9 +128,6 @@ def test_exported_model_equals_the_checkpoint(trained: Trained, tmp_path: Path) 
         ckpt_file=weights,
         meta_file=str(configs / "metadata.json"),
         config_file=str(configs / "inference.json"),
-        # the study's networks are traced at one size: in training they may give several outputs, which TorchScript
-        # cannot type
-        **({"use_trace": True, "input_shape": [2, 1, 64, 96]} if trained.is_study else {}),
     )
     network = load(name=trained.root.name, bundle_dir=str(trained.root.parent), source="github", repo="none/none/none")
     network = _with_weights(network, trained)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 from pipeline.app.package import package_bundle
 from pipeline.read.cine import read_cine
 
-from .conftest import Trained, run_bare, run_monai, run_monai_twice
+from .conftest import Trained, link_packages, required_packages, run_bare, run_monai, run_monai_twice
 
 pytestmark = pytest.mark.slow
 
@@ -79,18 +78,14 @@ def test_two_processes_train_together(trained: Trained, tmp_path: Path) -> None:
     assert (tmp_path / "models" / "model.pt").is_file()
 
 
-def test_package_runs_from_an_empty_folder_without_this_library_installed(trained: Trained, tmp_path: Path) -> None:
+def test_package_runs_by_what_its_metadata_ask_for_alone(trained: Trained, tmp_path: Path) -> None:
     archive = package_bundle(trained.root, tmp_path / "dist")
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "empty")
     root = tmp_path / "empty" / trained.root.name
-    installed = tmp_path / "site"
-    installed.mkdir()
-    for folder in (Path(entry) for entry in sys.path if entry.endswith("site-packages")):
-        for package in folder.iterdir():
-            if not package.name.startswith(("__editable__", "cardiac_mr_pipeline")) and package.suffix != ".pth":
-                (installed / package.name).symlink_to(package)
+    installed = link_packages(required_packages(root), tmp_path / "site")
     options = ("--config_file", "configs/inference.json", "--bundle_root", ".", "--dataset_dir", str(trained.study))
+    options += () if trained.is_study else ("--dicom_seg", "True")
     # -S leaves out the environment's own packages, this library among them
     bare = {"PYTHONPATH": str(installed)}
     run_bare(root, "import pipeline", bare, expect_failure=True)
@@ -101,3 +96,19 @@ def test_package_runs_from_an_empty_folder_without_this_library_installed(traine
         bare,
     )
     assert (root / "eval" / "study" / "segmentation.nii.gz").is_file()
+    verify = (
+        "import sys; sys.path.insert(0, '.'); import highdicom; "
+        "from monai.bundle import ckpt_export, verify_net_in_out; "
+        "files = {'meta_file': 'configs/metadata.json', 'config_file': 'configs/inference.json', 'bundle_root': '.'}; "
+        "verify_net_in_out('network_def', **files); "
+        "ckpt_export('network_def', filepath='models/verify.ts', ckpt_file='models/model.pt', **files)"
+    )
+    run_bare(root, verify, bare)  # as the model zoo's verifier does; highdicom, whatever so short a training labels
+    assert (root / "models" / "verify.ts").is_file()
+
+
+def test_a_package_that_is_not_asked_for_is_not_there(tmp_path: Path) -> None:
+    installed = link_packages(["nibabel"], tmp_path / "site")
+    names = {path.name for path in installed.iterdir()}
+    assert {"nibabel", "numpy"} <= names  # numpy is nibabel's own wish
+    assert not {"torch", "pipeline", "highdicom"} & names

@@ -81,7 +81,7 @@ def _file(measured: dict[str, Any], **more: Any) -> dict[str, Any]:
         "case": "one",
         "corrected": False,
         "software": {"cardiac-mr-pipeline": "1.0.0"},
-        "bundle": {"name": "unet", "version": "1.0.0", "weights_sha256": "0" * 64},
+        "bundle": {"name": "unet", "version": "1.0.0", "weights_sha256": "0" * 64, "training_run": None},
         "settings": {"crf": False},
         "pseudonym": None,
         "labels_sha256": "0" * 64,
@@ -169,7 +169,13 @@ def test_cine_pair_and_single_phase_have_the_schema_s_form(schema: Draft202012Va
     for measured, kind in ((cine, "cine"), (pair, "few_phases"), (single, "single_phase")):
         assert measured["kind"] == kind
         schema.validate(_file(measured))
-        schema.validate(_file(measured, confidence=None, bundle={"name": "a", "version": "1", "weights_sha256": None}))
+        schema.validate(
+            _file(
+                measured,
+                confidence=None,
+                bundle={"name": "a", "version": "1", "weights_sha256": None, "training_run": None},
+            )
+        )
     assert "indexed" in cine
     assert "indexed" not in pair
     assert not {"ed_phase", "left_ventricle", "bsa_m2"} & set(single)

@@ -126,6 +126,17 @@ def test_a_file_of_no_known_kind_stays_with_the_study(study):
     )
 
 
+def test_files_that_say_neither_what_nor_whose_they_are_stay_with_the_study_beside_them(study):
+    study.cine(2, 4, StudyInstanceUID=lambda z: "1.2.3" if z < 3 else None, SOPClassUID=lambda z: CLASSES[z])
+    (case,) = find_cases(study.folder)
+    assert case.files == tuple(sorted(study.written))
+    assert any("an unknown kind of object (2)" in note for note in read_cine(case.files).notes)
+
+
+CLASSES = [*3 * ["1.2.840.10008.5.1.4.1.1.4"], "1.2.3.4"]
+"""Of three slices, and a damaged one."""
+
+
 def test_a_study_is_the_same_wherever_it_lies_and_no_other_is(tmp_path, new_study):
     for name, uid in (("a/study", "1.2.9"), ("b/study", "1.2.9"), ("c/study", "1.2.10")):
         new_study(name).cine(2, 3, StudyInstanceUID=uid)

@@ -32,8 +32,8 @@ def cases(tmp_path: Path) -> list[dict[str, Any]]:
 
 def _start(path: Path, cases: list[dict[str, Any]], *, resume: bool = False, max_epochs: int = 1) -> dict[str, Any]:
     engine = Engine(lambda _engine, _batch: None)
-    split = {"train": cases[:3], "validation": cases[3:]}
-    RunRecord(str(path), split=split, settings={"seed": 4}, data=str(path.parent), resume=resume).attach(engine)
+    split, data = {"train": cases[:3], "validation": cases[3:]}, str(path.parent.parent / "data")
+    RunRecord(str(path), split=split, settings={"seed": 4}, data=data, resume=resume).attach(engine)
     engine.run([0], max_epochs=max_epochs)
     return json.loads(path.read_text())
 
@@ -44,7 +44,7 @@ def test_a_record_tells_data_split_settings_versions_and_threads(tmp_path: Path,
     assert record["settings"] == {"seed": 4}
     assert record["threads"] == torch.get_num_threads()
     assert {"pipeline", "torch", "monai", "ignite"} <= set(record["versions"])
-    assert record["data"] == {"source": str(tmp_path / "run"), "patients": data_digests(cases)}
+    assert record["data"] == {"source": str(tmp_path / "data"), "patients": data_digests(cases)}
     assert [start["after_epoch"] for start in record["starts"]] == [0]
 
 

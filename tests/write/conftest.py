@@ -138,7 +138,12 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "intervals": None,
         "confidence": {name: [0.95, 0.9, 0.85, 0.8, 0.9, 0.9, 0.9, None] for name in volumes},
         "software": {"cardiac-mr-pipeline": "0.1.0"},
-        "bundle": {"name": "ventricles_mr_segmentation_unet", "version": "0.1.0", "weights_sha256": None},
+        "bundle": {
+            "name": "ventricles_mr_segmentation_unet",
+            "version": "0.1.0",
+            "weights_sha256": None,
+            "training_run": None,
+        },
         "settings": {"view": {"clean_up": True}},
         "labels_sha256": None,
         "source": SOURCE,

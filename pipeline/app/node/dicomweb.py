@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pydicom
@@ -66,7 +67,8 @@ class WebServer:
         except requests.ConnectionError:
             return Refusal("it cannot be reached", passes=True)
         except requests.RequestException as error:
-            return Refusal(f"it did not answer ({type(error).__name__})", passes=True)
+            is_nonsense = isinstance(error, ValueError)
+            return Refusal(f"it did not answer as it should ({type(error).__name__})", passes=not is_nonsense)
         except Exception as error:  # noqa: BLE001 an answer that is none raises whatever the client meets in it
             return Refusal(f"its answer cannot be read ({type(error).__name__})", passes=False)
         return Refusal(f"it failed with reason {reasons[0]}", passes=False) if reasons else None
@@ -82,13 +84,14 @@ class WebServer:
         wanted: dict[str, Any] = {"ModalitiesInStudy": "MR"}
         if days is not None:
             wanted["StudyDate"] = f"{today - timedelta(days=days):%Y%m%d}-{today:%Y%m%d}"
-        for study in self._client.search_for_studies(
-            search_filters=wanted, fields=["NumberOfStudyRelatedInstances"], get_remaining=True
-        ):
+        search = partial(
+            self._client.search_for_studies, search_filters=wanted, fields=["NumberOfStudyRelatedInstances"]
+        )
+        for study in _all(search, _STUDY):
             uid, n_objects = _first(study, _STUDY), _first(study, _N_OBJECTS)
             if n_objects and self._n_seen.get(uid) == n_objects:
                 continue
-            for found in self._client.search_for_instances(uid, fields=["SOPClassUID"], get_remaining=True):
+            for found in _all(partial(self._client.search_for_instances, uid, fields=["SOPClassUID"]), _OBJECT):
                 if _first(found, _CLASS) in ACCEPTED:
                     yield WebObject(uid, _first(found, _SERIES), _first(found, _OBJECT))
             self._n_seen[uid] = n_objects
@@ -121,6 +124,18 @@ def _session(place: Destination) -> requests.Session:
         if place.tls.certificate is not None:
             session.cert = (str(place.tls.certificate), str(place.tls.key))
     return session
+
+
+def _all(search: Callable[..., list[dict[str, Any]]], tag: str) -> Iterator[dict[str, Any]]:
+    """All that a search finds, a page at a time, until nothing new comes: some servers give the first page always."""
+    seen: set[str] = set()
+    while True:
+        page = {_first(found, tag): found for found in search(offset=len(seen))}
+        new = {value: found for value, found in page.items() if value not in seen}
+        if not new:
+            return
+        seen |= set(new)
+        yield from new.values()
 
 
 def _first(found: dict[str, Any], tag: str) -> str:

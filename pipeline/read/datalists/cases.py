@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import BACKGROUND, LV, MYO, RV, SCHEMES, STRUCTURES, UNLABELLED
+from pipeline.read.formats import name_of
 
 __all__ = [
     "Adapter",
@@ -29,6 +30,7 @@ __all__ = [
     "is_hidden",
     "parse_scheme",
     "patient_and_phase",
+    "patient_of",
     "read_json",
     "scheme_from_names",
     "scheme_values",
@@ -93,6 +95,19 @@ def patient_and_phase(name: str) -> tuple[str, str]:
     """
     match = _CASE.fullmatch(name)
     return (match["patient"], (match["phase"] or "").upper()) if match else (name, "")
+
+
+def patient_of(case: Mapping[str, Any]) -> str:
+    """The patient of a case, by the image's name where a list that others made, as MONAI Label's, names none.
+
+    >>> patient_of({"patient": "A0S9V9"}), patient_of({"image": "studies/patient001_frame12.nii.gz"})
+    ('A0S9V9', 'patient001')
+    """
+    if case.get("patient"):
+        return str(case["patient"])
+    image = case.get("image", "")
+    first = image if isinstance(image, str | Path) else image[0] if image else ""
+    return patient_and_phase(name_of(Path(first)))[0]
 
 
 def scheme_from_names(labels: Mapping[str, Any], *, path: Path | None) -> dict[int, int]:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from pipeline.core.labels import STRUCTURES
 from pipeline.write.pages.pictures import heart_window
 
-__all__ = ["comparison_picture", "write_overlay"]
+__all__ = ["choose_slices", "comparison_picture", "write_overlay"]
 
 
 def write_overlay(
@@ -29,7 +29,7 @@ def write_overlay(
         phases: row title -> phase index, as `{"ED": 0, "ES": 4}`.
         title: heading ("not for diagnosis" is added).
     """
-    slices = _choose_slices(labels)
+    slices = choose_slices(labels)
     window = heart_window(labels)
     figure = Figure(figsize=(1.9 * len(slices), 1.9 * len(phases) + 0.7), facecolor="black", layout="constrained")
     axes = figure.subplots(len(phases), len(slices), squeeze=False)
@@ -81,7 +81,7 @@ def _draw_outlines(panel: Any, labels: np.ndarray) -> None:
             panel.contour(mask, levels=[0.5], colors=[_colour(structure.rgb)], linewidths=1.0)
 
 
-def _choose_slices(labels: np.ndarray, most: int = 8) -> list[int]:
+def choose_slices(labels: np.ndarray, most: int = 8) -> list[int]:
     """Slices with any structure in any phase, thinned evenly to at most `most`; all slices where there is none."""
     found = np.flatnonzero(labels.any(axis=(0, 1, 2)))
     candidates = found if found.size else np.arange(labels.shape[3])

@@ -7,7 +7,6 @@ diagnosis. The same case gives the same bytes, and neither the case's folder nor
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,18 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus.doctemplate import LayoutError
 
 from pipeline.core.case import Case
 from pipeline.core.certainty import Interval
+from pipeline.core.errors import InputError
 from pipeline.core.measurements import DISCLAIMER, Measurements
 from pipeline.core.pose import AS_STORED
 from pipeline.core.quantities import QUANTITIES
 from pipeline.write.pages import findings
 from pipeline.write.pages.heading import head_groups
-from pipeline.write.pages.overlay import write_overlay
+from pipeline.write.pages.pdf_pictures import SliceTable
 
 __all__ = ["pdf_report"]
 
@@ -54,6 +55,9 @@ def pdf_report(case: Case, *, identity: Mapping[str, str] | None = None, notes: 
 
     Returns:
         The file's content. Letters that DejaVu Sans lacks, as Chinese ones, show as boxes.
+
+    Raises:
+        InputError: a text is too long for a page.
     """
     _load_fonts()
     told = case.measurements.notes if notes is None else notes
@@ -70,7 +74,10 @@ def pdf_report(case: Case, *, identity: Mapping[str, str] | None = None, notes: 
         author="cardiac-mr-pipeline",
         invariant=1,  # no date, and names that do not change
     )
-    document.build(list(_story(case, identity or {}, told)), onFirstPage=_frame_page, onLaterPages=_frame_page)
+    try:
+        document.build(list(_story(case, identity or {}, told)), onFirstPage=_frame_page, onLaterPages=_frame_page)
+    except LayoutError as error:
+        raise InputError("the texts of a report must fit its pages, one of these is too long") from error
     return buffer.getvalue()
 
 
@@ -98,7 +105,8 @@ def _story(case: Case, identity: Mapping[str, str], notes: Sequence[str]) -> Ite
     for flag in findings.flags(measured):
         yield Paragraph(escape(_clean(f"{flag.severity}: {flag.message} {flag.place}")), _TEXT)
     yield from _numbers(measured)
-    yield from _picture(case)
+    yield Spacer(1, 3 * mm)
+    yield _picture(case)
     yield from _references(measured)
     yield from _sentences("Notes", notes)
     yield from _sentences("Conventions", measured.conventions)
@@ -148,20 +156,18 @@ def _confidences(measured: Measurements) -> Iterator[Flowable]:
         yield Paragraph(escape(f"Expected Dice at the phases shown ({limits}): {told}."), _TEXT)
 
 
-def _picture(case: Case) -> Iterator[Flowable]:
+def _picture(case: Case) -> Flowable:
     """Slices at ED and ES with their outlines."""
-    measured, labels = case.measurements, case.counted_labels
+    measured = case.measurements
     pose = measured.pose.pose if measured.pose else AS_STORED
-    phases = findings.phase_marks(measured) or {"phase 1": 0}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "outlines.png"
-        write_overlay(path, pose.apply(case.cine.array), pose.apply(labels), phases=phases)
-        content = io.BytesIO(path.read_bytes())
-    picture = Image(content)
-    scale = min(_WIDTH / picture.imageWidth, 90 * mm / picture.imageHeight)
-    picture.drawWidth, picture.drawHeight = scale * picture.imageWidth, scale * picture.imageHeight
-    yield Spacer(1, 3 * mm)
-    yield picture
+    width, height = case.cine.grid.spacing_mm[:2]
+    return SliceTable(
+        pose.apply(case.cine.array),
+        pose.apply(case.counted_labels),
+        phases=findings.phase_marks(measured) or {"phase 1": 0},
+        pixel_mm=(height, width) if pose.transpose else (width, height),
+        font=_FONT,
+    )
 
 
 def _references(measured: Measurements) -> Iterator[Flowable]:

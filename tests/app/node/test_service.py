@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ from typer.testing import CliRunner
 from pipeline.app.cli import app
 from pipeline.app.node.journal import log_as_json
 from pipeline.app.node.places import Tls
+from pipeline.app.node.rules import Described, describe
 from pipeline.app.node.sections import read_section
 from pipeline.app.node.service import Node
 from pipeline.app.node.settings import NodeSettings
 from pipeline.app.node.tls import tls_context
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, InputError
 from tests.app.node.helpers import free_port, node_content, send, wait_for
 from tests.app.node.stand_in import N_OBJECTS, StandIn
 
@@ -151,6 +153,25 @@ def test_what_no_rule_wants_is_ignored(running: tuple[Node, Counter[str]], study
     wait_until(node, images[0], "ignored")
 
 
+def test_a_study_whose_headers_cannot_be_read_costs_itself_alone(
+    running: tuple[Node, Counter[str]], study_of: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _ = running
+    images = study_of(14)
+    key = node.spool.key(str(images[0].StudyInstanceUID), str(images[0].PatientID))
+
+    def described(files: Iterable[Path]) -> list[Described]:
+        found = list(files)
+        if found[0].parent.name == key:
+            raise ValueError("Secret^Patient is no date")
+        return describe(found)
+
+    monkeypatch.setattr("pipeline.app.node.service.describe", described)
+    send(images, node.receiver.port)
+    wait_until(node, images[0], "failed")
+    assert any("ValueError: Secret^Patient is no date" in row.reason for row in node.queue.studies())
+
+
 def test_strangers_are_not_let_in(running: tuple[Node, Counter[str]], study_of: Study) -> None:
     node, _ = running
     images, port = study_of(4)[:1], node.receiver.port
@@ -218,11 +239,26 @@ def test_an_archive_that_comes_later_gets_all_and_a_run_that_was_cut_off_is_done
         wait_until(node, done[0], "segmented")
         send(cut_off, node.receiver.port)
         wait_until(node, cut_off[0], "running")
-    with archive(port) as counts, Node(settings, StandIn()) as node:
-        wait_until(node, done[0], "sent")
+    with archive(port) as counts, Node(replace(settings, keep_days=1e-5), StandIn()) as node:
+        wait_for(
+            lambda: state_of(node, done[0]) == "", alive=lambda: not node.health(), limit_s=60
+        )  # sent, and removed
         assert sum(counts.values()) == len(counts) == N_OBJECTS
         wait_until(node, cut_off[0], "running")
+    assert len(list((tmp_path / "node" / "studies").iterdir())) == 1
+    removed = node.spool.key(str(done[0].StudyInstanceUID), str(done[0].PatientID))
+    assert not list((tmp_path / "node" / "results").glob(f"{removed}*"))
     assert not list((tmp_path / "node").glob(".run-*"))
+
+
+def test_images_whose_queue_is_gone_are_not_taken_for_rubbish(tmp_path: Path, study_of: Study) -> None:
+    settings = settings_with(tmp_path / "node", 1)
+    lies = settings.folder / "studies" / "s1" / "a.dcm"
+    lies.parent.mkdir(parents=True)
+    lies.touch()
+    with pytest.raises(InputError, match="their queue is gone"), Node(settings, StandIn()):
+        pass
+    assert lies.exists()
 
 
 def test_the_queue_is_listed_and_a_study_let_run_again(
@@ -293,11 +329,10 @@ def test_both_ways_may_be_encrypted(tmp_path: Path, study_of: Study, certificate
         tls_context(Tls(tmp_path / "none", tmp_path / "none", tmp_path / "none"), server=True)
 
 
-@pytest.mark.parametrize("step", ["results written", "stored"])
-def test_a_kill_costs_nothing(step: str) -> None:
-    """The other steps are tried by the same script, `benchmarks/node.py kills`, which takes minutes."""
+def test_a_kill_costs_nothing() -> None:
+    """Just before a delivery is noted; the other steps are tried by the same script, which takes minutes."""
     root = Path(__file__).parents[3]
-    command = [sys.executable, str(root / "benchmarks" / "node.py"), "kills", step]
+    command = [sys.executable, str(root / "benchmarks" / "node.py"), "kills", "stored"]
     found_here = os.environ | {"PYTHONPATH": str(root)}
     ran = subprocess.run(command, env=found_here, capture_output=True, text=True, check=False, timeout=400)
     assert ran.returncode == 0, ran.stdout + ran.stderr
