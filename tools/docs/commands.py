@@ -28,7 +28,16 @@ FOREIGN = frozenset(
         *(".", "cd", "cp", "echo", "export", "kill", "mkdir", "unzip"),  # of the shell and the system
         *("apt-get", "curl", "docker", "git", "npm", "openssl", "scp", "ssh", "systemctl"),
         *("dciodvfy", "echoscu", "findscu", "orthanc", "storescu"),  # of DICOM
-        *("mlflow", "ray", "sbatch", "scancel", "squeue", "srun", "tensorboard"),  # of trainings and clusters
+        *(
+            "mlflow",
+            "monailabel",
+            "ray",
+            "sbatch",
+            "scancel",
+            "squeue",
+            "srun",
+            "tensorboard",
+        ),  # of trainings and clusters
     }
 )
 """Programs that are not ours: only their lines' syntax is checked."""
@@ -100,13 +109,19 @@ def _check_words(words: Sequence[str]) -> str:
     raise DocumentationError(f"{words[0]} is no program that pages may name (FOREIGN of tools/docs/commands.py)")
 
 
+def _is_ours(module: str) -> bool:
+    """Whether a module of this library is there to be run, as `pipeline.app.deploy`."""
+    place = ROOT / module.replace(".", "/")
+    return module.startswith("pipeline.") and (place.with_suffix(".py").is_file() or (place / "__main__.py").is_file())
+
+
 def _check_python_call(rest: list[str]) -> str:
     if rest[:1] == ["-m"]:
         module, rest = rest[1], rest[2:]
         known = {"pipeline": _check_cmr, "monai.bundle": _check_bundle_run, "pip": _check_pip, "pytest": _check_paths}
         if module in known:
             return known[module](rest)
-        if module in ("venv", "http.server", "mkdocs", "build"):
+        if module in ("venv", "http.server", "mkdocs", "build") or _is_ours(module):
             return "syntax"
         raise DocumentationError(f"python -m {module} is not known to the documentation")
     if rest[:1] == ["-c"]:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.errors import PipelineError
 from tools.docs.blocks import SHELL, Block, collect_blocks, commands_of, documents
 from tools.docs.commands import FOREIGN, ROOT, simple_commands
 from tools.docs.workspace import QUICK, Workspace
@@ -103,7 +104,10 @@ def _run_command(place: str, command: str, space: Workspace) -> Ran:
     if reason:
         return Ran(place, command, left_out=reason)
     words = [word for words in parts for word in words]
-    _prepare(words, space)
+    try:
+        _prepare(words, space)
+    except (PipelineError, RuntimeError) as error:
+        return Ran(place, command, error=f"what it needs could not be made: {error}")
     cwd = _bundle_with(space, words) if "--bundle_root" in words else space.folder
     line = re.sub(r"\S+/bin/(?=cmr |python )", "", command) + _shorter(words)  # of this environment
     return _run(["bash", "-c", line], place, command, cwd, is_server=bool(re.search(SERVERS, command)))

@@ -5,6 +5,7 @@ Patients are synthetic and small, and networks are trained for a moment: what is
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -65,7 +66,10 @@ class Workspace:
             RuntimeError: it failed; with what it said.
         """
         command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)  # noqa: S603 ours
+        environment = os.environ | {"CMR_JOBS": "0", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(  # noqa: S603 our own
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command[2:])}: {done.stdout}{done.stderr}")
 
