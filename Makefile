@@ -10,8 +10,8 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 quoted  = '$(subst ','\'',$(1))'
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test fuzz bundles demo train evaluate segment package bench zoo review-page wheel sbom audit docs \
-	docs-commands docs-serve clean
+.PHONY: help setup format check test fuzz mutants coverage bundles demo train evaluate segment package bench zoo review-page wheel sbom \
+	audit docs docs-commands docs-serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,13 @@ test: setup  ## all tests; those on real patients need CMR_DATA
 
 fuzz: setup  ## 20,000 damaged studies, each read, noted or refused; ARGS='--seed 1 --jobs 4'
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign --inputs 20000 $(ARGS)
+
+mutants: setup  ## mutation testing of core, measure and read, for hours; ARGS='pipeline.core.*' is one room
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
+
+coverage: setup  ## lines of pipeline/ that the tests run
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --cov pipeline --cov-report term:skip-covered $(ARGS)
 
 bundles: setup  ## render bundles/ from configs/
 	$(BIN)/cmr bundle render

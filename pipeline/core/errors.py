@@ -33,6 +33,7 @@ __all__ = [
     "first_line",
     "own_error",
     "tell",
+    "visible",
 ]
 
 _ADVICE = {
@@ -57,7 +58,8 @@ class InputError(PipelineError):
 
     def __init__(self, message: str, path: str | Path | None = None) -> None:
         self.path = None if path is None else Path(path)
-        super().__init__(message if path is None else f"{message} [{path}]")
+        told = message if path is None else f"{message} [{path}]"
+        super().__init__("\n".join(map(visible, told.split("\n"))))
 
 
 class UnreadableError(InputError):
@@ -130,4 +132,13 @@ def first_line(error: BaseException) -> str:
     ('no.', 'EOFError', '[31mred')
     """
     lines = str(error).strip().splitlines()
-    return "".join(filter(str.isprintable, lines[0])) if lines else type(error).__name__
+    return visible(lines[0]) if lines else type(error).__name__
+
+
+def visible(text: str) -> str:
+    r"""What is to be seen of a text from a file: breaks of lines, escapes of a terminal and their like are left out.
+
+    >>> visible("1.2\n\x1b[31m3"), visible("Größe 心")
+    ('1.2[31m3', 'Größe 心')
+    """
+    return "".join(filter(str.isprintable, text))

@@ -10,18 +10,15 @@ import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.locks import holding
 
 __all__ = ["bring", "flush", "flush_names", "move_whole", "replacing", "require_writable", "write_json", "write_text"]
-
-_ABANDONED_S = 3600.0
-"""Nobody who writes a file lets it rest for so long."""
 
 
 def require_writable(folder: Path) -> None:
@@ -51,8 +48,10 @@ def replacing(path: Path) -> Iterator[Path]:
     _clear_abandoned(path)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # its own, for others may be writing, too
     try:
-        yield partial
-        move_whole(partial, path)
+        partial.touch()
+        with holding(partial):
+            yield partial
+            move_whole(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -60,8 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def _clear_abandoned(path: Path) -> None:
     """Remove what processes that were killed have left of a file's new content."""
     for partial in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
-        with suppress(OSError):  # another process was faster
-            if time.time() - partial.stat().st_mtime > _ABANDONED_S:
+        with suppress(OSError), holding(partial) as abandoned:  # or gone, where another process was faster
+            if abandoned:
                 partial.unlink()
 
 

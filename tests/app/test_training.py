@@ -345,6 +345,14 @@ def test_a_kill_between_old_and_new_configurations_loses_neither(run: Path) -> N
     assert "nothing was left" in train(run, "--resume")
 
 
+def test_the_same_seed_gives_the_same_bytes(finished: Path, data: Path, tmp_path: Path) -> None:
+    train(tmp_path / "elsewhere", "--data", str(data), **SETTINGS)
+    assert (tmp_path / "elsewhere" / "models" / "model.pt").read_bytes() == (
+        finished / "models" / "model.pt"
+    ).read_bytes()
+    assert record(finished)["threads"] == torch.get_num_threads()
+
+
 @pytest.mark.parametrize("killed_in", ["shutil.copytree", "pipeline.app.bundles.write_configs", "shutil.rmtree"])
 def test_a_run_killed_before_it_had_its_configurations_may_be_begun_again(
     killed_in: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

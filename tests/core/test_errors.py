@@ -58,3 +58,9 @@ def test_the_outermost_of_ours_is_told() -> None:
 
 def test_foreign_errors_are_not_ours() -> None:
     assert own_error(_wrapped(ValueError("a defect"), depth=2)) is None
+
+
+def test_a_message_shows_what_a_file_says_and_does_not_do_it() -> None:
+    told = str(InputError("series 1.2\x1b[2J\x07 is not one\r", Path("a\x1b[31m.dcm")))
+    assert told == "series 1.2[2J is not one [a[31m.dcm]"
+    assert str(InputError("first fault\nsecond fault")) == "first fault\nsecond fault"  # a list

@@ -105,3 +105,14 @@ def test_acdc_output_states_the_true_spacing(tmp_path: Path, cmr_data: Path) -> 
     again = read_nifti(path)
     assert again.grid.matches(image.grid, tolerance_mm=1e-3)
     assert again.notes == ()
+
+
+@pytest.mark.parametrize("name", ["s.nii", "s.nii.gz"])
+def test_the_same_labels_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    written = []
+    for second in (1_000_000_000.0, 1_700_000_000.0):
+        monkeypatch.setattr("time.time", lambda now=second: now)
+        written.append(
+            write_label_map(tmp_path / f"{second:.0f}" / name, labels(2), affine=oblique(), times_ms=[0.0, 40.0])
+        )
+    assert written[0].read_bytes() == written[1].read_bytes()

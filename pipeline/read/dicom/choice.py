@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.core.errors import LatticeError
+from pipeline.core.errors import LatticeError, visible
 from pipeline.core.images import Cine
 from pipeline.read.dicom.evidence import CLOSE, Candidate, weigh
 from pipeline.read.dicom.frames import Frame
@@ -147,7 +147,7 @@ def _with_series(candidates: Sequence[Candidate], frames: Sequence[Frame], serie
     holding = [one for one in candidates if series_uid in one.stack.series]
     if not holding:
         known = sorted({frame.series_uid for frame in frames})
-        raise LatticeError(f"the series must be one of {', '.join(known) or 'none'}, got {series_uid}")
+        raise LatticeError(f"the series must be one of {', '.join(map(visible, known)) or 'none'}, got {series_uid}")
     best = holding[0]
     alone = Stack(tuple(frame for frame in best.stack.frames if frame.series_uid == series_uid))
     is_whole = alone.n_slices >= MIN_SLICES and alone.n_phases > 1
@@ -173,7 +173,9 @@ def _refuse_mixed_sizes(chosen: Stack, left_out: Sequence[Stack], *, by_hand: bo
 
 def describe_stack(stack: Stack) -> str:
     """Name a stack in a sentence: its slices, phases and series."""
-    names = ", ".join(stack.series[:3]) + (f" and {len(stack.series) - 3} more" if len(stack.series) > 3 else "")
+    names = ", ".join(map(visible, stack.series[:3])) + (
+        f" and {len(stack.series) - 3} more" if len(stack.series) > 3 else ""
+    )
     return f"{stack.n_slices} slice(s) x {stack.n_phases} phase(s), {len(stack.frames)} frames, series {names}"
 
 

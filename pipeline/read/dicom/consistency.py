@@ -16,7 +16,7 @@ from pipeline.core.beat import FEW_PHASES, beat_of_times
 from pipeline.read.dicom.files import name_files
 from pipeline.read.dicom.frames import Frame
 
-__all__ = ["compare_frames", "doubt_beats", "doubt_negatives", "doubt_rate", "doubt_steps"]
+__all__ = ["compare_frames", "doubt_beats", "doubt_negatives", "doubt_rate", "doubt_signs", "doubt_steps"]
 
 _STEPS = (0.4, 1.6)
 """Steps from phase to phase over the usual one. Scanners divide the beat evenly; beyond, a time is wrong, or a phase is
@@ -77,6 +77,17 @@ def doubt_steps(columns: Sequence[Sequence[float]], *, clock: str, positions: Se
         return (f"{clock} goes in {steps} in every slice: a phase may be missing or out of its place",)
     told = _places(positions, uneven)
     return (f"{clock} goes in {steps} in the slice at {told} mm: its phases may be out of order",)
+
+
+def doubt_signs(columns: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    """A sentence where phases lie before the R wave: the signs of their times are lost, so they may run backwards."""
+    times = [ms for column in columns for ms in column]
+    if median(times) >= 0:
+        return ()
+    return (
+        f"the trigger times go from {min(times):g} to {max(times):g} ms, most before the R wave: the phases may run "
+        "backwards",
+    )
 
 
 def doubt_beats(columns: Sequence[Sequence[float]], *, positions: Sequence[float]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core.beat import beat_of_times, is_credible_clock
 from pipeline.core.errors import LatticeError
-from pipeline.read.dicom.consistency import doubt_beats, doubt_steps
+from pipeline.read.dicom.consistency import doubt_beats, doubt_signs, doubt_steps
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.matching import drop_incomplete_slices, match_by_fraction
 from pipeline.read.dicom.planes import Planes, fit_planes
@@ -76,7 +76,7 @@ def build_lattice(stack: Stack, *, prefer: Prefer = "later", drop_incomplete: bo
     places = [float(next(iter(column.values())).centre @ stack.normal) for column in columns]
     keys = [[key[0] for key in column] for column in columns]
     time_notes += doubt_steps(keys, clock=clock.name, positions=places)
-    time_notes += doubt_beats(keys, positions=places) if clock.in_ms else ()
+    time_notes += (*doubt_beats(keys, positions=places), *doubt_signs(keys)) if clock.in_ms else ()
     return Lattice(
         frames=phases,
         planes=planes,

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import UnreadableError
 from pipeline.read.cine import read_cine
-from pipeline.read.dicom.consistency import doubt_beats, doubt_negatives, doubt_rate, doubt_steps
+from pipeline.read.dicom.consistency import doubt_beats, doubt_negatives, doubt_rate, doubt_signs, doubt_steps
 from pipeline.read.dicom.series import read_dicom_cine
 
 
@@ -47,6 +47,14 @@ def test_a_slice_of_another_beat() -> None:
     (told,) = doubt_beats([usual, (1, 10, 19), usual], positions=positions)
     assert told == "the phases of the slice at 8.0 mm cover 18 ms, those of most 180 ms: the mean times may be wrong"
     assert "cover 361 ms" in doubt_beats([usual, usual, (10, 200, 371)], positions=positions)[0]
+
+
+def test_phases_before_the_r_wave() -> None:
+    assert doubt_signs([(-2.5, 30, 60)]) == ()  # the first picture often lies a little before it
+    assert doubt_signs([(0,), (0,)]) == ()
+    assert doubt_signs([(-60, -30, 0)]) == (
+        "the trigger times go from -60 to 0 ms, most before the R wave: the phases may run backwards",
+    )
 
 
 def test_times_and_heart_rate_that_contradict_each_other() -> None:
