@@ -288,7 +288,7 @@ def flood(n_studies: int, bundle: str | None) -> dict[str, Any]:
         with ThreadPoolExecutor(4) as senders:
             list(senders.map(deliver, range(n_studies)))
         received_s = time.monotonic() - start
-        wait_s = WAIT_S + 10 * n_studies * (bundle is not None)
+        wait_s = WAIT_S + 60 * n_studies * (bundle is not None)
         wait_for(lambda: trial.states()["sent"] == n_studies, wait_s, lambda: process.poll() is None)
         sent_s = time.monotonic() - start
         states = dict(trial.states())

@@ -31,6 +31,8 @@ def node(
     try:
         from pipeline.app.node import running
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("pipeline"):  # our own, so no extra would bring it
+            raise
         raise ConfigError(
             f"`cmr node` needs {error.name}, of the extra: pip install 'cardiac-mr-pipeline[node]'"
         ) from error

@@ -36,7 +36,7 @@ def node(orthanc: Orthanc, untrained_bundle: Path, tmp_path_factory: pytest.Temp
             {"name": "by web", "study": "*web*", "send_to": ["web"]},
             {"name": "all", "send_to": ["pacs"]},
         ],
-        sources=[{"server": "web", "every_s": 0.5, "days": None}],
+        sources=[{"server": "web", "every_s": 2, "days": None}],
         work={"bundle": str(untrained_bundle)},
     )
     settings = read_section(NodeSettings, content, "")

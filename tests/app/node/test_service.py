@@ -84,7 +84,7 @@ def running(logged: StringIO, tmp_path_factory: pytest.TempPathFactory) -> Itera
         port,
         listen={"port": 0, "status_port": 0, "callers": callers},
         limits={"free_disk_mb": 1, "instance_mb": 0.5},
-        work={"timeout_s": 3},
+        work={"timeout_s": 8},
         rules=[{"name": "knees", "study": "*knee*", "ignore": True}, {"name": "all", "send_to": ["pacs"]}],
     )
     with archive(port) as counts, Node(settings, StandIn()) as node:
@@ -127,7 +127,7 @@ def test_late_images_let_it_run_again_and_only_what_is_new_is_sent(
     [
         (901, "no heart is seen"),
         (902, "its process ended by itself with exit code 9"),
-        (903, "it took longer than 3 s"),
+        (903, "it took longer than 8 s"),
     ],
 )
 def test_a_study_that_fails_costs_itself_alone_and_says_why(
