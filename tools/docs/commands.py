@@ -110,9 +110,11 @@ def _check_words(words: Sequence[str]) -> str:
 
 
 def _is_ours(module: str) -> bool:
-    """Whether a module of this library is there to be run, as `pipeline.app.deploy`."""
+    """Whether a module of this checkout is there to be run, as `pipeline.app.deploy`."""
     place = ROOT / module.replace(".", "/")
-    return module.startswith("pipeline.") and (place.with_suffix(".py").is_file() or (place / "__main__.py").is_file())
+    return module.startswith(("pipeline.", "tests.")) and (
+        place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
+    )
 
 
 def _check_python_call(rest: list[str]) -> str:
