@@ -41,7 +41,18 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "bin" / "python"
     (site,) = (folder / "lib").glob("python*/site-packages")
     (site / "packages.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
-    _python("-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel), cwd=folder)
+    _python(
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--no-deps",
+        "--no-compile",
+        "--no-index",
+        str(wheel),
+        cwd=folder,
+    )
     return python
 
 
