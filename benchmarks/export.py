@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from monai.bundle import ConfigParser
 
-from pipeline.app.bundles import CONFIGS, copy_bundle, find_bundle
+from pipeline.app.bundles import copy_bundle, find_bundle
 from pipeline.app.export import export_bundle
 from pipeline.app.export_formats import FORMATS
 from pipeline.app.render import bundle_names
 from pipeline.core.errors import PipelineError
+from pipeline.core.shipped import CONFIGS
 from pipeline.infer.weights import replace_weights
 
 

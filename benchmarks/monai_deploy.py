@@ -21,8 +21,9 @@ import nibabel as nib
 import numpy as np
 import pydicom
 
-from pipeline.app.bundles import BUNDLES, find_bundle
+from pipeline.app.bundles import find_bundle
 from pipeline.app.defaults import DEFAULT_BUNDLE
+from pipeline.core.shipped import BUNDLES
 
 _WORK_S = 1800
 

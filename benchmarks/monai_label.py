@@ -170,7 +170,7 @@ def _upload_label(url: str, image: Path, label: Path, acdc: Path) -> None:
 
 
 def _train(url: str, name: str) -> None:
-    """One epoch, as a task of the server's own, which 3D Slicer starts by the same request."""
+    """One epoch, as a task of the server's own."""
     settings = {"max_epochs": 1, "device": "cpu", "val_split": 0.2, "multi_gpu": False}
     start = time.monotonic()
     head = {"Content-Type": "application/json"}
