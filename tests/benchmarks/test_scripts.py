@@ -57,7 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     write_dataset(tmp_path / "data", n_patients=2, n_phases=1, n_slices=3, size=32, pixel_mm=8.0, step_mm=20.0)
     monkeypatch.setattr("subprocess.run", take)
     monkeypatch.setattr(training, "open_workflow", lambda *_, **__: None)
-    monkeypatch.setattr(training, "run_training", lambda *_: "not trained")
+    monkeypatch.setattr(training, "run_training", lambda *_, **__: "not trained")
     return commands
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -68,8 +69,8 @@ def test_weights_that_cannot_be_saved_leave_the_ones_before(tmp_path: Path, monk
     keeper = KeptWeights(str(tmp_path / "model.pt"), torch.nn.Linear(1, 1, bias=False))
     _validate(keeper, 1.0, 0.5)
 
-    def fill_up(_states: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def fill_up(_states: object, stream: BinaryIO) -> None:
+        stream.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", fill_up)

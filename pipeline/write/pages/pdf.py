@@ -129,7 +129,7 @@ def _numbers(measured: Measurements) -> Iterator[Flowable]:
         ]
         for row in rows
     ]
-    widths = (36 * mm, *(48 * mm,) * 2, *((_WIDTH - 132 * mm) / 2,) * 2)
+    widths = (44 * mm, *(46 * mm,) * 2, *((_WIDTH - 136 * mm) / 2,) * 2)
     yield _table([head, *body], widths, strong_head=True)
     if measured.intervals and measured.certainty:
         yield Spacer(1, 2 * mm)
