@@ -79,14 +79,19 @@ def doubt_steps(columns: Sequence[Sequence[float]], *, clock: str, positions: Se
     return (f"{clock} goes in {steps} in the slice at {told} mm: its phases may be out of order",)
 
 
-def doubt_signs(columns: Sequence[Sequence[float]]) -> tuple[str, ...]:
-    """A sentence where phases lie before the R wave: the signs of their times are lost, so they may run backwards."""
-    times = [ms for column in columns for ms in column]
-    if median(times) >= 0:
+def doubt_signs(columns: Sequence[Sequence[float]], *, positions: Sequence[float]) -> tuple[str, ...]:
+    """A sentence where phases lie before the R wave: the signs of their times are lost, so they may run backwards.
+
+    Arguments as `doubt_steps`.
+    """
+    before = [z for z, column in enumerate(columns) if median(column) < 0]
+    if not before:
         return ()
+    times = [ms for z in before for ms in columns[z]]
+    where = "" if len(before) == len(columns) else f" in the slice at {_places(positions, before)} mm"
     return (
-        f"the trigger times go from {min(times):g} to {max(times):g} ms, most before the R wave: the phases may run "
-        "backwards",
+        f"the trigger times{where} go from {min(times):g} to {max(times):g} ms, most before the R wave: the phases may "
+        "run backwards",
     )
 
 

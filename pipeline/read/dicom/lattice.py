@@ -76,7 +76,8 @@ def build_lattice(stack: Stack, *, prefer: Prefer = "later", drop_incomplete: bo
     places = [float(next(iter(column.values())).centre @ stack.normal) for column in columns]
     keys = [[key[0] for key in column] for column in columns]
     time_notes += doubt_steps(keys, clock=clock.name, positions=places)
-    time_notes += (*doubt_beats(keys, positions=places), *doubt_signs(keys)) if clock.in_ms else ()
+    if clock.in_ms:
+        time_notes += (*doubt_beats(keys, positions=places), *doubt_signs(keys, positions=places))
     return Lattice(
         frames=phases,
         planes=planes,

@@ -50,10 +50,17 @@ def test_a_slice_of_another_beat() -> None:
 
 
 def test_phases_before_the_r_wave() -> None:
-    assert doubt_signs([(-2.5, 30, 60)]) == ()  # the first picture often lies a little before it
-    assert doubt_signs([(0,), (0,)]) == ()
-    assert doubt_signs([(-60, -30, 0)]) == (
+    assert doubt_signs([(-2.5, 30, 60)], positions=[0]) == ()  # the first picture often lies a little before it
+    assert doubt_signs([(0,), (0,)], positions=[0, 8]) == ()
+    assert doubt_signs([(-60, -30, 0)], positions=[0]) == (
         "the trigger times go from -60 to 0 ms, most before the R wave: the phases may run backwards",
+    )
+
+
+def test_phases_of_one_slice_before_the_r_wave() -> None:
+    assert doubt_signs([(0, 30, 60), (-60, -30, 0), (0, 30, 60)], positions=[0, 8, 16]) == (
+        "the trigger times in the slice at 8.0 mm go from -60 to 0 ms, most before the R wave: "
+        "the phases may run backwards",
     )
 
 
