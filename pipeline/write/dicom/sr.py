@@ -97,9 +97,14 @@ def _phase_of(segmentation: Dataset, headers: SourceHeaders, name: str, measured
 
 def _comments(case: Case) -> list[str]:
     """Comments for readers of the report, the disclaimer first."""
-    quality = case.measurements.quality
-    checks = [] if quality is None else [f"Quality checks: {quality.verdict}."]
-    return [DISCLAIMER, *checks, *tell_excluded(case.review.excluded_slices), *case.measurements.conventions]
+    measured = case.measurements
+    checks = [] if measured.quality is None else [f"Quality checks: {measured.quality.verdict}."]
+    if measured.intervals and measured.certainty:
+        checks.append(
+            f"Ranges of uncertainty are of {100 * measured.certainty.level:.0f} %: with this probability an expert's "
+            "number lies within them, for patients like those of the network's calibration."
+        )
+    return [DISCLAIMER, *checks, *tell_excluded(case.review.excluded_slices), *measured.conventions]
 
 
 def _evidence(headers: SourceHeaders, phases: Iterable[int]) -> list[Dataset]:

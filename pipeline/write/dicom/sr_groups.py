@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from pipeline.core.certainty import Interval
 from pipeline.core.labels import LV, MYO, RV, STRUCTURES, Structure
 from pipeline.core.measurements import Measurements
 from pipeline.core.reference import Reference
@@ -38,6 +39,10 @@ from pipeline.write.dicom.uids import derived_uid, is_readable
 __all__ = ["function_groups", "volume_groups"]
 
 _MEAN_OF_POPULATION = codes.SCT.MeanValueOfPopulation
+_UNCERTAINTY = (  # CID 225; amounts that a number may be off downwards and upwards
+    Code("371885007", "SCT", "-, range of lower measurement uncertainty"),
+    Code("371886008", "SCT", "+, range of upper measurement uncertainty"),
+)
 
 
 def volume_groups(
@@ -128,6 +133,7 @@ def function_groups(
     """
     compared = () if measured.references is None or not with_subject else measured.references.compared
     references = {row.quantity: row for row in compared}
+    intervals = measured.intervals or {}
     for side in (LV, RV):
         function = measured.function(side.name)
         if function is None or not function.edv_ml:
@@ -137,12 +143,18 @@ def function_groups(
             key: measured.indexed.get(f"{side.name}_{key}") for key in FUNCTION_CODES[side.name] if key not in values
         }
         numbers = [
-            _number(code, values.get(key), unit, reference=references.get(f"{side.name}_{key}"))
+            _number(code, values.get(key), unit, reference=references.get(name), interval=intervals.get(name))
             for key, (code, unit) in FUNCTION_CODES[side.name].items()
+            for name in [f"{side.name}_{key}"]
         ]
         yield from _group(_track(f"{side.short}, function", study_uid), numbers, side)
-    reference = references.get("myocardial_mass_g")
-    mass = _number(codes.LN.LeftVentricleMass, measured.myocardial_mass_g or None, GRAM, reference=reference)
+    mass = _number(
+        codes.LN.LeftVentricleMass,
+        measured.myocardial_mass_g or None,
+        GRAM,
+        reference=references.get("myocardial_mass_g"),
+        interval=intervals.get("myocardial_mass_g"),
+    )
     yield from _group(_track(f"{MYO.short}, mass at end diastole", study_uid), [mass], MYO)
     yield from _body_group(measured, measured.subject if with_subject else Subject(), study_uid)
 
@@ -163,15 +175,24 @@ def _body_group(
 
 
 def _number(
-    code: Code, value: float | None, unit: Code, method: Code | None = None, *, reference: Reference | None = None
+    code: Code,
+    value: float | None,
+    unit: Code,
+    method: Code | None = None,
+    *,
+    reference: Reference | None = None,
+    interval: Interval | None = None,
 ) -> hd.sr.Measurement | None:
     if value is None:
         return None
-    properties = None if reference is None else _properties(reference, unit)
-    return hd.sr.Measurement(name=code, value=float(value), unit=unit, method=method, properties=properties)
+    found = hd.sr.MeasurementProperties() if reference is None else _population_properties(reference, unit)
+    if interval is not None and interval[0] <= value <= interval[1]:
+        off = value - interval[0], interval[1] - value
+        found.extend(_properties_of(*((name, amount, unit) for name, amount in zip(_UNCERTAINTY, off, strict=True))))
+    return hd.sr.Measurement(name=code, value=float(value), unit=unit, method=method, properties=found or None)
 
 
-def _properties(reference: Reference, unit: Code) -> hd.sr.MeasurementProperties:
+def _population_properties(reference: Reference, unit: Code) -> hd.sr.MeasurementProperties:
     """Reference range, mean, SD and z-score (TID 310 to 312), with their source."""
     limits = _properties_of(
         (codes.SCT.NormalRangeLowerLimit, reference.lower, unit),

@@ -158,6 +158,34 @@ def test_a_subject_and_reference_values_read_back(
     assert checker_errors(path, "Comprehensive3DSR") == []
 
 
+def test_intervals_are_amounts_below_and_above(
+    study: PhantomStudy, cine: Cine, tmp_path: Path, checker_errors: Checker
+) -> None:
+    measured = measure(study, cine)
+    edv_ml, esv_ml = (measured["left_ventricle"][key] for key in ("edv_ml", "esv_ml"))
+    measured["intervals"] = {
+        "left_ventricle_edv_ml": [edv_ml - 8.0, edv_ml + 5.0],
+        "left_ventricle_esv_ml": [esv_ml + 1.0, esv_ml + 2.0],  # the number lies outside: no amount says so
+    }
+    measured["certainty"] = {
+        "dice_low": {}, "spread_ml": {}, "volumes": {}, "functions": {},
+        "level": 0.9, "pass_dice": 0.9, "fail_dice": 0.8,
+    }  # fmt: skip
+    path = write(tmp_path, study, cine, measured)
+    content = hd.sr.srread(path).content
+    found = {
+        item.name.value: (float(item.value), item.unit.value)
+        for item in _number_of(content, codes.LN.LeftVentricularEDVolume).ContentSequence
+        if item.name.value in ("371885007", "371886008")
+    }
+    assert found == {"371885007": (pytest.approx(8.0), "ml"), "371886008": (pytest.approx(5.0), "ml")}
+    esv = _number_of(content, codes.LN.LeftVentricularESVolume)
+    assert not {item.name.value for item in esv.get("ContentSequence", ())} & {"371885007", "371886008"}
+    comments = [item.TextValue for item in pydicom.dcmread(path).ContentSequence if item.ValueType == "TEXT"]
+    assert any(text.startswith("Ranges of uncertainty are of 90 %") for text in comments)
+    assert checker_errors(path, "Comprehensive3DSR") == []
+
+
 def test_a_pseudonym_has_neither_body_nor_reference_values(study: PhantomStudy, cine: Cine, tmp_path: Path) -> None:
     measured = measure(study, _of_a_man(cine))
     content = hd.sr.srread(write(tmp_path, study, cine, measured, pseudonym="P-1")).content
