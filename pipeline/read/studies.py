@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.quiet import quiet_dicom
 from pipeline.read.dicom.files import UNKNOWN_KIND, examine_file
 from pipeline.read.dicom.headers import read_header, sop_class
@@ -81,7 +81,7 @@ def is_dicomdir(path: Path) -> bool:
         with quiet_dicom():
             header = read_header(path, tags=("SOPClassUID",))
         return header is not None and sop_class(header.elements) == _DICOMDIR
-    except UnreadableError:
+    except (UnreadableError, HeaderError):
         return False
 
 

@@ -55,7 +55,8 @@ def load_pretrained(
         layout: one of `LAYOUTS`, or "auto" to recognise it by its names.
         prefix: the submodule to fill. "" is the whole network, or its one encoder if the layout is an encoder's.
         skip: patterns (see `layouts.match_names`) of tensors to leave unchanged, such as another task's classifiers,
-            which "*classifier*" names in torchvision's networks, and "aspp" in DeepLab v2.
+            which "*classifier*" names in torchvision's networks, and "aspp" in DeepLab v2; and of tensors that another
+            network has and this one lacks, such as its "decoder".
         strict: refuse if a tensor of the target is missing or has another shape, or the state dict holds one that the
             target lacks. Otherwise load what fits.
 
@@ -77,7 +78,7 @@ def load_pretrained(
     ours = {name: None if new is None or new.startswith(absent) else new for name, new in renamed.items()}
     came = {place + new: bare[name] for name, new in ours.items() if new is not None}
     needed = [name for name in names if name.startswith(place)]
-    kept = {name for pattern in skip for name in match_names(names, pattern)}
+    kept = {name for pattern in skip for name in match_names([*names, *came], pattern)}
     fitting, adapted, mismatched = _fit(network, came, [name for name in needed if name in came and name not in kept])
     report = LoadReport(
         layout=chosen,
@@ -86,8 +87,11 @@ def load_pretrained(
         skipped=tuple(name for name in needed if name in kept),
         missing=tuple(n for n in needed if n not in came and n not in kept and not n.endswith(_COUNTER)),
         mismatched=mismatched,
-        unexpected=tuple(name for name in came if name not in needed),
-        dropped=tuple(name for name, new in ours.items() if new is None),
+        unexpected=tuple(name for name in came if name not in needed and name not in kept),
+        dropped=(
+            *(name for name, new in ours.items() if new is None),
+            *(name for name in came if name not in needed and name in kept),
+        ),
         origin=_origin(network.get_submodule(place[:-1]), chosen, renamed.values()),
     )
     refuse_misfit(report, strict=strict)

@@ -27,7 +27,8 @@ class LoadReport:
         missing: those of the target that the state dict lacks.
         mismatched: those of another shape in the state dict -> (shape that came, shape needed).
         unexpected: names in the state dict, converted to ours, that the target lacks.
-        dropped: names in the state dict that the layout has but our network lacks, and can do without.
+        dropped: names in the state dict that the layout has but our network lacks, and can do without, or that were
+            left out on request.
         origin: for the weights of a whole published network the one here that gives its very logits, in words, unless
             that is the network itself.
     """

@@ -11,12 +11,12 @@ import numpy as np
 from pydicom.dataset import FileDataset
 
 from pipeline.core.beat import is_credible_beat
-from pipeline.core.errors import UnreadableError
+from pipeline.core.errors import HeaderError, UnreadableError
 from pipeline.core.images import StudyFacts
 from pipeline.core.quiet import quiet_dicom
 from pipeline.core.subject import AGE_YEARS, BMI_KG_M2, HEIGHT_M, WEIGHT_KG, Sex, is_within
 from pipeline.read.dicom.frames import Frame
-from pipeline.read.dicom.headers import PARSE_ERRORS, read_header, text
+from pipeline.read.dicom.headers import read_header, text
 
 __all__ = ["read_facts"]
 
@@ -78,7 +78,7 @@ def _stated(elements: FileDataset, keyword: str) -> str | None:
     """The first value of an element, which is as good as absent where it cannot be read: no fact is worth a study."""
     try:
         return text(elements, keyword)
-    except PARSE_ERRORS:
+    except HeaderError:
         return None
 
 

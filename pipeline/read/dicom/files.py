@@ -169,7 +169,7 @@ def _examine(path: Path, _version: tuple[int, int, int]) -> FileFacts | None:
                 return replace(facts, other=other, frames=_frames_of(header, path) if other is None else ())
             except (UnreadableError, HeaderError, *PARSE_ERRORS) as error:  # values are converted when looked at
                 return replace(facts, fault=Fault(path, _reason(error), series_uid))
-    except (UnreadableError, *PARSE_ERRORS) as error:
+    except (UnreadableError, HeaderError, *PARSE_ERRORS) as error:
         return replace(facts, fault=Fault(path, _reason(error)))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
@@ -183,7 +183,7 @@ def words(header: Dataset, keyword: str) -> tuple[str, ...]:
     these elements (numbers, codes and UIDs) are ASCII by the standard.
 
     Raises:
-        BytesLengthException: the element is binary and its length does not fit its type; a sign of a file cut short.
+        HeaderError: its bytes are no value of its type, or its type is unknown; a sign of a file that is damaged.
     """
     element = header.get_item(_tag(keyword))
     if element is None or element.value is None:
@@ -193,12 +193,23 @@ def words(header: Dataset, keyword: str) -> tuple[str, ...]:
     elif isinstance(element, RawDataElement) and element.VR == "US" and element.value and len(element.value) == 2:
         joined = str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
     else:
-        value = header[_tag(keyword)].value
+        value = _converted(header, keyword)
         if value is None:
             return ()
         joined = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
     joined = joined.strip(" \0")
     return tuple(word.strip(" \0") for word in joined.split("\\")) if joined else ()
+
+
+def _converted(header: Dataset, keyword: str) -> Any:
+    """A value by pydicom, which converts it only now."""
+    try:
+        return header[_tag(keyword)].value
+    except PARSE_ERRORS as error:
+        name, path = getattr(header, "filename", None), None
+        if isinstance(name, str | Path):
+            path = Path(name)
+        raise HeaderError(f"{keyword} must be a value of its type, got {first_line(error)}", path) from error
 
 
 @cache

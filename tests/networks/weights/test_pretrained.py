@@ -17,6 +17,7 @@ from pipeline.networks.encoder_unets import TernausNet
 from pipeline.networks.layers.resnet import ResNet
 from pipeline.networks.layers.vgg import VGG
 from pipeline.networks.published import DeepLabV3Torchvision
+from pipeline.networks.registry import build_network
 from pipeline.networks.weights.pretrained import adapt_channels, load_pretrained
 
 State = dict[str, torch.Tensor]
@@ -155,6 +156,17 @@ def test_other_classes_are_refused_unless_the_classifier_is_skipped() -> None:
     assert report.skipped == tuple(f"{at}.{part}" for at in ("auxiliary.classifier", "classifier") for part in parts)
     assert torch.equal(network.classifier.weight, before["classifier.weight"])
     assert not torch.equal(network.aspp.project.conv.weight, before["aspp.project.conv.weight"])
+
+
+def test_a_backbone_of_another_of_our_networks() -> None:
+    source, network = (build_network(name, 1, 2, backbone="resnet18") for name in ("deeplabv3plus", "deeplabv2"))
+    with pytest.raises(BundleError, match=r"unexpected: aspp"):
+        load_pretrained(network, source.state_dict(), skip=["aspp.[0-3].*"])
+    report = load_pretrained(network, source.state_dict(), skip=["aspp", "decoder", "classifier"])
+    assert {name.partition(".")[0] for name in report.loaded} == {"backbone"}
+    assert {name.partition(".")[0] for name in report.dropped} == {"aspp", "decoder", "classifier"}
+    assert report.unexpected == report.missing == ()
+    assert torch.equal(network.backbone.conv1.weight, source.backbone.conv1.weight)
 
 
 @pytest.mark.parametrize("wrapper", ["Scale.", "scale.", "module.Scale."])

@@ -5,6 +5,8 @@ import pydicom
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
+from pipeline.core.errors import InputError
+from pipeline.read.cine import read_cine
 from pipeline.read.dicom import files
 from pipeline.read.dicom.files import examine_file, read_frames
 
@@ -123,3 +125,14 @@ def test_a_whole_number_that_is_infinite_in_implicit_syntax_is_a_fault(study):
     path.write_bytes(content.replace(b"123 ", b"inf "))
     (fault,) = read_frames([path]).faults
     assert "cannot convert float infinity to integer" in fault.reason
+
+
+@pytest.mark.parametrize("tag", [b"\x08\x00\x16\x00", b"\x20\x00\x0d\x00", b"\x20\x00\x0e\x00", b"\x10\x00\x20\x00"])
+def test_an_identifier_of_an_unknown_type_costs_its_file(study, tag):
+    """SOPClassUID, StudyInstanceUID, SeriesInstanceUID and PatientID, in a file that is read by itself."""
+    path = study.image(0, 0, PatientID="a")
+    data = path.read_bytes()
+    at = data.index(tag, 132) + 4
+    path.write_bytes(data[:at] + b"ZZ" + data[at + 2 :])
+    with pytest.raises(InputError, match="must be a value of its type, got Unknown Value Representation 'ZZ'"):
+        read_cine(path)

@@ -41,6 +41,13 @@ def test_text_loses_its_padding():
     assert words(Dataset(), "ImageType") == ()
 
 
+def test_a_value_of_an_unknown_type_names_the_element() -> None:
+    header, tag = Dataset(), Tag("SOPClassUID")
+    header[tag] = RawDataElement(tag, "ZZ", 2, b"1\0", 0, False, True)
+    with pytest.raises(HeaderError, match="SOPClassUID must be a value of its type, got Unknown Value Rep"):
+        words(header, "SOPClassUID")
+
+
 @pytest.mark.parametrize(("little", "value"), [(True, b"\x00\x01"), (False, b"\x01\x00")])
 def test_count_in_either_byte_order(little, value):
     header, tag = Dataset(), Tag("Rows")
