@@ -129,7 +129,10 @@ def run_training(workflow: ConfigWorkflow, out: Path, *, n_processes: int = 1) -
     write_card(out, output=output)
     after = progress_of(output)
     if after == before:
-        return f"{out} has finished: nothing was left to train after epoch {after[0]}; `--set epochs=N` trains on"
+        return (
+            f"{out} has finished: nothing was left to train after epoch {after[0]}; `--set epochs=N` trains on, and "
+            "`--set patience=N` where it stopped for want of a better validation"
+        )
     return f"{out} is trained to epoch {after[0]}: weights in {workflow.parser.get_parsed_content('weights')}"
 
 
