@@ -19,7 +19,17 @@ from pipeline.core.slices import SliceRow
 from pipeline.core.subject import Subject
 from pipeline.core.wall import Motion, Wall
 
-__all__ = ["DISCLAIMER", "Flag", "Function", "Measurements", "Quality", "Severity", "Verdict", "gravest_first"]
+__all__ = [
+    "DISCLAIMER",
+    "BloodVolumes",
+    "Flag",
+    "Function",
+    "Measurements",
+    "Quality",
+    "Severity",
+    "Verdict",
+    "gravest_first",
+]
 
 DISCLAIMER = "Not for diagnosis."
 Severity = Literal["note", "review", "fail"]
@@ -48,6 +58,25 @@ class Function:
     co_l_per_min: float | None = None
     peak_ejection_rate_ml_per_s: float | None = None
     peak_filling_rate_ml_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class BloodVolumes:
+    """The left ventricle where papillary muscles and trabeculae count as muscle, not as cavity.
+
+    Attributes:
+        edv_ml: blood at end-diastole.
+        esv_ml: blood at end-systole.
+        sv_ml: stroke volume, EDV - ESV.
+        ef_percent: ejection fraction, 100 SV / EDV, or `None` if EDV is 0.
+        myocardial_mass_g: at end-diastole, with what the cavity holds besides blood.
+    """
+
+    edv_ml: float
+    esv_ml: float
+    sv_ml: float
+    ef_percent: float | None
+    myocardial_mass_g: float
 
 
 @dataclass(frozen=True)
@@ -114,6 +143,7 @@ class Measurements:
         myocardial_mass_g: at end-diastole.
         left: function of the left ventricle.
         right: function of the right ventricle.
+        blood: the left ventricle's blood alone; `None` where it cannot be told from the wall, or for a single phase.
         wall: thickness by segment.
         motion: of the wall over the beat, by segment and third.
         slices: areas and thickness at end-diastole and end-systole, slice by slice.
@@ -150,6 +180,7 @@ class Measurements:
     myocardial_mass_g: float | None = None
     left: Function | None = None
     right: Function | None = None
+    blood: BloodVolumes | None = None
     wall: Wall | None = None
     motion: Motion | None = None
     slices: tuple[SliceRow, ...] | None = None
@@ -165,7 +196,7 @@ class Measurements:
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
     conventions: tuple[str, ...] = ()
-    schema_version: str = "1.2"
+    schema_version: str = "1.3"
 
     def function(self, side: str) -> Function | None:
         """Function of a ventricle by its structure's name, `left_ventricle` or `right_ventricle`."""
@@ -178,7 +209,7 @@ class Measurements:
         content |= {key: whole[key] for key in _ALWAYS}
         if self.ed_phase is not None:
             content |= {key: whole[key] for key in _OF_FUNCTION}
-            content |= {LV.name: whole["left"], RV.name: whole["right"]}
+            content |= {LV.name: whole["left"], RV.name: whole["right"], _BLOOD: whole["blood"]}
         if self.bsa_m2 is not None:
             content |= {key: whole[key] for key in _OF_BODY}
         content["pose"] = None if self.pose is None else self.pose.to_json()
@@ -195,6 +226,7 @@ class Measurements:
         known |= {key: tuple(known.get(key, ())) for key in ("notes", "conventions", "spacing_mm")}
         for side, name in (("left", LV.name), ("right", RV.name)):
             known[side] = Function(**content[name]) if content.get(name) else None
+        known["blood"] = BloodVolumes(**content[_BLOOD]) if content.get(_BLOOD) else None
         if known.get("slices") is not None:
             known["slices"] = tuple(SliceRow.from_json(row) for row in known["slices"])
         for key, form in _FORMS.items():
@@ -207,6 +239,7 @@ class Measurements:
         return cls(**known)
 
 
+_BLOOD = f"{LV.name}_blood"
 _ALWAYS = (
     "conventions",
     "kind",

@@ -41,7 +41,7 @@ __all__ = ["PhaseChoice", "measure_cine"]
 
 CONVENTIONS = (
     "volume is area times the distance of slice centres, gaps included, from the image's own affine",
-    "papillary muscles count as cavity",
+    "papillary muscles and trabeculae count as cavity; `left_ventricle_blood` has them, told by brightness, as muscle",
     "basal slices count as far as they are labelled; nothing is corrected for the valve plane",
     "ED and ES are the phases of the largest and the smallest left-ventricular volume, for both ventricles; over five "
     f"or more phases they are taken from a periodic curve of {PHASE_HARMONICS} harmonics that leaves out single phases "

@@ -14,6 +14,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.pose import PoseFinding
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.core.review import leave_out_slices, tell_excluded
+from pipeline.measure.blood import measure_blood
 from pipeline.measure.certainty.calibration import Calibration
 from pipeline.measure.certainty.judging import expect_dice, judge_certainty
 from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, volumes_ml
@@ -78,6 +79,9 @@ def measure_study(
     of_pose = () if told.pose is None else (told.pose.sentence(),)
     notes = (*cine.notes, *of_pose, *tell_excluded(excluded_slices), *measured.notes)
     measured = replace(measured, notes=notes, pose=told.pose, confidence=told.expected_dice, certainty=told.certainty)
+    if measured.ed_phase is not None and measured.es_phase is not None:
+        blood = measure_blood(cine, labels, ed=measured.ed_phase, es=measured.es_phase)
+        measured = replace(measured, blood=blood)
     measured = measured if excluded_slices else replace(measured, intervals=_intervals(measured))
     return replace(measured, quality=assess_quality(labels, cine.grid, measured))
 

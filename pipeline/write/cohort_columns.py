@@ -169,6 +169,24 @@ COLUMNS = (
     Column("lv_mass_g", "g", "number", "left-ventricular mass at end-diastole", _at("myocardial_mass_g")),
     *(
         Column(
+            f"lv_blood_{key}",
+            unit,
+            "number",
+            f"{meaning.format('left')}, papillary muscles and trabeculae counting as muscle",
+            _at(f"{LV.name}_blood", key),
+        )
+        for key, unit, meaning in _FUNCTION
+        if key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")
+    ),
+    Column(
+        "lv_blood_mass_g",
+        "g",
+        "number",
+        "left-ventricular mass at end-diastole with papillary muscles and trabeculae",
+        _at(f"{LV.name}_blood", "myocardial_mass_g"),
+    ),
+    *(
+        Column(
             f"{side}_{key}_per_m2",
             f"{unit}/m2",
             "number",

@@ -15,7 +15,7 @@ from pipeline.core.case import BundleRecord, InputFiles, Provenance, Source, cas
 from pipeline.core.errors import ConfigError, GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
-from pipeline.core.measurements import Flag, Function, Measurements
+from pipeline.core.measurements import BloodVolumes, Flag, Function, Measurements
 from pipeline.core.prior import Change, Prior
 from pipeline.core.reference import Reference, References
 from pipeline.core.review import Review
@@ -233,13 +233,14 @@ def test_the_subject_is_told_and_read_back() -> None:
 
 def test_the_schema_names_what_the_values_have(schema: Draft202012Validator) -> None:
     whole, parts = schema.schema["properties"], schema.schema["$defs"]
-    sides = {"left": "left_ventricle", "right": "right_ventricle"}
+    sides = {"left": "left_ventricle", "right": "right_ventricle", "blood": "left_ventricle_blood"}
     of_case = {"disclaimer", "files", "failed", *case_record(Provenance({}, BundleRecord("a", "1"), {}))}
     of_case |= {"review", "choices"}
     assert set(whole) == of_case | {sides.get(field.name, field.name) for field in fields(Measurements)}
     wall, quality = whole["wall"]["oneOf"][1]["properties"], whole["quality"]["properties"]
     for value, described in (
         (Function, parts["function"]),
+        (BloodVolumes, parts["blood"]),
         (Source, parts["source"]),
         (Subject, parts["subject"]),
         (BundleRecord, whole["bundle"]),

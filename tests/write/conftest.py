@@ -96,7 +96,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
     content = _measured_content(study)
     gap = {"rule": "slice_gap", "severity": "fail", "message": "A gap.", "value": 2, "threshold": 0.5}
     return {
-        "schema_version": "1.2",
+        "schema_version": "1.3",
         "disclaimer": "Not for diagnosis.",
         "case": "phantom0003",
         "conventions": ["papillary muscles count as cavity"],
@@ -116,6 +116,13 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "myocardial_mass_g": truth.myocardial_mass_g,
         "left_ventricle": function(volumes["left_ventricle"], ed, es),
         "right_ventricle": function(volumes["right_ventricle"], ed, es),
+        "left_ventricle_blood": {
+            "edv_ml": 81.5,
+            "esv_ml": 30.5,
+            "sv_ml": 51.0,
+            "ef_percent": 62.6,
+            "myocardial_mass_g": 133.7,
+        },
         "bsa_m2": 1.87,
         "bsa_method": "mosteller",
         "indexed": {"myocardial_mass_g_per_m2": 61.25, "left_ventricle_edv_ml_per_m2": 72.5},

@@ -19,6 +19,7 @@ __all__ = [
     "FlagRow",
     "Headline",
     "NumberRow",
+    "blood_rows",
     "confidences",
     "flags",
     "flatten",
@@ -36,6 +37,15 @@ _ROWS = (
     ("Cardiac output", "co_l_per_min", "l/min", 2),
     ("Peak ejection rate", "peak_ejection_rate_ml_per_s", "ml/s", 0),
     ("Peak filling rate", "peak_filling_rate_ml_per_s", "ml/s", 0),
+)
+
+
+_BLOOD_ROWS = (
+    ("EDV, blood alone", "edv_ml", "ml"),
+    ("ESV, blood alone", "esv_ml", "ml"),
+    ("SV, blood alone", "sv_ml", "ml"),
+    ("EF, blood alone", "ef_percent", "%"),
+    ("Mass with papillary muscles", "myocardial_mass_g", "g"),
 )
 
 
@@ -70,9 +80,9 @@ class NumberRow:
     unit: str
     digits: int
     left: float | None
-    right: float | None
-    left_indexed: float | None
-    right_indexed: float | None
+    right: float | None = None
+    left_indexed: float | None = None
+    right_indexed: float | None = None
     left_interval: Interval | None = None
     right_interval: Interval | None = None
 
@@ -157,6 +167,12 @@ def number_rows(measured: Measurements) -> list[NumberRow]:
     mass, per_m2 = measured.myocardial_mass_g, indexed.get("myocardial_mass_g_per_m2")
     own = intervals.get("myocardial_mass_g")
     return [*rows, NumberRow("Myocardial mass at ED", "g", 1, mass, None, per_m2, None, own)]
+
+
+def blood_rows(measured: Measurements) -> list[NumberRow]:
+    """The left ventricle with papillary muscles and trabeculae as muscle; none if they were not told from blood."""
+    blood = measured.blood
+    return [] if blood is None else [NumberRow(name, unit, 1, getattr(blood, key)) for name, key, unit in _BLOOD_ROWS]
 
 
 def flags(measured: Measurements) -> list[FlagRow]:

@@ -81,6 +81,7 @@ def write_report(
         "head": head_groups(case, identity or {}),
         "headlines": findings.headlines(measured),
         "numbers": findings.number_rows(measured),
+        "blood": findings.blood_rows(measured),
         "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
         "certainty": measured.certainty,

@@ -31,6 +31,15 @@ def test_numbers_stand_in_their_columns(found: Measurements) -> None:
     assert (main["LV mass"].per_m2, main["RV EDV"].per_m2) == (61.25, None)
 
 
+def test_blood_alone_has_rows_of_the_left_ventricle(found: Measurements) -> None:
+    rows = {row.name: (row.left, row.right, row.unit) for row in findings.blood_rows(found)}
+    assert rows["EDV, blood alone"] == (81.5, None, "ml")
+    assert rows["EF, blood alone"] == (62.6, None, "%")
+    assert rows["Mass with papillary muscles"] == (133.7, None, "g")
+    assert len(rows) == 5
+    assert findings.blood_rows(NOTHING) == []
+
+
 def test_the_gravest_flag_comes_first_with_its_place(found: Measurements) -> None:
     first, second = findings.flags(found)
     assert (first.severity, first.place) == ("fail", f"phase {found.es_phase + 1}, slice 3")

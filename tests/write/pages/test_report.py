@@ -61,6 +61,7 @@ def test_a_report_tells_all_that_was_measured(
         f"{measured['left_ventricle']['ef_percent']:.1f}",
         f"{measured['right_ventricle']['edv_ml']:.1f}",
         "61.2",
+        "EF, blood alone % 62.6",
         "A gap.",
         "the localiser was left out",
         "papillary muscles count as cavity",

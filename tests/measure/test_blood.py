@@ -1,0 +1,113 @@
+"""Blood told from papillary muscles and trabeculae by brightness."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.core.geometry import Grid
+from pipeline.core.images import Cine
+from pipeline.core.labels import LV, MYO, RV
+from pipeline.measure.blood import blood_mask, measure_blood
+from pipeline.measure.study import measure_study
+
+BLOOD, WALL = 300, 100
+
+
+def a_phase(cavity: int = 10, papillary: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """(X, Y, Z) image and labels: in each of 3 slices a square cavity with a square of muscle, in a wall 2 wide."""
+    labels = np.zeros((20, 20, 3), np.uint8)
+    image = np.full((20, 20, 3), 30)
+    labels[1 : 5 + cavity, 1 : 5 + cavity] = MYO.value
+    image[1 : 5 + cavity, 1 : 5 + cavity] = WALL
+    labels[3 : 3 + cavity, 3 : 3 + cavity] = LV.value
+    image[3 : 3 + cavity, 3 : 3 + cavity] = BLOOD
+    image[4 : 4 + papillary, 4 : 4 + papillary] = WALL
+    return image, labels
+
+
+def test_muscle_in_the_cavity_is_no_blood() -> None:
+    image, labels = a_phase()
+    blood = blood_mask(image, labels)
+    assert blood is not None
+    assert blood.sum(axis=(0, 1)).tolist() == [100 - 16] * 3
+    assert not blood[4:8, 4:8].any()
+    assert not blood[labels != LV.value].any()
+
+
+def test_each_slice_has_its_own_brightness() -> None:
+    image, labels = a_phase()
+    image[..., 1] *= 5  # its wall is brighter than the others' blood
+    image[..., 2] -= 20
+    blood = blood_mask(image, labels)
+    assert blood is not None
+    assert blood.sum(axis=(0, 1)).tolist() == [84, 84, 84]
+
+
+def test_half_of_both_is_blood_no_more() -> None:
+    image, labels = a_phase(papillary=0)
+    image[3, 3], image[4, 4] = (BLOOD + WALL) // 2, (BLOOD + WALL) // 2 + 1
+    blood = blood_mask(image, labels)
+    assert blood is not None
+    assert not blood[3, 3].any()
+    assert blood[4, 4].all()
+
+
+def test_a_few_voxels_are_judged_by_the_whole_phase() -> None:
+    image, labels = a_phase()
+    labels[..., 2][labels[..., 2] == LV.value] = MYO.value
+    labels[4, 4:7, 2] = LV.value  # three voxels of muscle in a slice without blood
+    blood = blood_mask(image, labels)
+    assert blood is not None
+    assert blood.sum(axis=(0, 1)).tolist() == [84, 84, 0]
+
+
+@pytest.mark.parametrize("change", ["no contrast", "no wall", "no cavity", "dark blood", "nothing"])
+def test_what_cannot_be_told_is_none(change: str) -> None:
+    image, labels = a_phase(papillary=0)
+    if change == "no contrast":
+        image[image == BLOOD] = 125
+    elif change == "no wall":
+        labels[labels == MYO.value] = RV.value
+    elif change == "no cavity":
+        labels[labels == LV.value] = MYO.value
+    elif change == "dark blood":
+        image = -image
+    else:
+        labels[:] = 0
+    assert blood_mask(image, labels) is None
+
+
+def a_cine(*phases: tuple[np.ndarray, np.ndarray]) -> tuple[Cine, np.ndarray]:
+    grid = Grid((20, 20, 3), np.diag([2.0, 2.0, 10.0, 1.0]))  # 0.04 ml a voxel
+    return Cine(np.stack([image for image, _ in phases]), grid), np.stack([labels for _, labels in phases])
+
+
+def test_volumes_mass_and_ejection_fraction() -> None:
+    cine, labels = a_cine(a_phase(10, 4), a_phase(6, 4))
+    found = measure_blood(cine, labels, ed=0, es=1)
+    assert found is not None
+    assert found.edv_ml == pytest.approx(84 * 3 * 0.04)
+    assert found.esv_ml == pytest.approx(20 * 3 * 0.04)
+    assert found.sv_ml == pytest.approx(64 * 3 * 0.04)
+    assert found.ef_percent == pytest.approx(100 * 64 / 84)
+    assert found.myocardial_mass_g == pytest.approx((14 * 14 - 84) * 3 * 0.04 * 1.05)
+
+
+def test_one_phase_without_contrast_leaves_none() -> None:
+    flat = a_phase(6, 0)
+    flat[0][flat[1] > 0] = WALL
+    assert measure_blood(*a_cine(a_phase(), flat), ed=0, es=1) is None
+
+
+def test_a_study_states_both_conventions() -> None:
+    cine, labels = a_cine(a_phase(10, 4), a_phase(6, 4))
+    measured = measure_study(cine, labels)
+    assert measured.left is not None
+    assert measured.left.edv_ml == pytest.approx(100 * 3 * 0.04)
+    assert measured.blood == measure_blood(cine, labels, ed=0, es=1)
+    assert type(measured).from_json(measured.to_json()).blood == measured.blood
+    assert measure_study(*a_cine(a_phase())).blood is None  # a single phase has no function
+    without = measure_study(cine, labels, excluded_slices=[0]).blood
+    assert without is not None
+    assert without.edv_ml == pytest.approx(84 * 2 * 0.04)
