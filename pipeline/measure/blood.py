@@ -77,12 +77,13 @@ def measure_blood(cine: Cine, labels: np.ndarray, *, ed: int, es: int) -> BloodV
         return None
     edv_ml, esv_ml = (_volume_ml(mask, cine) for mask in masks if mask is not None)
     muscle_ml = _volume_ml((labels[ed] == MYO.value) | ((labels[ed] == LV.value) & ~masks[0]), cine)
+    stroke_ml = edv_ml - esv_ml
     return BloodVolumes(
-        edv_ml=edv_ml,
-        esv_ml=esv_ml,
-        sv_ml=edv_ml - esv_ml,
-        ef_percent=100.0 * (edv_ml - esv_ml) / edv_ml if edv_ml > 0 else None,
-        myocardial_mass_g=muscle_ml * MYOCARDIAL_DENSITY_G_PER_ML,
+        edv_ml=round(edv_ml, 3),
+        esv_ml=round(esv_ml, 3),
+        sv_ml=round(stroke_ml, 3),
+        ef_percent=round(100.0 * stroke_ml / edv_ml, 3) if edv_ml > 0 else None,
+        myocardial_mass_g=round(muscle_ml * MYOCARDIAL_DENSITY_G_PER_ML, 3),
     )
 
 
