@@ -56,7 +56,7 @@ def _try(name: str, study: Path, place: Path) -> str:
     )
     run_bare(root, VERIFY, bare)
     (written,) = (root / "eval").rglob("segmentation.nii.gz")
-    drawn = {int(value): int((read_label(written).array == value).sum()) for value in (1, 2, 3)}
+    drawn = {int(value): int((read_label(written, scheme="cmr").array == value).sum()) for value in (1, 2, 3)}
     return f"{megabytes:.1f} MB, verified; voxels of 1, 2, 3 in the study: {', '.join(map(str, drawn.values()))}"
 
 
