@@ -9,13 +9,14 @@ as means with 95 % intervals by bootstrap over patients, and the standard deviat
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 
 from pipeline.core.images import Cine
-from pipeline.measure.blood import measure_blood
+from pipeline.evaluate.agreement import bootstrap_interval
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 from pipeline.read.cine import read_cine, read_label
@@ -34,11 +35,10 @@ def main() -> None:
     changes = {patient: _changes(items) for patient, items in by_patient.items()}
     groups = {patient: next(iter(items.values())).get("group", "") for patient, items in by_patient.items()}
     for group in ("all", *sorted(set(groups.values()))):
-        rows = [row for patient, row in changes.items() if group in ("all", groups[patient]) and row is not None]
-        told = ", ".join(
-            f"{name} {_interval(column)}" for name, column in zip(QUANTITIES, zip(*rows, strict=True), strict=True)
-        )
-        print(f"{group}, {len(rows)} patients: {told}; SD of EF {np.std([row[2] for row in rows], ddof=1):.1f}")
+        rows = {name: row for name, row in changes.items() if group in ("all", groups[name]) and row is not None}
+        columns = [{patient: row[n] for patient, row in rows.items()} for n in range(len(QUANTITIES))]
+        told = ", ".join(f"{name} {_told(column)}" for name, column in zip(QUANTITIES, columns, strict=True))
+        print(f"{group}, {len(rows)} patients: {told}; SD of EF {stdev(columns[2].values()):.1f}")
     print(f"not told: {sum(row is None for row in changes.values())} of {len(changes)}")
 
 
@@ -48,7 +48,7 @@ def _changes(items: dict[str, dict[str, str]]) -> tuple[float, float, float, flo
     labels = np.concatenate([read_label(items[phase]["label"], scheme="acdc").array for phase in ("ED", "ES")])
     cine = Cine(np.concatenate([image.array for image in images]), images[0].grid)
     measured = measure_study(cine, labels, choice=PhaseChoice(ed=0, es=1))
-    blood, left, mass = measure_blood(cine, labels, ed=0, es=1), measured.left, measured.myocardial_mass_g
+    blood, left, mass = measured.blood, measured.left, measured.myocardial_mass_g
     if blood is None or left is None or mass is None or blood.ef_percent is None or left.ef_percent is None:
         return None
     return (
@@ -59,11 +59,9 @@ def _changes(items: dict[str, dict[str, str]]) -> tuple[float, float, float, flo
     )
 
 
-def _interval(values: Sequence[float], *, draws: int = 10_000) -> str:
-    rng = np.random.default_rng(0)
-    means = rng.choice(np.asarray(values), (draws, len(values))).mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return f"{np.mean(values):+.1f} ({low:+.1f} to {high:+.1f})"
+def _told(values_by_patient: Mapping[str, float]) -> str:
+    found = bootstrap_interval({patient: [value] for patient, value in values_by_patient.items()})
+    return f"{found.mean:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The left cavity's blood alone: papillary muscles and trabeculae, which contours leave within it, told by intensity.
 
-Labels count them as cavity, as most references do. Others count them as muscle: volumes and ejection fraction differ
-between the two by more than between two readers (Weinsaft et al., Int J Cardiol 126:359, 2008; Chuang et al., JACC
-Cardiovasc Imaging 5:1115, 2012), so a study states both.
+Labels count them as cavity. Who counts them as muscle has other volumes, mass and ejection fractions (Weinsaft et al.,
+Int J Cardiol 126:359, 2008; Chuang et al., JACC Cardiovasc Imaging 5:1115, 2012), so a study states both.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO
 from pipeline.core.measurements import BloodVolumes
-from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML
+from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function
 
 __all__ = ["blood_mask", "measure_blood"]
 
@@ -75,14 +74,13 @@ def measure_blood(cine: Cine, labels: np.ndarray, *, ed: int, es: int) -> BloodV
     masks = [blood_mask(cine.array[phase], labels[phase]) for phase in (ed, es)]
     if masks[0] is None or masks[1] is None:
         return None
-    edv_ml, esv_ml = (_volume_ml(mask, cine) for mask in masks if mask is not None)
+    function = ventricular_function([_volume_ml(mask, cine) for mask in masks if mask is not None], ed=0, es=1)
     muscle_ml = _volume_ml((labels[ed] == MYO.value) | ((labels[ed] == LV.value) & ~masks[0]), cine)
-    stroke_ml = edv_ml - esv_ml
     return BloodVolumes(
-        edv_ml=round(edv_ml, 3),
-        esv_ml=round(esv_ml, 3),
-        sv_ml=round(stroke_ml, 3),
-        ef_percent=round(100.0 * stroke_ml / edv_ml, 3) if edv_ml > 0 else None,
+        edv_ml=round(function.edv_ml, 3),
+        esv_ml=round(function.esv_ml, 3),
+        sv_ml=round(function.sv_ml, 3),
+        ef_percent=None if function.ef_percent is None else round(function.ef_percent, 3),
         myocardial_mass_g=round(muscle_ml * MYOCARDIAL_DENSITY_G_PER_ML, 3),
     )
 

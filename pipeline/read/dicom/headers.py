@@ -206,9 +206,8 @@ def _converted(header: Dataset, keyword: str) -> Any:
     try:
         return header[_tag(keyword)].value
     except PARSE_ERRORS as error:
-        name, path = getattr(header, "filename", None), None
-        if isinstance(name, str | Path):
-            path = Path(name)
+        name = getattr(header, "filename", None)  # items of sequences have none
+        path = Path(name) if isinstance(name, str | Path) else None
         raise HeaderError(f"{keyword} must be a value of its type, got {first_line(error)}", path) from error
 
 
