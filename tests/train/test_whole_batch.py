@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import ConfigError
+from pipeline.train import whole_batch
 from pipeline.train.datasets import Batches
 from pipeline.train.whole_batch import WholeBatchLoss, draw, require_samples, share_of, share_statistics
 from tests.forks import Forked
@@ -109,3 +111,30 @@ def test_alone_common_statistics_are_the_layer_s_own_and_names_stay() -> None:
     assert list(states[0]) == list(states[1])
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert torch.equal(plain.eval()(values), common.eval()(values))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str
+)
+@pytest.mark.parametrize("affine", [True, False])
+def test_two_processes_with_the_same_samples_normalise_as_one_with_them(
+    second_of_two: None, monkeypatch: pytest.MonkeyPatch, affine: bool, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Their statistics are the common ones; of constant samples, too, whose variance is 0."""
+    monkeypatch.setattr(whole_batch, "_gather_rows", lambda own: own.repeat(2, *[1] * (own.ndim - 1)))
+    torch.manual_seed(0)
+    samples = torch.randn(3, 4, 5, 6, dtype=dtype) * 3 + 7
+    samples[:, 3] = 2.0
+    towards = torch.randn(3, 4, 5, 6, dtype=dtype)
+    own = torch.nn.BatchNorm2d(4, affine=affine, dtype=torch.promote_types(dtype, torch.float32))
+    if affine:
+        torch.nn.init.uniform_(own.weight, 0.5, 2.0)
+    found = []
+    for layer in (own, share_statistics(torch.nn.Sequential(copy.deepcopy(own)))):
+        values = samples.clone().requires_grad_()
+        normalised = layer(values)
+        normalised.backward(towards)
+        assert normalised.dtype == values.grad.dtype == dtype
+        found.append([normalised, values.grad, *[one.grad for one in layer.parameters()]])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=tolerance, atol=tolerance * float(one.detach().abs().max()))
