@@ -14,12 +14,15 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pipeline.core.errors import InputError
 from pipeline.core.quiet import quiet_dicom
 
 CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED = "1.2.840.10008.5.1.4.1.1.4.1"
 OBLIQUE = (0.8, 0.6, 0.0, 0.0, 0.0, -1.0)
 """Rows along (0.8, 0.6, 0), columns down: normal (-0.6, 0.8, 0)."""
+NAMED_BY_CALLER = ("_frames_of", "_name_as_asked")
+"""Functions whose refusals get their file from whoever calls them."""
 
 
 def picture(phase: int, level: int, *, rows: int = 5, columns: int = 4) -> np.ndarray:
@@ -143,6 +146,23 @@ class Study:
         made.save_as(path, enforce_file_format=True)
         self.written.append(path)
         return path
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_is_a_sentence_that_names_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reader refuses something in a test: it says so in words, with the file if it was given one."""
+    plain = InputError.__init__
+
+    def checked(self: InputError, message: str, path: str | Path | None = None) -> None:
+        plain(self, message, path)
+        assert len(message.split()) > 3, f"no sentence: {message!r}"
+        frame = inspect.currentframe()
+        refuses = frame.f_back if frame else None
+        assert refuses is not None
+        names_later = any(name in refuses.f_code.co_name for name in NAMED_BY_CALLER)
+        assert path or names_later or not refuses.f_locals.get("path"), f"{refuses.f_code.co_name} knows the file"
+
+    monkeypatch.setattr(InputError, "__init__", checked)
 
 
 @pytest.fixture

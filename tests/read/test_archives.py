@@ -56,7 +56,7 @@ def test_files_are_there_while_the_context_lasts(nested: Path, temporary: Path) 
 
 
 def test_errors_of_files_on_the_disk_pass_as_they_are(nested: Path) -> None:
-    raised = HeaderError("bad", nested.parent / "4")
+    raised = HeaderError("pixels must be right, got bad ones", nested.parent / "4")
     with pytest.raises(HeaderError) as caught, opened([nested.parent / "4"]):
         raise raised
     assert caught.value is raised
@@ -79,7 +79,7 @@ def test_what_is_not_in_it_is_said(nested: Path, temporary: Path, name: str) -> 
 
 def test_errors_name_files_as_they_were_asked_for(nested: Path, temporary: Path) -> None:
     with pytest.raises(HeaderError) as caught, opened([nested / "inner.zip" / "3"]) as (place,):
-        raise HeaderError("bad", place)
-    assert str(caught.value) == f"bad [{nested / 'inner.zip' / '3'}]"
+        raise HeaderError("pixels must be right, got bad ones", place)
+    assert str(caught.value) == f"pixels must be right, got bad ones [{nested / 'inner.zip' / '3'}]"
     assert caught.value.path == nested / "inner.zip" / "3"
     assert not any(temporary.iterdir())
