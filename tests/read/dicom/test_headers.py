@@ -2,14 +2,27 @@
 
 import tracemalloc
 from contextlib import suppress
+from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import Tag
 
 from pipeline.core.errors import HeaderError, UnreadableError
-from pipeline.read.dicom.headers import count_of, factor, number, open_bounded, read_header, text, vector, words
+from pipeline.read.dicom.headers import (
+    count_of,
+    factor,
+    number,
+    open_bounded,
+    plane_of,
+    read_header,
+    sop_class,
+    text,
+    vector,
+    words,
+)
 
 
 def _raw(keyword, vr, value):
@@ -110,3 +123,83 @@ def test_a_length_beyond_the_file_takes_no_memory(tmp_path, study):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+SQUARE = (0.8, 0.6, 0.0, 0.0, 0.0, -1.0)
+
+
+def _plane(orientation=SQUARE, spacing=(2.0, 1.5)):
+    header = Dataset()
+    header.ImagePositionPatient, header.ImageOrientationPatient = [1.0, 2.0, 3.0], list(orientation)
+    header.PixelSpacing = list(spacing)
+    return plane_of(header, header, header, path=Path("in/one.dcm"))
+
+
+def test_a_plane_is_position_unit_directions_and_spacing():
+    assert _plane() == ((1.0, 2.0, 3.0), SQUARE, (2.0, 1.5))
+    assert _plane(spacing=(1e-3, 0.5))[2] == (1e-3, 0.5)  # a micrometre is odd, and positive
+
+
+def test_directions_are_made_of_unit_length_each_by_its_own():
+    _, directions, _ = _plane((0.804, 0.603, 0.0, 0.0, 0.0, -0.996))
+    assert directions == pytest.approx(SQUARE, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "refused"),
+    [
+        ((1.0099, 0, 0, 0, 1, 0), False),
+        ((1.0101, 0, 0, 0, 1, 0), True),
+        ((1, 0, 0, 0, 0.9901, 0), False),
+        ((1, 0, 0, 0, 0.9899, 0), True),
+        ((1, 0, 0, 0.0099, 1, 0), False),
+        ((1, 0, 0, -0.0101, 1, 0), True),
+        ((0, 0, 1, 0, 1, 0.0101), True),
+        ((0, 1, 0, 0, 0.0101, 1), True),
+    ],
+)
+def test_directions_may_be_off_by_a_hundredth(orientation, refused):
+    if not refused:
+        _plane(orientation)
+        return
+    with pytest.raises(HeaderError, match="must be two unit directions at right angles, got") as told:
+        _plane(orientation)
+    assert told.value.path == Path("in/one.dcm")
+
+
+@pytest.mark.parametrize("spacing", [(0.0, 1.5), (1.5, 0.0), (-2.0, 1.5)])
+def test_spacings_must_be_positive(spacing):
+    with pytest.raises(HeaderError) as told:
+        _plane(spacing=spacing)
+    assert str(told.value) == f"PixelSpacing must have 2 positive values, got {spacing} [in/one.dcm]"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "length"), [("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)]
+)
+def test_what_a_plane_lacks_is_named(study, keyword, length):
+    header = pydicom.dcmread(study.image(0, 0, **{keyword: None}))
+    with pytest.raises(HeaderError, match=rf"must state {keyword} as {length} numbers, got none \[in/one.dcm\]"):
+        plane_of(header, header, header, path=Path("in/one.dcm"))
+
+
+def test_the_class_is_the_header_s_else_the_file_s():
+    header = FileDataset("", Dataset(), file_meta=FileMetaDataset())
+    assert sop_class(header) == ""
+    header.file_meta.MediaStorageSOPClassUID = "1.2.3"
+    assert sop_class(header) == "1.2.3"
+    header.SOPClassUID = "1.2.4"
+    assert sop_class(header) == "1.2.4"
+
+
+@pytest.mark.parametrize(("name", "is_dicom"), [("a.txt", False), ("a", False), ("a.DCM", True), ("a.ima", True)])
+def test_a_file_is_dicom_by_its_content_else_refused_by_its_name(tmp_path, name, is_dicom):
+    """What is no DICOM is passed over, unless it is named as if it were."""
+    for content, told in ((b"no DICOM at all", "a file of something else"), (b"", "an empty file")):
+        (tmp_path / name).write_bytes(content)
+        if not is_dicom:
+            assert read_header(tmp_path / name, tags=["Rows"]) is None
+            continue
+        with pytest.raises(UnreadableError, match=f"must hold DICOM, got {told}") as refused:
+            read_header(tmp_path / name, tags=["Rows"])
+        assert refused.value.path == tmp_path / name
