@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.core.case import BundleRecord, Case, Provenance, Source
+from pipeline.core.case import BundleRecord, Case, InputFiles, Provenance, Source, case_record
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
@@ -29,6 +29,15 @@ def test_the_record_holds_measurements_and_what_made_them() -> None:
     assert Measurements.from_json(record) == Measurements(
         "few_phases", 2, 3, (1.5, 1.5, 8.0), {"left_ventricle": [1.0, 1.0]}
     )
+
+
+def test_a_record_that_measures_nothing_is_of_no_case_and_nobody_s_hand() -> None:
+    made_by = Provenance({}, BundleRecord("unet", "0.1.0"), {}, input=InputFiles(2, "ab", "cd"))
+    bundle = {"name": "unet", "version": "0.1.0", "weights_sha256": None, "training_run": None}
+    found = {"n_files": 2, "sha256": "ab", "state": "cd"}
+    made = {"software": {}, "bundle": bundle, "settings": {}, "labels_sha256": None, "source": None, "input": found}
+    assert case_record(made_by) == {"case": "", "corrected": False, "pseudonym": None, **made}
+    assert Provenance.from_json(made) == made_by
 
 
 def test_what_does_not_belong_together_is_refused() -> None:

@@ -12,8 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.processes import Terminated, describe_end, terminated_by_exception, undisturbed
+from pipeline.core.processes import (
+    Terminated,
+    be_ended_first,
+    describe_end,
+    n_cores,
+    terminated_by_exception,
+    undisturbed,
+)
 
+SCORE = Path("/proc/self/oom_score_adj")
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 _STUCK = """
 import ctypes, os, time
 from multiprocessing import get_context
@@ -63,7 +72,32 @@ def test_sigterm_ends_in_order_and_not_amid_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("exitcode", "words"),
-    [(-9, "memory ran out"), (-11, "crashed (SIGSEGV)"), (-15, "was ended (SIGTERM)"), (0, "exit code 0")],
+    [
+        (-9, "its process was killed (SIGKILL), most likely because memory ran out"),
+        *((-number, f"its process crashed ({number.name})") for number in CRASHES),
+        (-15, "its process was ended (SIGTERM)"),
+        (-63, "its process was ended (signal 63)"),
+        (0, "its process ended by itself with exit code 0"),
+        (3, "its process ended by itself with exit code 3"),
+    ],
 )
 def test_how_a_process_ended(exitcode: int, words: str) -> None:
-    assert words in describe_end(exitcode)
+    assert describe_end(exitcode) == words
+
+
+@pytest.mark.skipif(not SCORE.exists(), reason="only Linux chooses by a score whom to end")
+def test_a_process_that_asks_is_ended_before_others() -> None:
+    pid = os.fork()
+    if pid == 0:
+        be_ended_first()
+        os._exit(0 if SCORE.read_text().strip() == "500" else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_cores_are_those_that_the_process_may_use() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os._exit(0 if n_cores() == 1 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
