@@ -55,7 +55,7 @@ def read_scores(folder: Path) -> list[VolumeScore]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return [_score(row) for row in rows]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DatasetError(f"an evaluation's table is needed, as `cmr evaluate` writes it ({error!r})", path) from error
 
 

@@ -102,7 +102,7 @@ def _read(paths: Sequence[Path], options: SeriesOptions | None, look: Look | Non
     info = next((path for path in paths if path.name == INFO), None)
     paths = [path for path in paths if path != info] or paths
     files = _files(paths[0]) if len(paths) == 1 else list(paths)
-    images = {image_files(file) for file in files if volume_kind(file)}
+    images = sorted({image_files(file) for file in files if volume_kind(file)})
     image = files if are_frames(files) else next(iter(images), ())
     if images and paths[0].is_dir():
         info = info_of(image[0])

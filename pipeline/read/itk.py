@@ -119,8 +119,8 @@ def _image(path: Path, fields: dict[str, str]) -> sitk.Image:
             return sitk.ReadImage(str(read), imageIO=_READERS[fields["format"]])
         except RuntimeError as error:
             told = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-            message = f"ITK cannot read the file, be it truncated or corrupt or else ({told})"
-            raise UnreadableError(message, path) from error
+            why = "" if told.lstrip("(").startswith("Reason: ") else f" ({told})"  # of the system: often "Success"
+            raise UnreadableError(f"ITK cannot read the file, be it truncated or corrupt or else{why}", path) from error
 
 
 def _note_behind(image: sitk.Image, fields: dict[str, str], path: Path) -> tuple[str, ...]:

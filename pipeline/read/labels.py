@@ -121,7 +121,8 @@ def short_names(values: Iterable[int]) -> str:
     >>> short_names({3, 1})
     'LV and RV'
     """
-    return " and ".join(s.short for s in STRUCTURES if s.value in set(values))
+    named = set(values)
+    return " and ".join(s.short for s in STRUCTURES if s.value in named)
 
 
 def _says_no_place(header: nib.Nifti1Header) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO, RV
+from pipeline.core.measurements import BloodVolumes
 from pipeline.measure.blood import blood_mask, measure_blood
 from pipeline.measure.study import measure_study
 
@@ -111,3 +112,49 @@ def test_a_study_states_both_conventions() -> None:
     without = measure_study(cine, labels, excluded_slices=[0]).blood
     assert without is not None
     assert without.edv_ml == pytest.approx(84 * 2 * 0.04)
+
+
+@pytest.mark.parametrize(("blood", "told"), [(130, True), (129, False)])
+def test_blood_is_told_from_a_contrast_of_thirteen_to_ten(blood: int, told: bool) -> None:
+    image, labels = a_phase(papillary=0)
+    image[image == BLOOD] = blood
+    assert (blood_mask(image, labels) is not None) is told
+
+
+def test_the_scale_of_intensities_does_not_matter() -> None:
+    """Down to fractions of 1, and to a wall of nothing."""
+    image, labels = a_phase()
+    for scaled in (image / 1000.0, np.where(image == BLOOD, 1, 0), np.where(image == BLOOD, 0.25, -0.5)):
+        blood = blood_mask(scaled, labels)
+        assert blood is not None
+        assert blood.sum(axis=(0, 1)).tolist() == [84, 84, 84]
+    assert blood_mask(np.zeros_like(image), labels) is None
+
+
+@pytest.mark.parametrize(("n_cavity", "n_wall", "bright"), [(20, 20, 10), (19, 100, 19), (30, 19, 30)])
+def test_twenty_voxels_have_a_level_of_their_own(n_cavity: int, n_wall: int, bright: int) -> None:
+    """A slice five times as bright, ten voxels of its cavity muscle: by the others' level all of it would be blood."""
+    image, labels = a_phase(papillary=0)
+    drawn, values = np.zeros(400, np.uint8), np.zeros(400)
+    drawn[:n_cavity], values[:n_cavity] = LV.value, 5 * BLOOD
+    drawn[200 : 200 + n_wall], values[200 : 200 + n_wall] = MYO.value, 5 * WALL
+    values[:10] = 5 * WALL
+    labels[..., 2], image[..., 2] = drawn.reshape(20, 20), values.reshape(20, 20)
+    blood = blood_mask(image, labels)
+    assert blood is not None
+    assert blood.sum(axis=(0, 1)).tolist() == [100, 100, bright]
+
+
+def test_contrast_is_needed_at_end_diastole_too() -> None:
+    flat = a_phase(6, 0)
+    flat[0][flat[1] > 0] = WALL
+    assert measure_blood(*a_cine(flat, a_phase()), ed=0, es=1) is None
+
+
+def test_three_decimals_of_all_and_the_phases_that_were_asked_for() -> None:
+    """Voxels of 350/27 mm3: 252 and 60 of blood, 336 of muscle at end-diastole."""
+    cine, labels = a_cine(a_phase(6, 4), a_phase(8, 4), a_phase(10, 4))
+    odd = Cine(cine.array, Grid((20, 20, 3), np.diag([5 / 3, 7 / 3, 10 / 3, 1.0])))
+    assert measure_blood(odd, labels, ed=2, es=0) == BloodVolumes(
+        edv_ml=3.267, esv_ml=0.778, sv_ml=2.489, ef_percent=76.19, myocardial_mass_g=4.573
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Grid
+from pipeline.core.measurements import Function
 from pipeline.measure.function import body_surface_m2, ventricular_function, volumes_ml
 from pipeline.measure.volume_curve import Rates
 from pipeline.read.cine import read_label
@@ -69,3 +70,26 @@ def test_acdc_volumes_use_the_true_spacing(cmr_data) -> None:
     label = read_label(cmr_data / "acdc" / "patient001" / "patient001_frame01_gt.nii.gz", scheme="acdc")
     edv = volumes_ml(label.array, label.grid)["left_ventricle"][0]
     assert edv == pytest.approx(295.5, abs=0.1)  # a dilated ventricle; the file's own affine would give 12 ml
+
+
+def test_half_a_millilitre_has_an_ejection_fraction() -> None:
+    assert ventricular_function([0.5, 0.25], ed=0, es=1) == Function(0.5, 0.25, 0.25, 50.0)
+
+
+@pytest.mark.parametrize(("height_m", "weight_kg"), [(0.0, 70.0), (1.7, 0.0), (1.7, -1.0)])
+def test_a_body_without_height_or_weight_is_refused_and_told(height_m: float, weight_kg: float) -> None:
+    with pytest.raises(ConfigError) as refused:
+        body_surface_m2(height_m=height_m, weight_kg=weight_kg)
+    assert str(refused.value) == (
+        f"body surface needs a height and a weight above 0, got {height_m} m and {weight_kg} kg"
+    )
+
+
+def test_a_small_body_has_a_surface() -> None:
+    """A preterm infant's: sqrt(36 * 0.4 / 3600)."""
+    assert body_surface_m2(height_m=0.36, weight_kg=0.4) == pytest.approx(np.sqrt(0.004))
+
+
+def test_another_formula_is_refused_and_told() -> None:
+    with pytest.raises(ConfigError, match=r"""^`method` must be "mosteller" or "dubois", got 'boyd'$"""):
+        body_surface_m2(height_m=1.7, weight_kg=70.0, method="boyd")  # type: ignore[arg-type]

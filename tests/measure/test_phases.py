@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pipeline.core.errors import ConfigError
-from pipeline.measure.phases import find_phases, kind_of
-from pipeline.measure.volume_curve import make_beat
+from pipeline.measure.phases import Phases, find_phases, kind_of
+from pipeline.measure.volume_curve import find_spikes, make_beat, smooth_volumes
 
 BEAT = [140.0, 132.0, 115.0, 95.0, 76.0, 62.0, 55.0, 53.0, 60.0, 78.0, 98.0, 112.0, 118.0, 121.0, 124.0, 129.0, 136.0]
 """A beat of 17 phases: ED at 0, ES at 7, fast filling, a plateau, the atrium's kick."""
@@ -93,3 +94,51 @@ def test_phases_that_are_not_there_are_refused() -> None:
 def test_where_nothing_was_found_two_phases_are_named() -> None:
     assert (find_phases([0.0] * 8).ed, find_phases([0.0] * 8).es) == (0, 1)
     assert (find_phases([7.0] * 2).ed, find_phases([7.0] * 2).es) == (0, 1)
+
+
+def test_all_that_is_said_of_few_phases_and_of_one() -> None:
+    assert find_phases([80.0, 100.0, 40.0]) == Phases("few_phases", 1, 2, "curve", "curve", None, ())
+    assert find_phases([80.0, 100.0, 40.0], ed=0, es=1) == Phases("few_phases", 0, 1, "given", "given", None, ())
+    assert find_phases([80.0, 100.0, 40.0], es=0) == Phases("few_phases", 1, 0, "curve", "given", None, ())
+    assert find_phases([5.0]) == Phases("single_phase", 0, None, "curve", "curve", None, ())
+    assert find_phases([5.0], ed=0) == Phases("single_phase", 0, None, "given", "curve", None, ())
+
+
+def test_all_that_is_said_of_a_cine_with_a_failed_phase() -> None:
+    spoilt = [0.0 if t == 12 else ml for t, ml in enumerate(BEAT)]
+    spikes = find_spikes(spoilt)
+    curve = tuple(smooth_volumes(spoilt, make_beat(17), spikes=spikes).tolist())
+    assert find_phases(spoilt) == Phases("cine", 0, 7, "curve", "curve", curve, (12,))
+    assert {type(ml) for ml in find_phases(spoilt).curve_ml or ()} == {float}
+
+
+def test_the_curve_follows_the_beat_s_own_times() -> None:
+    """Steps of 30 ms while it empties and of 60 while it fills."""
+    steps = np.where(np.arange(17) < 8, 30.0, 60.0)
+    beat = make_beat(17, times_ms=np.cumsum(steps).tolist())
+    curve = find_phases(BEAT, beat=beat).curve_ml
+    assert curve == pytest.approx(smooth_volumes(BEAT, beat, spikes=np.zeros(17, dtype=bool)))
+    assert curve != pytest.approx(find_phases(BEAT).curve_ml, abs=0.1)
+
+
+def test_the_first_phase_and_the_last_may_be_given() -> None:
+    assert find_phases(BEAT, ed=0).ed == 0
+    assert find_phases(BEAT, ed=1, es=0).es == 0
+    assert find_phases(BEAT, ed=0, es=16).es == 16
+
+
+@pytest.mark.parametrize(
+    ("volumes", "ed", "es", "message"),
+    [
+        (BEAT, 17, None, "`ed` must be a phase from 0 to 16, got 17"),
+        (BEAT, 0, -1, "`es` must be a phase from 0 to 16, got -1"),
+        (BEAT, 7, None, "`ed` and `es` must be two phases, got 7 for both; give the other as well"),
+        (BEAT, None, 0, "`ed` and `es` must be two phases, got 0 for both; give the other as well"),
+        (BEAT, 3, 3, "`ed` and `es` must be two phases, got 3 for both; give the other as well"),
+        ([5.0], None, 0, "`es` must stay unset for a single phase, which has no end-systole beside it"),
+    ],
+)
+def test_why_a_phase_is_refused(volumes: list[float], ed: int | None, es: int | None, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        find_phases(volumes, ed=ed, es=es)
+    assert str(refused.value) == message

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.measurements import Function, Measurements, Quality
+from pipeline.core.prior import Change, Prior
+from pipeline.core.subject import Subject
 from pipeline.measure.prior import compare_with_prior, renew_prior
 
 
@@ -78,3 +80,77 @@ def test_a_study_measured_again_keeps_its_prior() -> None:
     edv = next(change for change in again.changes if change.quantity == "left_ventricle_edv_ml")
     assert (edv.before, edv.now, edv.change) == (200.0, 190.0, -10.0)
     assert (again.case, again.interval_days, again.same_patient_by) == ("then", 365, "patient_id")
+
+
+def _alone(before: float, now: float, **more: object) -> Prior:
+    """The comparison of one mass with another, which nothing else was measured beside."""
+    then, present = (
+        replace(_measured(200.0, 80.0), myocardial_mass_g=mass, left=None, right=None) for mass in (before, now)
+    )
+    return compare_with_prior(present, then, case="then", same_patient_by="user", **more)
+
+
+def test_a_comparison_in_full() -> None:
+    """The limit is 1.96 x 4.8 % of 35 g."""
+    source = "Grothues et al., Am J Cardiol 90:29, 2002"
+    prior = _alone(100 / 3, 110 / 3, interval_days=-7, notes=["read twice"])
+    change = Change("myocardial_mass_g", 100 / 3, 110 / 3, 3.333, 10.0, limit=3.293, beyond=True)
+    assert prior == Prior("then", "user", (change,), -7, (source,), ("read twice",))
+
+
+@pytest.mark.parametrize(("before", "now", "percent"), [(3.0, 2.0, -33.3), (0.5, 0.6, 20.0), (0.0, 5.0, None)])
+def test_the_percentage_has_one_decimal_and_needs_something_before(
+    before: float, now: float, percent: float | None
+) -> None:
+    assert _alone(before, now).changes[0].change_percent == percent
+
+
+def test_a_fall_beyond_the_limit_is_beyond_it_too() -> None:
+    for now, beyond in ((120.0, True), (80.0, True), (101.0, False), (99.0, False)):
+        assert _alone(100.0, now).changes[0].beyond is beyond
+
+
+def test_what_else_may_differ_is_said() -> None:
+    now = _measured(200.0, 80.0, kind="few_phases", subject=Subject("M"), quality=Quality("pass"))
+    before = _measured(200.0, 80.0, subject=Subject("F"), quality=Quality("review"))
+    assert compare_with_prior(now, before, case="then", same_patient_by="user").notes == (
+        "the kind of series is few_phases now and was cine",
+        "the sex is M now and was F",
+        "the quality of the prior study is review",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "step_mm", "notes"),
+    [
+        (90.0, 9.0, ()),  # a tenth of 100 and of 10
+        (89.9, 9.0, ("the heart rate is 90 a minute now and was 100",)),
+        (90.0, 8.9, ("slices are 8.9 mm apart now and were 10.0 mm",)),
+        (111.0, 11.0, ()),
+        (
+            111.2,
+            11.2,
+            ("the heart rate is 111 a minute now and was 100", "slices are 11.2 mm apart now and were 10.0 mm"),
+        ),
+        (None, 10.0, ()),
+    ],
+)
+def test_up_to_a_tenth_is_no_difference(rate: float | None, step_mm: float, notes: tuple[str, ...]) -> None:
+    now = _measured(200.0, 80.0, heart_rate_bpm=rate, spacing_mm=(1.0, 1.0, step_mm))
+    before = _measured(200.0, 80.0, heart_rate_bpm=100.0, spacing_mm=(2.0, 2.0, 10.0))
+    assert compare_with_prior(now, before, case="then", same_patient_by="user").notes == notes
+    unknown = replace(before, heart_rate_bpm=None)
+    found = compare_with_prior(now, unknown, case="then", same_patient_by="user").notes
+    assert found == tuple(note for note in notes if "heart rate" not in note)
+
+
+def test_what_is_unknown_in_one_study_does_not_differ() -> None:
+    known = _measured(200.0, 80.0, bsa_method="dubois", subject=Subject("M"))
+    for now, before in ((known, _measured(200.0, 80.0)), (_measured(200.0, 80.0), known)):
+        assert compare_with_prior(now, before, case="then", same_patient_by="user").notes == ()
+
+
+def test_a_study_measured_again_keeps_the_rest_of_its_comparison() -> None:
+    first = _alone(100.0, 110.0, interval_days=5, notes=["read twice"])
+    again = renew_prior(replace(_measured(1.0, 1.0), myocardial_mass_g=100.0, left=None, right=None), first)
+    assert again == replace(_alone(100.0, 100.0), interval_days=5, notes=("read twice",))

@@ -13,6 +13,8 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.pose import AS_STORED, Pose, PoseFinding
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.measure.certainty.calibration import Calibration, DiceCurve
+from pipeline.measure.certainty.judging import judge_certainty
+from pipeline.measure.function import volumes_ml
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.measure.study import hear_network, measure_study
 from pipeline.phantom.anatomy import make_patient
@@ -146,3 +148,90 @@ def test_certainty_is_of_all_slices_and_of_the_networks_labels(study: PhantomStu
     whole = measure_study(study.image, study.label.array, told=told)
     assert measure_study(study.image, study.label.array, told=again).intervals == whole.intervals
     assert told.of_other_labels().expected_dice is None
+
+
+FOUND = PoseFinding(Pose(True, True, False), AS_STORED, False, 1.5, 1.25)
+
+
+def test_what_a_network_tells_with_and_without_its_parts(study: PhantomStudy) -> None:
+    cine, labels, sums = study.image, study.label.array, _sums(np.full((6, 3, 1), 95.0))
+    assert hear_network(cine, labels, sums=None) == NetworkReport()
+    assert hear_network(cine, labels, sums=None, pose=FOUND, calibration=_calibration()) == NetworkReport(pose=FOUND)
+    plain = dict.fromkeys((structure.name for structure in STRUCTURES), (0.95,) * 6)
+    assert hear_network(cine, labels, sums=sums, pose=FOUND) == NetworkReport(plain, None, FOUND)
+    calibrated = hear_network(cine, labels, sums=sums, pose=FOUND, calibration=_calibration())
+    volumes = np.array(list(volumes_ml(labels, cine.grid).values())).T
+    assert calibrated == NetworkReport(*judge_certainty(_calibration(), sums, volumes), FOUND)
+    assert calibrated.certainty is not None
+    for column, (name, spreads) in enumerate(calibrated.certainty.spread_ml.items()):
+        assert name == STRUCTURES[column].name
+        assert spreads == pytest.approx(0.2 * volumes[:, column], abs=1e-4)
+
+
+def test_notes_come_in_order(study: PhantomStudy) -> None:
+    cine, labels = replace(study.image, notes=("a series was passed over",)), study.label.array.copy()
+    labels[2] = 0
+    measured = measure_study(cine, labels, told=NetworkReport(pose=FOUND), excluded_slices=[4, 0])
+    assert measured.notes == (
+        "a series was passed over",
+        FOUND.sentence(),
+        "excluded from all measurements by the reader: slice(s) 1, 5; what is drawn there stays in the label map",
+        "phase 3 was passed over for ED and ES: its left-ventricular volume sticks out of the beat",
+    )
+    assert measured.pose == FOUND
+
+
+def test_a_single_phase_has_no_intervals_and_no_blood(study: PhantomStudy) -> None:
+    cine = replace(study.image, array=study.image.array[:1], times_ms=None, sources=None)
+    told = hear_network(cine, study.label.array[:1], sums=_sums(np.full((1, 3, 1), 95.0)), calibration=_calibration())
+    measured = measure_study(cine, study.label.array[:1], told=told)
+    assert (measured.intervals, measured.blood) == (None, None)
+    assert measured.certainty == told.certainty
+    assert measured.quality is not None
+
+
+def test_intervals_have_three_decimals_and_are_of_what_is_known(study: PhantomStudy) -> None:
+    """The wall is absent at end-diastole, and the right ventricle at end-systole."""
+    labels = study.label.array
+    sums = _sums(np.full((6, 3, 1), 95.0))
+    measured = measure_study(
+        study.image, labels, told=hear_network(study.image, labels, sums=sums, calibration=_calibration())
+    )
+    assert measured.intervals is not None
+    ends = [end for interval in measured.intervals.values() for end in interval]
+    assert ends == [round(end, 3) for end in ends]
+    assert any(end != round(end, 2) for end in ends)
+    assert measured.ed_phase is not None
+    assert measured.es_phase is not None
+    sums.decided[measured.ed_phase, 1] = sums.decided[measured.es_phase, 2] = 0.0
+    told = hear_network(study.image, labels, sums=sums, calibration=_calibration())
+    known = measure_study(study.image, labels, told=told).intervals
+    assert known is not None
+    assert list(known) == [
+        *(f"left_ventricle_{key}" for key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")),
+        "right_ventricle_edv_ml",
+    ]
+    assert {name: measured.intervals[name] for name in known} == known
+
+
+def test_end_systolic_volumes_have_intervals_of_their_own(study: PhantomStudy) -> None:
+    """A fifth of each volume is not sure: from 0.1 of that below to 0.2 above, and for the mass a half either way."""
+    labels = study.label.array
+    told = hear_network(study.image, labels, sums=_sums(np.full((6, 3, 1), 95.0)), calibration=_calibration())
+    measured = measure_study(study.image, labels, told=told)
+    left, mass_g = measured.left, measured.myocardial_mass_g
+    assert measured.intervals is not None
+    assert left is not None
+    assert mass_g is not None
+    assert measured.intervals["left_ventricle_esv_ml"] == pytest.approx(
+        (left.esv_ml * 0.98, left.esv_ml * 1.04), abs=2e-3
+    )
+    assert measured.intervals["myocardial_mass_g"] == pytest.approx((mass_g * 0.9, mass_g * 1.1), abs=2e-3)
+    assert list(measured.intervals) == [
+        "myocardial_mass_g",
+        *(
+            f"{side}_{key}"
+            for side in ("left_ventricle", "right_ventricle")
+            for key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")
+        ),
+    ]

@@ -315,3 +315,17 @@ def test_slopes_are_looked_for_all_around_the_beat(steepest: float) -> None:
     beat = make_beat(20, heart_rate_bpm=60)
     rates = peak_rates(100 + 50 * np.sin(2 * np.pi * (beat.turns - steepest)), beat, spikes=_none(20))
     assert rates.filling_ml_per_s == pytest.approx(100 * np.pi, rel=1e-4)
+
+
+def test_times_that_are_refused_are_told() -> None:
+    with pytest.raises(GridError) as refused:
+        make_beat(3, times_ms=(0, 200, 100))
+    assert str(refused.value) == "`times_ms` must be 3 rising times, got [0.0, 200.0, 100.0]"
+
+
+def test_volumes_alike_stay_alike_when_they_are_smoothed() -> None:
+    """To a millionth of a ml: the first of equal phases is to be taken, whatever the fit's last digits."""
+    smooth = smooth_volumes([80.0] * 11, make_beat(11), spikes=_none(11))
+    assert set(smooth.tolist()) == {80.0}
+    fine = smooth_volumes([100 / 3, 50.0, 200 / 3, 50.0, 100 / 3, 60.0], make_beat(6), spikes=_none(6))
+    assert fine.tolist() == [round(float(ml), 6) for ml in fine]

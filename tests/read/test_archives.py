@@ -83,3 +83,34 @@ def test_errors_name_files_as_they_were_asked_for(nested: Path, temporary: Path)
     assert str(caught.value) == f"pixels must be right, got bad ones [{nested / 'inner.zip' / '3'}]"
     assert caught.value.path == nested / "inner.zip" / "3"
     assert not any(temporary.iterdir())
+
+
+def test_what_is_not_in_it_is_said_in_full(nested: Path, temporary: Path) -> None:
+    for name in ("5", "deep/3", "inner.zip/4"):
+        with pytest.raises(UnreadableError) as caught, opened([nested / "1", nested / name]):
+            pass
+        assert str(caught.value) == f"a file was expected in an archive, but there is none [{nested / name}]"
+        assert caught.value.path == nested / name
+
+
+def test_an_error_that_names_no_file_still_names_none(nested: Path, temporary: Path) -> None:
+    with pytest.raises(HeaderError) as caught, opened([nested / "1"]) as (place,):
+        raise HeaderError(f"of these files one is bad: {place}")
+    assert (str(caught.value), caught.value.path) == (f"of these files one is bad: {nested / '1'}", None)
+    assert isinstance(caught.value.__cause__, HeaderError)
+
+
+def test_files_of_two_archives_keep_their_order(nested: Path, temporary: Path) -> None:
+    other = nested.parent / "inner.zip"
+    with opened([nested / "1", other / "3", nested / "deep" / "2"]) as places:
+        assert [place.read_text() for place in places] == ["one", "three", "two"]
+        assert not (places[0].parent / "inner.zip").exists()  # only what is asked for
+        assert all(folder.name.startswith("cmr-") for folder in temporary.iterdir())
+        assert len(list(temporary.iterdir())) == 2
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip"])
+def test_an_ending_alone_is_a_name(ending: str) -> None:
+    assert name_of_archive(Path(f"a.v2{ending}")) == "a.v2"
+    assert name_of_archive(Path(f"A{ending.upper()}")) == "A"
+    assert name_of_archive(Path(ending)) == ending

@@ -91,3 +91,12 @@ def test_dicom(tmp_path: Path, compressed: bool, words: str) -> None:
         header.Rows = header.Columns = 65000
         header.save_as(path)
     refuse(tmp_path / "study", words)
+
+
+def test_a_refusal_in_full() -> None:
+    with pytest.raises(UnreadableError) as caught:
+        require_affordable((MAX_VOXELS, 2), "x.nii")
+    assert str(caught.value) == (
+        "an image must have 536,870,912 voxels or fewer, its header states 536870912 x 2; if it has so many, crop it "
+        "around the heart or split it [x.nii]"
+    )

@@ -16,8 +16,10 @@ from pipeline.core.errors import DatasetError
 from pipeline.core.labels import SCHEMES, UNLABELLED
 from pipeline.read.datalists.cases import (
     finish_cases,
+    is_hidden,
     parse_scheme,
     patient_and_phase,
+    patient_of,
     read_json,
     scheme_from_names,
     scheme_values,
@@ -201,3 +203,84 @@ def test_what_is_no_json_is_refused_with_its_path(tmp_path: Path) -> None:
     for name in ("broken.json", "binary.json", "absent.json"):
         with pytest.raises(DatasetError, match=rf"valid JSON .*{name}\]"):
             read_json(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("case", "patient"),
+    [
+        ({"patient": "A0S9V9", "image": "p1_ED.nii"}, "A0S9V9"),
+        ({"patient": 17}, "17"),
+        ({"patient": "", "image": "studies/p1_ED.nii.gz"}, "p1"),
+        ({"image": Path("studies/p1_t07.nrrd")}, "p1"),
+        ({"image": ["in/p2_frame1.nii", "in/p3_frame2.nii"]}, "p2"),
+        ({"image": []}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_patient_of_a_case_that_others_list(case: dict[str, Any], patient: str) -> None:
+    assert patient_of(case) == patient
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [({"LV": 1, "atrium": 2}, "'atrium': 2"), ({"4": "atrium"}, "'atrium': '4'"), ({"LV": "one"}, "'LV': 'one'")],
+)
+def test_a_name_that_is_none_is_told_with_all_that_are(labels: dict[str, Any], got: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        scheme_from_names(labels, path=PATH)
+    assert str(caught.value).startswith("labels must map ['background', 'bg', 'drop', ")
+    assert str(caught.value).endswith(f", 'unlabelled'] to whole numbers, got {got}; or state `scheme` [dataset.json]")
+
+
+SCHEMES_ARE = "`scheme` must be one of ['acdc', 'cmr', 'lv_cavity', 'mnms'], a mapping, or pairs as 1=LV,2=MYO,3=RV"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told"),
+    [
+        ("other", f"{SCHEMES_ARE}, got 'other'"),
+        (["cmr"], f"{SCHEMES_ARE}, got ['cmr']"),
+        ({"a": 1}, "a scheme must map whole numbers to whole numbers, got {'a': 1}"),
+        ({1: None}, "a scheme must map whole numbers to whole numbers, got {1: None}"),
+        ({0: 0, 1: 7}, "a scheme must map to our values [0, 1, 2, 3, 255], got {0: 0, 1: 7}"),
+    ],
+)
+def test_schemes_that_are_none_are_told_with_the_data_set(tmp_path: Path, scheme: Any, told: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        finish_cases([_case(tmp_path, "c", scheme=scheme)], source=tmp_path)
+    assert str(caught.value) == f"{told} [{tmp_path}]"
+    assert caught.value.path == tmp_path
+
+
+def test_a_scheme_s_pairs_may_stand_in_a_list(tmp_path: Path) -> None:
+    (case,) = finish_cases([_case(tmp_path, "c", scheme="1=RV, 2 = LV")], source=tmp_path)
+    assert case["scheme"] == {0: 0, 1: 3, 2: 1}
+    with pytest.raises(DatasetError) as caught:
+        parse_scheme("other")
+    assert (str(caught.value), caught.value.path) == (f"{SCHEMES_ARE}, got 'other'", None)
+    with pytest.raises(DatasetError, match=r"got 'atrium': '1'; or state `scheme`$") as caught:
+        parse_scheme("1=atrium")
+    assert caught.value.path is None
+
+
+@pytest.mark.parametrize("name", ["drawn_phases", "undrawn_slices"])
+def test_numbers_of_phases_and_slices(tmp_path: Path, name: str) -> None:
+    (case,) = finish_cases([_case(tmp_path, "c", **{name: "9,0, 9 2"})], source=tmp_path)
+    assert case[name] == [0, 2, 9]
+    (case,) = finish_cases([_case(tmp_path, "c", **{name: []})], source=tmp_path)
+    assert case[name] == []
+    for stated in ("one", 3, [None]):
+        with pytest.raises(DatasetError) as caught:
+            finish_cases([_case(tmp_path, "c", **{name: stated})], source=tmp_path)
+        assert str(caught.value) == f"`{name}` must be whole numbers from 0 on, got {stated!r} [{tmp_path}]"
+
+
+def test_no_case_is_told_with_the_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        finish_cases(iter(()), source=tmp_path)
+    assert str(caught.value) == f"a data set needs at least one labelled case, got none [{tmp_path}]"
+
+
+@pytest.mark.parametrize(("name", "hidden"), [("a/._b.nii", True), (".a/b.nii", False), ("b.nii", False)])
+def test_what_a_file_manager_leaves_is_hidden(name: str, hidden: bool) -> None:
+    assert is_hidden(name) is is_hidden(Path(name)) is hidden

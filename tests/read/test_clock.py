@@ -124,3 +124,72 @@ def test_no_rate_changes_nothing_and_an_impossible_one_is_refused():
     for rate in (0.0, 5.0, 400.0):
         with pytest.raises(ConfigError, match="30 to 240"):
             with_heart_rate(plain, rate)
+
+
+INSTEAD = "a heart rate given (`--heart-rate`) stands in for them"
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "told"),
+    [
+        (steps(0.0), "ms", "the header's time step is 0"),
+        ([0.0, 40.0, 30.0, 70.0], "ms", "the header's time step is 40"),  # most of them; not all
+        ([0.0, np.inf], "s", "the header's time step is inf"),
+        (steps(1.0), None, "the header states no unit of time"),
+        (steps(2.68), "ms", "a step of 2.68 ms in 25 phases gives no heart beat (250 to 2000 ms)"),
+        (steps(0.2, 30), None, "a step of 0.2 without a unit in 30 phases gives no heart beat (250 to 2000 ms)"),
+    ],
+)
+def test_why_times_are_unknown(times, unit, told):
+    assert credible_times(times, unit=unit) == (None, (f"times of the phases are unknown: {told}; {INSTEAD}",))
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "told"),
+    [(40.0, "s", "40 s"), (0.04, "ms", "0.04 ms"), (0.04, None, "0.04 without a unit"), (40.0, "us", "40 us")],
+)
+def test_how_times_are_read_that_are_not_as_stated(step, unit, told):
+    times, notes = credible_times(steps(step), unit=unit)
+    assert notes == (f"the header has a time step of {told}; by the beat that it gives, it is 40 ms",)
+    assert times == tuple(40.0 * phase for phase in range(25))
+
+
+def test_times_are_rounded_to_a_nanosecond_and_keep_their_offset():
+    times, _ = credible_times([0.0123456784, 0.4123456784], unit="s")
+    assert times == (12.345678, 412.345678)
+
+
+def test_a_step_of_1_with_a_unit_is_a_statement():
+    assert credible_times(steps(1.0), unit="ms")[1] == (
+        f"times of the phases are unknown: a step of 1 ms in 25 phases gives no heart beat (250 to 2000 ms); {INSTEAD}",
+    )
+
+
+def test_two_phases_are_times_and_one_is_none():
+    assert credible_times([0.0, 400.0], unit="ms") == ((0.0, 400.0), ())
+    assert credible_times([], unit="ms") == (None, ())
+
+
+def test_what_a_heart_rate_was_used_for_is_told_behind_other_notes():
+    read = replace(cine(times=tuple(steps(40.0))), notes=("read",))
+    assert with_heart_rate(read, 62.5).notes == (
+        "read",
+        "the heart rate is not the header's, which states none, but the heart rate given (62.5 a minute)",
+    )
+    stated = replace(read, facts=replace(read.facts, heart_rate_bpm=61.5))
+    assert with_heart_rate(stated, 62.5).notes == (
+        "read",
+        "the heart rate given (62.5 a minute) is not used: the header states times and 61.5 a minute",
+    )
+    spread = with_heart_rate(replace(cine(), notes=("read",)), 62.5)
+    assert spread.notes == (
+        "read",
+        "times of the phases are spread evenly over a beat of 960 ms, of the heart rate given (62.5 a minute)",
+    )
+
+
+@pytest.mark.parametrize(("n", "ed_phase", "is_spread"), [(3, None, True), (4, 1, False), (5, 1, True), (3, 0, False)])
+def test_few_phases_with_a_stated_ed_are_frames_of_their_own(n, ed_phase, is_spread):
+    single = cine(n)
+    single = replace(single, facts=replace(single.facts, ed_phase=ed_phase, es_phase=ed_phase and 0))
+    assert (with_heart_rate(single, 75).times_ms is not None) is is_spread

@@ -105,3 +105,55 @@ def test_sunnybrook_counts_pixels_from_one(cmr_data: Path) -> None:
                 correlations.append(float(np.corrcoef(inside[around], image[around])[0, 1]))
         assert np.mean(found[1]) > np.mean(found[0]) + 0.02
         assert np.mean(found[1]) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1 2\n3 4\n", "a contour needs at least 3 points, got 2"),
+        ("1 2 3\n" * 3, "a contour must have two finite numbers, x and y, on each line"),
+        ("1\n" * 3, "a contour must have two finite numbers, x and y, on each line"),
+        ("1 2\n3 inf\n5 6\n", "a contour must have two finite numbers, x and y, on each line"),
+        ("1 2\n3 4\nx 6\n", "a contour must have two numbers, x and y, on each line (could not convert string to "),
+        ("1 2\n3 \u00b5\n5 6\n", "a contour must have two numbers, x and y, on each line ('ascii' codec"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UnreadableError) as caught:
+        read_contour(path)
+    assert str(caught.value).startswith(told)
+    assert caught.value.path == path
+    if not told.endswith((" ", "codec")):
+        assert str(caught.value) == f"{told} [{path}]"
+
+
+def test_three_points_are_a_contour_by_any_spelling_of_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text("\n 1 1\n\n3\t1\n2 3.5 \n")
+    assert read_contour(str(path)).tolist() == [[0.0, 0.0], [2.0, 0.0], [1.0, 2.5]]
+
+
+def test_a_pixel_is_asked_at_8_by_8_points_unless_more_are_wanted() -> None:
+    """A strip of 0.1 pixels has one of eight rows of points in it, or none of two."""
+    strip = rectangle(-0.5, 0.5, 0.02, 0.12)
+    assert coverage(strip, shape=(1, 1)).tolist() == [[0.125]]
+    assert coverage(strip, shape=(1, 1), supersampling=2).tolist() == [[0.0]]
+
+
+def test_half_a_pixel_is_one_and_less_is_none() -> None:
+    assert rasterise(rectangle(-0.5, 0.0, -0.5, 0.5), shape=(1, 1)).tolist() == [[True]]
+    assert rasterise(rectangle(-0.5, -0.1, -0.5, 0.5), shape=(1, 1)).tolist() == [[False]]
+    assert rasterise(rectangle(-0.5, 0.0, 0.02, 0.12), shape=(1, 1), supersampling=1).tolist() == [[False]]
+
+
+def test_a_polygon_beside_the_picture_covers_nothing() -> None:
+    for points in (
+        rectangle(-9.0, -0.6, 1, 3),
+        rectangle(5.6, 9, 1, 3),
+        rectangle(1, 3, -9, -0.6),
+        rectangle(1, 3, 4.6, 9),
+    ):
+        assert coverage(points, shape=(6, 5)).tolist() == np.zeros((6, 5)).tolist()
+    assert coverage(rectangle(-9, 9, -9, 9), shape=(6, 5)).tolist() == np.ones((6, 5)).tolist()

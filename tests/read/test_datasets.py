@@ -228,3 +228,39 @@ def test_real_acdc(cmr_data: Path) -> None:
     assert all(set(case) >= KEYS for case in cases)
     ed = next(case for case in cases if case["patient"] == "patient090" and case["phase"] == "ED")
     assert ed["image"].endswith("patient090_frame04.nii.gz")
+
+
+def test_refusals_in_full(tmp_path: Path) -> None:
+    names = "acdc, nnunet, msd, mnms, accepted, sunnybrook, sunnybrook_cavity, table, pack"
+    with pytest.raises(ConfigError) as told:
+        load_datalist(tmp_path, layout="bids")
+    assert sorted(str(told.value).split("one of ")[1].removesuffix(", got 'bids'").split(", ")) == sorted(
+        names.split(", ")
+    )
+    assert str(told.value).startswith("`layout` must be auto or one of acdc, ")
+    with pytest.raises(DatasetError) as caught:
+        load_datalist(tmp_path / "gone")
+    assert (
+        str(caught.value) == f"a data set's folder or list was expected here, but there is none [{tmp_path / 'gone'}]"
+    )
+    with pytest.raises(DatasetError) as caught:
+        load_datalist(tmp_path)
+    assert str(caught.value).startswith(
+        "no known layout is found here; understood are acdc: patientNNN/ folders with Info"
+    )
+    assert str(caught.value).endswith(f"; pack: a .pack file that `cmr pack` wrote [{tmp_path}]")
+    acdc(tmp_path, "patient001")
+    table(tmp_path / "datalist.csv", [{"image": "i.nii", "label": "l.nii", "patient": "P", "scheme": "cmr"}])
+    with pytest.raises(DatasetError) as caught:
+        load_datalist(tmp_path)
+    assert str(caught.value) == f"the layout must be unambiguous, got acdc and table; state `layout` [{tmp_path}]"
+
+
+def test_a_scheme_that_is_given_is_spelled_or_named(tmp_path: Path) -> None:
+    row = {"image": "i.nii.gz", "label": "l.nii.gz", "patient": "P1"}
+    path = table(tmp_path / "d.json", [row])
+    for scheme, kept in (("acdc", "acdc"), ("7=RV", {0: 0, 7: 3}), ({0: 0, 5: 1}, {0: 0, 5: 1})):
+        with pytest.raises(DatasetError, match=r"P1: label: a label needs something drawn in it"):
+            checked_datalist(path, scheme=scheme, layout="table")
+        assert load_datalist(str(path), scheme=scheme)[0]["scheme"] == kept
+    assert load_datalist(acdc(tmp_path / "a", "patient001"), scheme="mnms")[0]["scheme"] == "mnms"

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import DatasetError
 from pipeline.read.datalists.decathlon import looks_like_msd, looks_like_nnunet, msd_cases, nnunet_cases
+from pipeline.read.datasets import load_datalist
 
 LABELS = {"background": 0, "LV": 1}
 
@@ -101,3 +102,54 @@ def test_without_names_of_labels_a_scheme_is_needed(tmp_path: Path, labels: Any)
     assert nnunet_cases(folder, scheme="cmr")[0]["scheme"] == "cmr"
     assert nnunet_cases(folder, scheme={})[0]["scheme"] == {}
     assert msd_cases(folder, scheme={}) == []
+
+
+def test_refusals_in_full(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a", {"labels": LABELS, "file_ending": ".nii"}, "imagesTr/a_0001.nii")
+    listed = folder / "dataset.json"
+    with pytest.raises(DatasetError) as caught:
+        nnunet_cases(folder)
+    told = "cine MRI must have one channel a case, got files with suffix _0001"
+    assert str(caught.value) == f"{told} [{folder / 'imagesTr'}]"
+    with pytest.raises(DatasetError) as caught:
+        msd_cases(folder)
+    assert str(caught.value) == f"`training` must be a list of objects with `image` and `label` [{listed}]"
+    for cases in (nnunet_cases, msd_cases):
+        _folder(folder, [])
+        with pytest.raises(DatasetError) as caught:
+            cases(folder)
+        assert str(caught.value) == f"dataset.json must hold an object, got list [{listed}]"
+        _folder(folder, {"training": []})
+        with pytest.raises(DatasetError) as caught:
+            cases(folder)
+        assert str(caught.value) == f"`labels` must name the label values; or state `scheme` [{listed}]"
+        _folder(folder, {"labels": {"atrium": 1}, "training": []})
+        with pytest.raises(DatasetError) as caught:
+            cases(folder)
+        assert caught.value.path == listed
+
+
+def test_what_a_file_manager_leaves_is_no_channel_and_no_case(tmp_path: Path) -> None:
+    files = ("imagesTr/._a_0001.nii.gz", "labelsTr/._a.nii.gz", "labelsTr/a.nii.gz")
+    assert len(nnunet_cases(_folder(tmp_path / "a", {"labels": LABELS}, *files))) == 1
+    entries = [{"image": "imagesTr/a.nii", "label": f"labelsTr/{name}.nii"} for name in ("._a", "a")]
+    (case,) = msd_cases(_folder(tmp_path / "b", {"labels": LABELS, "training": entries}))
+    assert case == {
+        "image": str(tmp_path / "b" / "imagesTr" / "a.nii"),
+        "label": str(tmp_path / "b" / "labelsTr" / "a.nii"),
+        "patient": "a",
+        "phase": "",
+        "scheme": {0: 0, 1: 1},
+    }
+
+
+@pytest.mark.parametrize("kind", ["nnunet", "msd"])
+def test_a_data_set_is_named_by_its_folder_or_its_list(tmp_path: Path, kind: str) -> None:
+    entries = [{"image": "imagesTr/a_0000.nii.gz", "label": "labelsTr/a.nii.gz"}]
+    files = ("labelsTr/a.nii.gz",) + (("imagesTr/a_0000.nii.gz",) if kind == "nnunet" else ())
+    folder = _folder(tmp_path / "a", {"labels": LABELS, "training": entries}, *files)
+    (case,) = load_datalist(folder)
+    assert load_datalist(folder / "dataset.json") == [case]
+    assert case["label"] == str(folder / "labelsTr" / "a.nii.gz")
+    assert load_datalist(folder, scheme="cmr") == [case | {"scheme": "cmr"}]
+    assert load_datalist(folder, layout=kind) == [case]

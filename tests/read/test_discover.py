@@ -16,6 +16,7 @@ from pipeline.core.errors import UnreadableError
 from pipeline.read.cine import read_cine
 from pipeline.read.dicom.series import read_dicom_cine
 from pipeline.read.discover import find_cases
+from pipeline.read.sameness import identity_of_content
 from pipeline.read.unpack import Allowance
 
 
@@ -363,3 +364,99 @@ def test_dicom_files_named_img_are_dicom(study):
     (study.folder / "1.hdr").write_text("of another program")
     (case,) = find_cases(study.folder)
     assert case.kind == "dicom"
+
+
+def test_what_is_passed_over_is_told_in_full(packed, tmp_path, caplog):
+    deep = packed / "roe.zip"
+    for level in range(4):
+        outer = tmp_path / f"{level}.zip"
+        with zipfile.ZipFile(outer, "w") as file:
+            file.write(deep, deep.name)
+        deep = outer
+    with caplog.at_level("INFO", logger="pipeline.read.discover"), pytest.raises(UnreadableError) as caught:
+        find_cases(deep)
+    assert caplog.messages == ["passed over 0.zip: archives within archives are opened 3 deep"]
+    formats = (
+        "DICOM; NIfTI (.nii, .nii.gz, .img with .hdr); MetaImage (.mha, .mhd); NRRD (.nrrd, .nhdr); zip and tar "
+        "archives of these"
+    )
+    told = f"an image must be found, got none in 4 file(s); formats read are {formats}"
+    assert (str(caught.value), caught.value.path) == (f"{told} [{deep}]", deep)
+    caplog.clear()
+    (tmp_path / "one").rename(packed / "spare")
+    with caplog.at_level("INFO", logger="pipeline.read.discover"):
+        find_cases(packed)
+    assert caplog.messages == [f"passed over {packed / 'roe.zip'}: the same lies beside its archive"]
+
+
+def test_a_damaged_archive_is_told_as_it_is_found(packed, caplog):
+    damaged = packed / "roe.zip"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    (case,) = find_cases(damaged)
+    assert (case.name, case.kind, case.path, case.files) == ("roe", "archive", damaged, (damaged,))
+    assert case.identity == identity_of_content([damaged])
+    (told,) = caplog.messages
+    assert told.startswith("an archive must be whole, with no password, got one that is not: ")
+    assert told.endswith(f" [{damaged}]")
+
+
+def test_a_damaged_archive_in_an_archive_is_named_through_it(packed, tmp_path):
+    damaged = packed / "roe.zip"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    outer = _zipped(tmp_path / "all.zip", packed)
+    case = next(case for case in find_cases(outer) if case.kind == "archive")
+    assert (case.name, case.path, case.files) == ("roe", outer / "roe.zip", (outer / "roe.zip",))
+
+
+def test_two_damaged_archives_of_one_content_are_two_cases(tmp_path, packed):
+    """What cannot be looked into is no copy of anything."""
+    damaged = (packed / "roe.zip").read_bytes()[:3000]
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "x.zip").write_bytes(damaged)
+    assert [case.name for case in find_cases(tmp_path / "set")] == ["a_x", "b_x"]
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [(b"same", b"same", "x.mha"), (b"same", b"other", None)])
+def test_files_of_one_name_and_content_are_one_case(tmp_path, caplog, first, second, kept):
+    (tmp_path / "x.mha").write_bytes(first)
+    (tmp_path / "x.nii").write_bytes(second)
+    cases = find_cases(tmp_path)
+    if kept is None:
+        assert len({case.name for case in cases}) == len(cases) == 2
+        return
+    assert [(case.name, case.path) for case in cases] == [("x", tmp_path / kept)]
+    assert caplog.messages == [
+        f"passed over {tmp_path / 'x.nii'}: it is of the same study as {tmp_path / 'x.mha'}, and called alike"
+    ]
+
+
+def test_label_maps_that_are_passed_over_are_named(tmp_path, caplog):
+    labels = (np.indices((12, 10, 4)).sum(axis=0) % 4).astype(np.uint8)
+    for name in ("b", "a"):
+        nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / f"{name}_gt.nii")
+    _touch(tmp_path / "heart.nii")
+    assert [case.name for case in find_cases(tmp_path)] == ["heart"]
+    (told,) = caplog.messages
+    assert told.startswith("passed over 2 label map(s), which are no images: ")
+    assert told.index("a_gt.nii") < told.index("b_gt.nii")
+
+
+def test_cases_are_in_the_order_of_their_paths_and_named_from_the_outermost(tmp_path):
+    for name in ("b/x.nii", "a/x.nii", "a/c/x.nii"):
+        _touch(tmp_path / name).write_bytes(name.encode())
+    assert [(case.name, case.path) for case in find_cases(tmp_path)] == [
+        ("a_c_x", tmp_path / "a" / "c" / "x.nii"),
+        ("a_x", tmp_path / "a" / "x.nii"),
+        ("b_x", tmp_path / "b" / "x.nii"),
+    ]
+    assert [case.name for case in find_cases([tmp_path / "a" / "c", tmp_path / "a"])] == ["a_c_x", "a_x"]
+
+
+def test_a_case_has_no_subject_until_somebody_states_one(study):
+    path = study.image(0, 0)
+    (case,) = find_cases(path)
+    assert case.subject is None
+    study.image(0, 1)
+    (case,) = find_cases(study.written)  # each named by itself: the study is their folder
+    assert (case.path, case.files) == (study.folder, tuple(sorted(study.written)))

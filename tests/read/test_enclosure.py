@@ -44,3 +44,23 @@ def test_acdc_s_own_scheme_passes_and_ours_does_not(cmr_data: Path) -> None:
         stored = read_stored_label(case["label"]).array
         assert misplaced_pair(map_labels(stored, scheme="acdc")) is None, case["label"]
         assert misplaced_pair(map_labels(stored, scheme="cmr")) == (RV, MYO), case["label"]
+
+
+def test_unlabelled_neighbours_are_of_no_account() -> None:
+    row = np.array([2, 1, 255, 1, 1, 0]).reshape(1, 6, 1, 1)
+    assert enclosed_share(row, 1, 2) == 1 / 2  # the wall on the left, background on the right
+    assert enclosed_share(np.swapaxes(row, 1, 2), 1, 2) == 1 / 2
+    assert enclosed_share(np.swapaxes(row, 1, 3), 1, 2) == 0.0  # slices are no neighbours
+    assert enclosed_share(np.full((1, 2, 2, 1), 1), 1, 2) == 0.0
+
+
+@pytest.mark.parametrize(("n_open", "told"), [(1, False), (2, True)])
+def test_a_quarter_better_is_still_a_doubt_and_more_is_an_order_of_its_own(n_open: int, told: bool) -> None:
+    """Of four sides of the cavity's one pixel 3 or 2 are wall, and all of the right ventricle's."""
+    labels = np.zeros((1, 9, 9, 1), np.uint8)
+    labels[0, 1:4, 1:4] = 2
+    labels[0, 2, 2] = 1
+    labels[0, [1, 2][:n_open], [2, 1][:n_open]] = 0
+    labels[0, 5:8, 5:8] = 2
+    labels[0, 6, 6] = 3
+    assert misplaced_pair(labels) == ((RV, MYO) if told else None)

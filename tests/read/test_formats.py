@@ -50,3 +50,21 @@ def test_other_formats_are_refused_with_those_that_are_read(tmp_path):
     for name in ("a.mgz", "a.par", "a.mat", "a.png"):
         with pytest.raises(UnreadableError, match=r"DICOM; NIfTI .*; MetaImage .*; NRRD .*\[a\.\w+\]"):
             read_volume(Path(name))
+
+
+def test_a_file_of_no_format_is_refused_in_full_and_others_are_read(tmp_path):
+    with pytest.raises(UnreadableError) as caught:
+        read_volume(tmp_path / "a.png")
+    assert str(caught.value) == (
+        "an image must be of a format that is read, which are DICOM; NIfTI (.nii, .nii.gz, .img with .hdr); MetaImage "
+        f"(.mha, .mhd); NRRD (.nrrd, .nhdr); zip and tar archives of these [{tmp_path / 'a.png'}]"
+    )
+    nib.save(nib.Nifti1Image(np.zeros((2, 3, 4), np.uint8), np.eye(4)), tmp_path / "a.nii")
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 3, 2), np.uint8)), str(tmp_path / "a.mha"))
+    assert [read_volume(str(tmp_path / name)).array.shape for name in ("a.nii", "a.mha")] == [(1, 2, 3, 4)] * 2
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".mha", ".mhd", ".nrrd"])
+def test_each_ending_says_the_format(ending):
+    assert name_of(Path(f"a.b{ending}")) == name_of(Path(f"a.b{ending.upper()}")) == "a.b"
+    assert name_of(Path(ending)) == ending

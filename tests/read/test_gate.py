@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -447,3 +449,105 @@ def test_acdc_passes(cmr_data: Path, tmp_path: Path) -> None:
     assert [one.faults for one in cases] == [()] * 4
     assert all(one.structures == {1, 2, 3} for one in cases)
     assert all("affine rescaled" in finding.text for one in cases for finding in one.notes)
+
+
+def test_a_refusal_names_ten_faults_and_counts_the_rest(tmp_path: Path) -> None:
+    gone = {f"s{n:02d}": [str(tmp_path / f"s{n:02d}.nii")] for n in range(12)}
+    told = "a NIfTI file was expected here, but there is none"
+    with pytest.raises(DatasetError) as caught:
+        require_images(dict(list(gone.items())[:10]), source=tmp_path)
+    lines = [f"  {name}: {told} [{files[0]}]" for name, files in gone.items()]
+    assert str(caught.value).splitlines() == ["10 of 10 studies cannot be used:", *lines[:10], f"  [{tmp_path}]"]
+    with pytest.raises(DatasetError) as caught:
+        require_images(gone, source=tmp_path)
+    assert str(caught.value).splitlines()[10:] == [lines[9], "  and 2 more", f"  [{tmp_path}]"]
+
+
+def test_faults_of_a_data_set_are_lines_with_their_files(pairs: Pairs) -> None:
+    pairs.add("a", picture(), np.zeros_like(heart())).add("b", picture(), heart(), phase="ED")
+    (pairs.folder / "b.nii.gz").unlink()
+    with pytest.raises(DatasetError) as caught:
+        checked_datalist(pairs.write())
+    image, label = pairs.folder / "b.nii.gz", pairs.folder / "a_gt.nii.gz"
+    assert str(caught.value).splitlines() == [
+        "2 of 2 cases cannot be used, `cmr check` tells all:",
+        f"  a: label: a label needs something drawn in it, this one is background throughout [{label}]",
+        f"  b ED: image: a NIfTI file was expected here, but there is none [{image}]",
+        f"  [{pairs.folder}]",
+    ]
+
+
+def test_a_label_of_two_images_is_a_fault_behind_others_and_one_of_one_is_none(pairs: Pairs) -> None:
+    pairs.add("a", picture(), np.zeros_like(heart())).add("b", picture(), heart()).add("c", picture(), heart())
+    pairs.rows[1]["label"] = "a_gt.nii.gz"
+    pairs.rows.append(pairs.rows[2] | {"phase": "ED"})  # the same pair twice
+    a, b, c, again = checked(pairs)
+    told = "one label file stands beside several images"
+    assert [finding.text for finding in a.faults][-1] == told
+    assert (a.findings[-1].about, b.findings[-1].text) == ("pair", told)
+    assert (c.findings, again.findings) == ((), ())
+
+
+def test_what_nobody_drew_is_told_by_name(pairs: Pairs) -> None:
+    pairs.add("a", picture(), np.where(np.isin(heart(), (1, 3)), 1, 0).astype(np.uint8))
+    (one,) = checked(pairs)
+    assert [finding.text for finding in one.notes] == ["MYO and RV not drawn: left out, not background"]
+    assert one.case["drawn_structures"] == ["LV"]
+    pairs.rows[0]["drawn_structures"] = "LV RV"
+    (one,) = checked(pairs)
+    assert [(finding.about, finding.text) for finding in one.notes] == [
+        ("label", "RV nowhere in it: taken for absent, not for undrawn"),
+        ("label", "MYO not drawn: left out, not background"),
+    ]
+    assert one.case["drawn_structures"] == ["LV", "RV"]
+
+
+@pytest.mark.parametrize(("n_drawn", "drawn"), [(2, None), (3, ["LV", "MYO"])])
+def test_three_drawn_slices_are_a_whole_heart(pairs: Pairs, n_drawn: int, drawn: list[str] | None) -> None:
+    label = np.where(heart() == 3, 0, heart()).astype(np.uint8)
+    label[..., n_drawn:] = 0
+    one, _ = checked(pairs.add("a", picture(), label).add("b", picture(), heart()))
+    assert one.case.get("drawn_structures") == drawn
+
+
+def test_a_case_that_says_what_was_drawn_says_nothing_of_others(pairs: Pairs) -> None:
+    """What the usual case has is asked of those that leave it open alone."""
+    single = np.where(heart() == 3, 0, heart()).astype(np.uint8)
+    single[..., 1:] = 0
+    pairs.add("a", picture(), single).add("b", picture(), heart(), drawn_structures="LV MYO RV")
+    assert checked(pairs)[0].case["drawn_structures"] == ["LV", "MYO"]
+
+
+def test_a_case_of_a_pack_stays_as_it_is(tmp_path: Path) -> None:
+    packed = [
+        {"image": "a.pack", "label": "a.pack", "patient": "p", "phase": "ED", "scheme": "cmr", "pack_index": index}
+        for index in range(2)
+    ]
+    assert check_cases(packed) == [CheckedCase(case) for case in packed]
+
+
+@pytest.mark.parametrize("changed", ["image", "label"])
+def test_a_file_of_an_archive_or_folder_counts_as_well(tmp_path: Path, changed: str) -> None:
+    """What was let through is looked at anew when the archive or any file of the folder is another."""
+    save(tmp_path / "folder" / "i.nii.gz", picture())
+    save(tmp_path / "l.nii.gz", heart())
+    with zipfile.ZipFile(tmp_path / "l.zip", "w") as file:
+        file.write(tmp_path / "l.nii.gz", "l.nii.gz")
+    case = {"image": str(tmp_path / "folder"), "label": str(tmp_path / "l.zip" / "l.nii.gz")}
+    before = gate._state([case])
+    assert gate._state([case]) == before
+    touched = tmp_path / ("folder/i.nii.gz" if changed == "image" else "l.zip")
+    os.utime(touched, (1, 1))
+    assert gate._state([case]) != before
+
+
+def test_an_image_of_two_files_counts_with_both(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Pair(picture(), AFFINE), tmp_path / "a.img")
+    stamps = gate._stamps(str(tmp_path / "a.img"))
+    files = [tmp_path / "a.hdr", tmp_path / "a.img"]
+    states = [file.stat() for file in files]
+    assert stamps == [
+        (str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        for file, state in zip(files, states, strict=True)
+    ]
+    assert gate._stamps(str(tmp_path / "gone.nii")) == []

@@ -12,6 +12,7 @@ import pytest
 from pipeline.core.errors import UnreadableError
 from pipeline.read.cine import read_cine
 from pipeline.read.discover import find_cases
+from pipeline.read.image_frames import Frames, are_frames, find_frames, info_of, read_image
 from pipeline.read.inspection import inspect_case
 from pipeline.read.transforms import CineLoadImaged
 
@@ -152,3 +153,124 @@ def test_acdc_is_one_case_a_patient(cmr_data: Path) -> None:
     pair, whole = read_cine(cases[0].files), read_cine(cases[2].files)
     assert (pair.n_phases, pair.facts.ed_phase, pair.facts.es_phase, pair.facts.height_m) == (2, 0, 1, 1.84)
     assert (whole.n_phases, whole.facts.ed_phase, whole.facts.es_phase, whole.facts.height_m) == (12, 3, 10, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("a_ED", "a"),
+        ("a-es", "a"),
+        ("a_frame1", "a"),
+        ("a-FRAME_07", "a"),
+        ("a_frame-7", "a"),
+        ("a_ED_frame1", "a_ED"),
+        ("a_frame", None),
+        ("frame1", None),
+        ("a_EDV", None),
+        ("aED", None),
+    ],
+)
+def test_which_names_are_those_of_frames(tmp_path: Path, name: str, patient: str | None) -> None:
+    """Beside the whole cine a single frame is told."""
+    frame = _write(tmp_path / f"{name}.nii", value=1)
+    whole = _write(tmp_path / f"{patient or name[0]}_4d.nii", value=2, shape=(8, 6, 4, 3))
+    found = find_frames([frame, whole])
+    assert found == ([] if patient is None else [Frames(patient, (frame,), whole)])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "is_whole"),
+    [
+        ("a_4d", (8, 6, 4, 2), True),
+        ("A_CINE", (8, 6, 4, 2), True),
+        ("a", (8, 6, 4, 2), True),
+        ("a_all", (8, 6, 4, 2), False),
+        ("a_4d", (8, 6, 4, 1), False),
+        ("a_4d", (8, 6, 4), False),
+        ("b/a_4d", (8, 6, 4, 2), False),
+    ],
+)
+def test_what_is_the_whole_cine_of_frames(tmp_path: Path, name: str, shape: tuple[int, ...], is_whole: bool) -> None:
+    frames = tuple(_write(tmp_path / f"a_{phase}.nii", value=value) for value, phase in enumerate(("ED", "ES")))
+    other = _write(tmp_path / f"{name}.nii", value=3, shape=shape)
+    assert find_frames([other, *frames]) == [Frames("a", frames, other if is_whole else None)]
+
+
+def test_frames_are_in_the_order_of_the_beat_and_of_one_folder(tmp_path: Path) -> None:
+    late, early = (_write(tmp_path / f"a_frame{number}.nii", value=number) for number in (10, 9))
+    other = _write(tmp_path / "b" / "a_frame8.nii", value=8)
+    ed = _write(tmp_path / "a_ED.nii", value=1)  # named otherwise: of another cine
+    assert find_frames([late, other, ed, early]) == [Frames("a", (early, late))]
+    again = _write(tmp_path / "a_frame09.nii", value=5)
+    assert find_frames([early, again, late]) == [Frames("a", (early, late))]
+    assert are_frames([late, early])
+    assert not are_frames([late, early, other])
+    assert not are_frames([late])
+    assert not are_frames([])
+
+
+def test_a_frame_that_cannot_be_read_leaves_the_others_alone(tmp_path: Path) -> None:
+    one, other = _write(tmp_path / "a_ED.nii"), tmp_path / "a_ES.nii"
+    other.write_bytes(b"no image")
+    assert find_frames([one, other]) == []
+    (tmp_path / "a_4d.nii").write_bytes(b"no image")
+    assert find_frames([one, tmp_path / "a_4d.nii"]) == []
+
+
+@pytest.mark.parametrize(("off_mm", "is_one"), [(0.09, True), (0.2, False)])
+def test_frames_may_lie_a_tenth_of_a_millimetre_apart(tmp_path: Path, off_mm: float, is_one: bool) -> None:
+    files = [_write(tmp_path / f"a_{phase}.nii", value=value) for value, phase in enumerate(("ED", "ES"))]
+    image = nib.load(files[1])
+    affine = image.affine.copy()
+    affine[0, 3] += off_mm
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), files[1])
+    assert bool(find_frames(files)) is is_one
+
+
+def test_frames_read_as_one_cine_say_what_they_are_made_of(tmp_path: Path) -> None:
+    files = [_write(tmp_path / f"a_{phase}.nii", value=value) for value, phase in ((7, "ED"), (9, "ES"))]
+    for path in files:
+        path.write_bytes(path.read_bytes() + b"more")  # each with a note, told once
+    cine = read_image(files[::-1])
+    assert cine.array[:, 0, 0, 0].tolist() == [7, 9]
+    assert (cine.times_ms, cine.stored_axes) == (None, None)
+    assert cine.notes == (
+        "the phases are files of one each: a_ED.nii, a_ES.nii",
+        "4 bytes follow the voxels and are passed over",
+        "from the names of the files: end-diastole and end-systole",
+    )
+
+
+def test_info_is_of_an_image_that_is_called_like_its_folder(tmp_path: Path) -> None:
+    for name, folder, is_his in (("P1_4d.nii", "p1", True), ("p1.nii.gz", "P1x", False), ("x_p1.nii", "p1", False)):
+        image = tmp_path / name.split(".")[0] / folder / name
+        image.parent.mkdir(parents=True)
+        assert info_of(image) is None
+        (image.parent / "Info.cfg").write_text(INFO)
+        assert info_of(image) == (image.parent / "Info.cfg" if is_his else None)
+
+
+@pytest.mark.parametrize(
+    ("info", "facts", "note"),
+    [
+        (INFO, (1.84, 95.0, 0, 11), "from Info.cfg: height, weight, end-diastole and end-systole"),
+        ("ED: 4\nES: 30\n", (None, None, 3, 29), "from Info.cfg: end-diastole and end-systole"),
+        ("ED: 0\nES: 30\nWeight: 70\n", (None, 70.0, None, None), "from Info.cfg: weight"),
+        ("ED: 1\nES: 31\nHeight: 170\n", (1.7, None, None, None), "from Info.cfg: height"),
+        ("Group: NOR\n", (None, None, None, None), None),
+    ],
+)
+def test_what_info_says_of_a_whole_cine(
+    tmp_path: Path, info: str, facts: tuple[float | None, ...], note: str | None
+) -> None:
+    whole = _write(tmp_path / "p1_4d.nii", shape=(8, 6, 4, 30))
+    (tmp_path / "Info.cfg").write_text(info)
+    cine = read_image([whole], info=tmp_path / "Info.cfg")
+    found = cine.facts
+    assert (found.height_m, found.weight_kg, found.ed_phase, found.es_phase) == facts
+    assert cine.notes[1:] == (() if note is None else (note,))  # the first is of times
+
+
+def test_a_whole_cine_without_info_has_no_phases_stated(tmp_path: Path) -> None:
+    cine = read_image([_write(tmp_path / "p1_4d.nii", shape=(8, 6, 4, 30))])
+    assert (cine.facts.ed_phase, cine.facts.es_phase, len(cine.notes)) == (None, None, 1)

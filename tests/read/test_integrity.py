@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -35,3 +36,20 @@ def test_what_is_no_image_is_left_to_the_reader(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_bytes(b"no")
     assert is_doubtful(tmp_path / "a.nii")
     assert is_doubtful(tmp_path / "absent.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.NII.GZ", "a.nii.gz"])
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
+def test_a_file_with_every_byte_is_whole_and_one_byte_less_is_not(tmp_path: Path, name: str, kind: type) -> None:
+    content = save(tmp_path / "whole.nii", kind).read_bytes()
+    for n_missing in (0, 1):
+        cut = content[: len(content) - n_missing]
+        (tmp_path / name).write_bytes(gzip.compress(cut) if name.lower().endswith("gz") else cut)
+        assert is_doubtful(tmp_path / name) is (n_missing > 0)
+
+
+def test_bytes_behind_the_voxels_are_doubted_where_gzip_tells_of_them(tmp_path: Path) -> None:
+    content = save(tmp_path / "a.nii", np.int16).read_bytes() + b"more"
+    (tmp_path / "a.nii").write_bytes(content)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(content))
+    assert (is_doubtful(tmp_path / "a.nii"), is_doubtful(tmp_path / "a.nii.gz")) == (False, True)

@@ -315,3 +315,210 @@ def test_sizes_at_which_itk_would_end_the_process(tmp_path: Path, old: str, new:
     path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
     with pytest.raises(UnreadableError, match=told):
         read_itk(path)
+
+
+def refusal(path: Path) -> str:
+    """What is said of a file that is refused, without its name, which must be there."""
+    with pytest.raises((HeaderError, UnreadableError)) as caught:
+        read_itk(path)
+    assert str(caught.value).endswith(f" [{path}]")
+    return str(caught.value).removesuffix(f" [{path}]")
+
+
+def written(path: Path, array: np.ndarray, *, spacing: tuple[float, ...], origin: tuple[float, ...] = ()) -> Path:
+    """Write an array, axes in reverse order, along LPS+."""
+    image = sitk.GetImageFromArray(array, isVector=False)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin or (0.0,) * len(spacing))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 3), (2, 3), (3, 0), (3, 2)])
+def test_space_that_leans_into_time_is_refused(tmp_path: Path, row: int, column: int) -> None:
+    image = sitk.GetImageFromArray(np.zeros((5, 2, 4, 3), np.int16), isVector=False)
+    direction = np.eye(4)
+    direction[row, column] = 0.5
+    image.SetDirection(direction.ravel().tolist())
+    sitk.WriteImage(image, str(tmp_path / "a.mha"))
+    told = f"axes of space must not lean into time, got directions {direction.tolist()}"
+    assert refusal(tmp_path / "a.mha") == told
+
+
+def test_voxels_of_no_size_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mha", np.zeros((2, 4, 3), np.int16), spacing=(1e-4, 1e-4, 0.05))
+    affine = [[1e-4, 0.0, 0.0, 0.0], [0.0, 1e-4, 0.0, 0.0], [0.0, 0.0, 0.05, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    assert refusal(path) == f"the affine must be finite and invertible, got {affine}"
+    assert read_itk(written(path, np.zeros((2, 4, 3), np.int16), spacing=(1e-3, 1e-3, 0.05))).array.size == 24
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 2, 2, 4, 3)])
+def test_other_numbers_of_axes_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = written(tmp_path / "a.mha", np.zeros(shape, np.int16), spacing=(1.5,) * len(shape))
+    assert refusal(path) == f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape {shape[::-1]}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "times_ms"),
+    [((25, 1, 2, 4, 3), (7.0, 47.0, 87.0)), ((1, 25, 2, 4, 3), (5.0, 35.0, 65.0)), ((1, 1, 2, 4, 3), None)],
+)
+def test_phases_are_along_the_only_long_axis_behind_the_third(
+    tmp_path: Path, shape: tuple[int, ...], times_ms: tuple[float, ...] | None
+) -> None:
+    array = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    spacing, origin = (1.5, 1.2, 8.0, 30.0, 40.0), (0.0, 0.0, 0.0, 5.0, 7.0)
+    cine = read_itk(written(tmp_path / "a.mha", array, spacing=spacing, origin=origin))
+    np.testing.assert_array_equal(cine.array, array.reshape(-1, 2, 4, 3).transpose(0, 3, 2, 1))
+    assert (cine.times_ms and cine.times_ms[:3]) == times_ms
+
+
+def test_the_slices_are_last_wherever_they_were(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    cine = read_itk(written(tmp_path / "a.mha", array, spacing=(8.0, 1.5, 1.2)))
+    np.testing.assert_array_equal(cine.array[0], array.transpose(1, 0, 2))  # (Y, Z, X)
+    assert (cine.slice_axis, cine.n_axes, cine.notes) == (0, 3, ())
+    assert cine.grid.affine.tolist() == [[0, 0, -8.0, 0], [-1.5, 0, 0, 0], [0, 1.2, 0, 0], [0, 0, 0, 1]]
+    assert "-0.0" not in str(cine.grid.affine.tolist())
+
+
+def test_what_float32_cannot_hold_becomes_infinite_without_a_warning(tmp_path: Path) -> None:
+    cine = read_itk(written(tmp_path / "a.mha", np.full((2, 4, 3), 1e300), spacing=(1.5, 1.2, 8.0)))
+    assert (cine.array.dtype, bool(np.isinf(cine.array).all())) == (np.float32, True)
+
+
+def test_a_metaimage_may_call_its_spacing_the_size_of_its_elements(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.mha", ARRAY[:1])
+    assert read_itk(rewritten(path, "ElementSpacing", "ElementSize")).grid.spacing_mm == pytest.approx((1.5, 1.2, 8.0))
+
+
+def test_all_doubts_are_told_in_order(tmp_path: Path) -> None:
+    """Of its times, of what follows the voxels, of its sides, of its slices."""
+    header = (
+        "NRRD0004\ntype: uchar\ndimension: 4\nsizes: 9 9 9 25\nspacings: 1 1 1 40\nspace dimension: 4\n"
+        "endian: little\nencoding: raw\n\n"
+    )
+    (tmp_path / "a.nrrd").write_bytes(header.replace("space dimension: 4\n", "").encode() + bytes(9**3 * 25 + 5))
+    cine = read_itk(tmp_path / "a.nrrd")
+    assert cine.notes == (
+        "the header has a time step of 40 without a unit; by the beat that it gives, it is 40 ms",
+        "5 bytes follow the voxels and are passed over",
+        "the space of the axes is taken for LPS+, the header names none: sides may be wrong",
+        "the slice axis cannot be told from 9 x 9 x 9 voxels of nearly equal spacing: the last axis is taken",
+    )
+    assert np.diag(cine.grid.affine).tolist() == [-1.0, -1.0, 1.0, 1.0]
+
+
+BARE = "NRRD0004\ntype: short\ndimension: 3\nsizes: 3 4 2\nspacings: 1.5 1.2 8\n{}endian: little\nencoding: raw\n\n"
+
+
+def bare(path: Path, more: str) -> Path:
+    path.write_bytes(BARE.format(more).encode() + bytes(48))
+    return path
+
+
+@pytest.mark.parametrize("units", ['"mm" "mm" "mm"', '"" "" ""', '"???" "mm" ""'])
+def test_a_length_in_mm_or_in_nobody_says_what(tmp_path: Path, units: str) -> None:
+    assert read_itk(bare(tmp_path / "a.nrrd", f"units: {units}\n")).grid.spacing_mm == pytest.approx((1.5, 1.2, 8.0))
+
+
+def test_spacings_that_are_none_are_refused_in_full(tmp_path: Path) -> None:
+    told = "the unit of length must be mm (or unknown, taken as mm), got mm, mm, cm"
+    assert refusal(bare(tmp_path / "a.nrrd", 'units: "mm" "mm" "cm"\n')) == told
+    path = rewritten(bare(tmp_path / "b.nrrd", ""), "spacings: 1.5 1.2 8\n", "")
+    assert refusal(path) == "an image must state its spacing in mm, got none, and ITK would take 1 for it"
+    path = rewritten(save(tmp_path / "c.mha"), "ElementSpacing", "Spacings")
+    assert refusal(path) == "an image must state its spacing in mm, got none, and ITK would take 1 for it"
+
+
+@pytest.mark.parametrize("kinds", ["time space space", "space time space", "space space time"])
+def test_time_among_the_first_three_axes_is_refused(tmp_path: Path, kinds: str) -> None:
+    told = f"time must be the last axis, got axes of the kinds {kinds}"
+    assert refusal(bare(tmp_path / "a.nrrd", f"kinds: {kinds}\n")) == told
+
+
+@pytest.mark.parametrize(
+    ("units", "told"),
+    [
+        ('units: "mm" "mm" "mm" "ms"', None),
+        ('units: "mm" "mm" "mm" "msec"', None),
+        ('units: "mm" "mm" "mm" "s"', "s"),  # by the beat it is ms
+        ('units: "mm" "mm" "mm" "h"', "without a unit"),
+        ("number: 0", "without a unit"),
+    ],
+)
+def test_a_step_of_40_and_its_unit(tmp_path: Path, units: str, told: str | None) -> None:
+    header = (
+        "NRRD0004\ntype: short\ndimension: 4\nsizes: 3 4 2 25\nspacings: 1.5 1.2 8 40\n"
+        f"kinds: space space space time\n{units}\nendian: little\nencoding: raw\n\n"
+    )
+    (tmp_path / "a.nrrd").write_bytes(header.encode() + ARRAY.transpose(0, 3, 2, 1).astype("<i2").tobytes())
+    cine = read_itk(tmp_path / "a.nrrd")
+    np.testing.assert_array_equal(cine.array, ARRAY)
+    assert cine.times_ms is not None
+    assert cine.times_ms[:3] == (0.0, 40.0, 80.0)
+    *about_times, _ = cine.notes
+    read = f"the header has a time step of 40 {told}; by the beat that it gives, it is 40 ms"
+    assert about_times == ([] if told is None else [read])
+
+
+@pytest.mark.parametrize("between", [",", ";", " ", ", ", " ; "])
+def test_times_of_a_list_may_be_divided_by_anything(tmp_path: Path, between: str) -> None:
+    listed = between.join(str(0.038 * phase + 0.01) for phase in range(25))
+    more = f"MultiVolume.FrameLabels:= {listed} \nMultiVolume.FrameIdentifyingDICOMTagUnits:=s\n"
+    cine = read_itk(slicer(tmp_path / "a.nrrd", more=more))
+    assert cine.times_ms is not None
+    assert cine.times_ms[:3] == pytest.approx((10.0, 48.0, 86.0))
+    assert cine.notes == ()
+
+
+def test_values_of_the_list_s_axis_are_times_as_well(tmp_path: Path) -> None:
+    listed = " ".join(str(38 * phase) for phase in range(25))
+    cine = read_itk(slicer(tmp_path / "a.nrrd", more=f"axis 0 index values:={listed}\n"))
+    assert cine.times_ms is not None
+    assert cine.times_ms[:3] == (0.0, 38.0, 76.0)
+    assert cine.notes == ("the header has a time step of 38 without a unit; by the beat that it gives, it is 38 ms",)
+
+
+def test_phases_that_are_counted_alone_have_no_times(tmp_path: Path) -> None:
+    cine = read_itk(slicer(tmp_path / "a.nrrd"))
+    assert cine.notes == (
+        "times of the phases are unknown: the header states no unit of time; a heart rate given (`--heart-rate`) "
+        "stands in for them",
+    )
+
+
+def test_values_of_a_voxel_that_are_no_phases_are_refused_in_full(tmp_path: Path) -> None:
+    path = slicer(tmp_path / "a.nrrd", kind="vector")
+    assert refusal(path) == "a voxel must be one real number, got 25, and no list of phases"
+    image = sitk.GetImageFromArray(np.zeros((4, 3, 3), np.uint8), isVector=True)  # a picture of colours
+    sitk.WriteImage(image, str(tmp_path / "b.mha"))
+    assert refusal(tmp_path / "b.mha") == "a voxel must be one real number, got 3, and no list of phases"
+
+
+def test_what_itk_says_of_a_file_is_one_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nrrd")
+    path.write_bytes(path.read_bytes()[:-20])
+    told = refusal(path)
+    assert told.startswith("ITK cannot read the file, be it truncated or corrupt or else (")
+    assert told.endswith(")")
+
+
+def test_a_whole_picture_behind_the_voxels_is_refused_in_full(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.mha", ARRAY[:1])
+    with path.open("ab") as file:
+        file.write(bytes(24))
+    assert refusal(path) == (
+        "a file must end behind its voxels, a whole picture's bytes or more follow: the header states fewer than "
+        "there are"
+    )
+
+
+@pytest.mark.parametrize(("more", "told"), [("", "names none"), ("space: scanner-xyz\n", "names 'scanner-xyz'")])
+def test_sides_that_nobody_states_are_taken_for_lps(tmp_path: Path, more: str, told: str) -> None:
+    more += "space directions: (1.5,0,0) (0,1.2,0) (0,0,8)\n" if more else ""
+    path = bare(tmp_path / "a.nrrd", more)
+    if more:
+        rewritten(path, "spacings: 1.5 1.2 8\n", "")
+    cine = read_itk(path)
+    assert cine.notes == (f"the space of the axes is taken for LPS+, the header {told}: sides may be wrong",)
+    np.testing.assert_allclose(np.diag(cine.grid.affine), [-1.5, -1.2, 8.0, 1.0])

@@ -111,3 +111,41 @@ def test_of_a_data_set_the_images_alone_are_cases(tmp_path: Path, caplog: pytest
     image.unlink()
     with pytest.raises(UnreadableError, match="an image must be found"):
         find_cases(tmp_path)
+
+
+def _values(n: int, *, low: int = 0, high: int | None = None) -> np.ndarray:
+    """An image of n values from `low` on; the last is `high` where that is given."""
+    values = np.arange(low, low + n)
+    values[-1] = values[-1] if high is None else high
+    return values[np.arange(480) % n].reshape(12, 10, 4).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "expected"),
+    [
+        ("a.nii", _values(2), True),
+        ("a.nii", _values(12), True),
+        ("a.nii", _values(13), False),
+        ("a.nii", _values(4, high=2000), True),
+        ("a.nii", _values(4, high=2001), False),
+        ("a.nii", _values(4, low=1), False),  # without background
+        ("a.nii", _values(4, low=-1), False),
+        ("a.nii", _values(3).astype(np.float32), True),
+        ("a.nii", _values(3).astype(np.float32) / 2, False),
+        ("a_seg.nii", _values(64), True),
+        ("a_seg.nii", _values(65), False),
+        ("a_seg.nii", np.linspace(0, 1, 480, dtype=np.float32).reshape(12, 10, 4), True),
+        ("a_seg.nii", np.linspace(0, 1.1, 480, dtype=np.float32).reshape(12, 10, 4), False),
+    ],
+)
+def test_how_many_values_and_which_are_labels(tmp_path: Path, name: str, array: np.ndarray, expected: bool) -> None:
+    assert is_label_map(_write(tmp_path / name, array)) is expected
+
+
+@pytest.mark.parametrize(("rare", "expected"), [(1, True), (3000, False), (-3, False)])
+def test_values_that_a_sample_misses_count(tmp_path: Path, rare: int, expected: bool) -> None:
+    """Every third of these 12,288 voxels is looked at first."""
+    array = np.zeros((32, 32, 12), np.int16)
+    array[0, 0, 0] = 2
+    array[0, 0, 1] = rare
+    assert is_label_map(_write(tmp_path / "a.nii", array)) is expected

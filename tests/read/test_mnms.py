@@ -107,3 +107,62 @@ def test_a_phase_that_is_not_there_is_refused(data: Path) -> None:
     case = load_datalist(data)[0]
     with pytest.raises(GridError, match=r"from 0 to 4, got \[7\]"):
         read_label(case["label"], scheme="mnms", drawn_phases=[0, 7])
+
+
+def test_a_case_tells_all_that_its_row_states(data: Path) -> None:
+    first, second = mnms_cases(data)
+    folder = data / "Training" / "Labeled" / "A0S9V9"
+    assert first == {
+        "vendor": "Siemens",
+        "centre": "1",
+        "group": "HCM",
+        "sex": "F",
+        "image": str(folder / "A0S9V9_sa.nii.gz"),
+        "label": str(folder / "A0S9V9_sa_gt.nii.gz"),
+        "patient": "A0S9V9",
+        "phase": "",
+        "drawn_phases": [0, 3],
+        "scheme": "mnms",
+    }
+    assert [case["scheme"] for case in mnms_cases(data, scheme={0: 0, 1: 1})] == [{0: 0, 1: 1}] * 2
+    assert (second["group"], second["sex"]) == ("DCM", "M")
+
+
+def test_codes_and_phases_may_have_blanks_and_facts_may_lack(data: Path) -> None:
+    rows = ["0, A0S9V9 ,, , , 3 , 3 ,,,,,", "1,B1T0W0,Philips,B,3,4,1"]
+    (data / "information.csv").write_text("\n".join([HEADER, *rows]), encoding="utf-8-sig")
+    first, second = mnms_cases(data)
+    assert (first["drawn_phases"], set(first) & {"vendor", "centre", "group", "sex"}) == ([3], set())
+    assert (second["vendor"], second["centre"], "group" in second) == ("Philips", "3", False)
+
+
+@pytest.mark.parametrize("row", ["0,Z,Siemens,A,1,0,3", "0,A0S9V9,Siemens,A,1,,3", "0,A0S9V9,Siemens,A,1,0,x"])
+def test_a_patient_without_phases_is_told_with_the_table(data: Path, row: str) -> None:
+    (data / "information.csv").write_text(f"{HEADER}\n{row},,,,,\n1,B1T0W0,Philips,B,3,4,1,,,,,\n")
+    with pytest.raises(DatasetError) as caught:
+        mnms_cases(data)
+    told = "the table must state ED and ES of A0S9V9 as numbers from 0 on, it does not"
+    assert str(caught.value) == f"{told} [{data / 'information.csv'}]"
+
+
+def test_the_table_may_lie_a_folder_below_and_is_the_first_with_its_columns(data: Path) -> None:
+    (data / "a.csv").write_text("External code,ED\n")
+    (data / "._b.csv").write_text(f"{HEADER}\n")
+    (data / "information.csv").rename(data / "Training" / "z.csv")
+    assert looks_like_mnms(data)
+    assert len(mnms_cases(data)) == 2
+    (data / "Training" / "z.csv").rename(data / "Training" / "Labeled" / "z.csv")
+    assert not looks_like_mnms(data)
+    with pytest.raises(DatasetError) as caught:
+        mnms_cases(data)
+    assert str(caught.value) == f"M&Ms needs its CSV with the columns External code, ED and ES, got none [{data}]"
+
+
+@pytest.mark.parametrize(("depth", "found"), [(0, True), (4, True), (5, False)])
+def test_labels_lie_up_to_four_folders_down(tmp_path: Path, depth: int, found: bool) -> None:
+    folder = tmp_path.joinpath(*"abcde"[:depth])
+    folder.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "t.csv").write_text(f"{HEADER}\n")
+    assert not looks_like_mnms(tmp_path)
+    (folder / "X_sa_gt.nii.gz").touch()
+    assert looks_like_mnms(tmp_path) is found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import unicodedata
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.app.folders import claim_folder
 from pipeline.read.discover import find_cases
 from pipeline.read.names import case_name, distinct_names, safe_name, without_digits
+from pipeline.read.sameness import digits_of
 
 RIGHT_TO_LEFT = "\u202e"
 
@@ -156,3 +158,83 @@ def test_files_called_so_become_a_folder_in_out_and_nowhere_else(tmp_path, name:
     folder = claim_folder(tmp_path / "out", case)
     assert folder.parent == tmp_path / "out"
     assert folder.name == case.name == safe_name(name)
+
+
+def test_a_name_of_120_bytes_stays_and_a_longer_one_is_cut_between_letters() -> None:
+    assert safe_name("x" * 120) == "x" * 120
+    assert safe_name("\u00e9" * 60) == "\u00e9" * 60  # of 2 bytes each
+    cut = safe_name("x" * 121)
+    assert re.fullmatch(r"x{113}-[0-9a-f]{6}", cut)
+    assert re.fullmatch(r"\u00e9{56}-[0-9a-f]{6}", safe_name("\u00e9" * 61))  # 112 bytes: the 113th is half a letter
+    assert re.fullmatch(r"\u5fc3{37}-[0-9a-f]{6}", safe_name("\u5fc3" * 41))
+
+
+def test_a_cut_that_ends_in_a_dot_loses_it() -> None:
+    assert re.fullmatch(r"x{110}-[0-9a-f]{6}", safe_name("x" * 110 + ".-." + "x" * 50))
+
+
+def test_digits_are_of_the_whole_text_as_given() -> None:
+    """What names look like once they are safe does not tell them apart."""
+    long = "x" * 130
+    one, other = safe_name(long + "/1"), safe_name(long + "?1")
+    assert (one[:113], one != other) == (other[:113], True)
+    assert safe_name("\udce9" + long)[-6:] != safe_name(long)[-6:]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a_b.c-d+e", "a_b.c-d+e"),
+        ("+1", "1"),
+        (".-+a", "a"),
+        ("a+", "a+"),
+        ("a.-", "a"),
+        ("x\u00b2", "x\u00b2"),  # a number, if no digit
+        ("e\u0301\u0301", "\u00e9\u0301"),  # a mark that nothing composes
+        ("a\u00adb", "ab"),  # a soft hyphen is not seen
+        ("a\ue000b", "ab"),  # of private use
+        ("a\u2028b", "a-b"),
+        ("a \t b", "a-b"),
+        ("com\u00b9.x", "case_com\u00b9.x"),
+        ("LPT9", "case_LPT9"),
+        ("com10", "com10"),
+        ("con_1", "con_1"),
+        ("", "study"),
+    ],
+)
+def test_what_stays_of_a_text(text: str, name: str) -> None:
+    assert safe_name(text) == name
+
+
+def test_names_get_as_many_digits_as_tell_them_apart() -> None:
+    one, other = "study 1399", "study 1442"  # whose digests begin alike, found by trying
+    assert digits_of(one, 6) == digits_of(other, 6)
+    names = distinct_names([("a", one), ("a", other), ("b", one)])
+    assert names == [f"a-{digits_of(one, 16)}", f"a-{digits_of(other, 16)}", "b"]
+    assert [without_digits(name, one) for name in names] == ["a", names[1], "b"]
+
+
+def test_one_name_and_identity_twice_is_one_name() -> None:
+    assert distinct_names([("a", "study 1"), ("a", "study 1")]) == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("path", "n_below", "is_file", "name"),
+    [
+        ("p/q/4711/DICOM/MR_1", 1, False, "4711_MR_1"),  # INPUT is DICOM, and the folder above it names the patient
+        ("p/q/4711/x1/DICOM/MR_1", 1, False, "x1_MR_1"),
+        ("4711/a1/DICOM/series/MR_1", 1, False, "MR_1"),  # further up are folders of projects
+        ("in/ses-2", 1, False, "ses-2"),
+        ("in/SES-2", 1, False, "SES-2"),
+        ("in/Doe/2019_13_03", 2, False, "Doe_2019_13_03"),
+        ("Doe/20191231", 1, False, "Doe_20191231"),
+        ("Doe/2019.12.31", 1, False, "Doe_2019.12.31"),
+        ("Doe/20191331", 1, False, "20191331"),  # a number, for there is no such day
+        ("in/12_baseline", 1, False, "12_baseline"),
+        ("Doe/cine_2d", 1, True, "Doe_cine_2d"),
+        ("in/patient1/PATIENT1_sax", 2, True, "PATIENT1_sax"),
+        ("in/patient1/patient10", 2, True, "patient1_patient10"),
+    ],
+)
+def test_whose_name_a_path_tells(path: str, n_below: int, is_file: bool, name: str) -> None:
+    assert case_name(path.split("/"), n_below=n_below, is_file=is_file) == name

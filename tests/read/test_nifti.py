@@ -215,3 +215,131 @@ def test_acdc_patient090_is_uint8(cmr_data: Path) -> None:
     assert whole.array.shape == (12, 154, 224, 7)
     assert whole.times_ms is None
     assert len(whole.notes) == 2
+
+
+def refusal(path: Path) -> str:
+    """What is said of a file that is refused, without its name, which must be there."""
+    with pytest.raises((HeaderError, UnreadableError)) as caught:
+        read_nifti(path)
+    assert caught.value.path == path
+    return str(caught.value).removesuffix(f" [{path}]")
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((4, 4), np.uint8), "an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape (4, 4)"),
+        (
+            np.zeros((2, 2, 2, 2, 2), np.uint8),
+            "an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), got shape (2, 2, 2, 2, 2)",
+        ),
+        (
+            np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")]),
+            "pixels must be real numbers, got RGB colours; export a magnitude image",
+        ),
+        (
+            np.zeros((2, 2, 2), np.complex64),
+            "pixels must be real numbers, got complex numbers; export a magnitude image",
+        ),
+    ],
+)
+def test_refusals_in_full(tmp_path: Path, array: np.ndarray, told: str) -> None:
+    nib.save(nib.Nifti1Image(array, OBLIQUE), tmp_path / "a.nii")
+    assert refusal(tmp_path / "a.nii") == told
+    if "shape" in told:
+        for read in (nifti_shape, read_nifti_grid):
+            with pytest.raises(HeaderError, match=r"got shape .* \[.*a\.nii\]"):
+                read(str(tmp_path / "a.nii"))
+
+
+def overwritten(path: Path, place: int, value: bytes) -> Path:
+    content = bytearray(path.read_bytes())
+    content[place : place + len(value)] = value
+    path.write_bytes(bytes(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dim", "told"),
+    [
+        ([-1, 3, 4, 5, 1, 1, 1, 1], "got shape ()"),
+        ([0, 3, 4, 5, 1, 1, 1, 1], "got shape ()"),
+        ([3, 3, 0, 5, 1, 1, 1, 1], "got shape (3, 0, 5)"),
+        ([4, 3, 4, 5, 0, 1, 1, 1], "got shape (3, 4, 5, 0)"),
+        ([3, 3, 4, -5, 1, 1, 1, 1], "got shape (3, 4, -5)"),
+    ],
+)
+def test_numbers_of_voxels_that_are_none(tmp_path: Path, dim: list[int], told: str) -> None:
+    path = overwritten(save(tmp_path / "a.nii", counted(3, 4, 5)), 40, np.array(dim, "<i2").tobytes())
+    assert refusal(path) == f"an image must be 3D (X, Y, Z) or 4D (X, Y, Z, T), {told}"
+
+
+def test_a_type_that_nifti_does_not_know(tmp_path: Path) -> None:
+    path = overwritten(save(tmp_path / "a.nii", counted(3, 4, 5)), 70, np.int16(999).tobytes())
+    assert refusal(path).startswith("the file's data type is unknown to NIfTI (")
+
+
+@pytest.mark.parametrize(("n", "refused"), [(1, False), (2, True), (9, True), (10, False)])
+def test_two_to_nine_values_are_a_vector(tmp_path: Path, n: int, refused: bool) -> None:
+    image = nib.Nifti1Image(counted(3, 4, 2, 1, n), OBLIQUE)
+    image.header["intent_code"] = 1007
+    nib.save(image, tmp_path / "a.nii")
+    if refused:
+        assert refusal(tmp_path / "a.nii") == f"pixels must be one real number each, got vectors of {n}"
+    else:
+        assert read_nifti(tmp_path / "a.nii").n_phases == n
+
+
+def test_an_intent_of_vectors_is_of_no_account_without_a_fifth_axis(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(counted(3, 4, 2, 3), OBLIQUE)
+    image.header["intent_code"] = 1007
+    image.header["dim"][5] = 3
+    nib.save(image, tmp_path / "a.nii")
+    overwritten(tmp_path / "a.nii", 50, np.int16(3).tobytes())  # behind the axes that there are
+    assert read_nifti(tmp_path / "a.nii").n_phases == 3
+
+
+def test_the_rule_for_acdc_may_be_left_out_of_both_readers(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(counted(3, 4, 2), None)
+    image.header.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]), code=2)
+    image.header["qform_code"] = 0
+    image.header["pixdim"][1:4] = 1.5, 1.5, 8.0
+    nib.save(image, tmp_path / "a.nii")
+    path = overwritten(tmp_path / "a.nii", 252, np.array([0, 2], "<i2").tobytes())
+    overwritten(path, 76, np.array([1, 1.5, 1.5, 8], "<f4").tobytes())
+    assert read_nifti(path).grid.spacing_mm == read_nifti_grid(path).spacing_mm == (1.5, 1.5, 8.0)
+    for read in (read_nifti, read_nifti_grid):
+        with pytest.raises(HeaderError, match=r"must state one spacing.*\[.*a\.nii\]"):
+            read(path, repair=None)
+
+
+def test_all_that_is_doubtful_is_told_in_order(tmp_path: Path) -> None:
+    """Of the affine, of what follows the voxels, of times, of slices."""
+    image = nib.Nifti1Image(np.zeros((9, 9, 9, 2), np.uint8), None)
+    path = tmp_path / "a.nii"
+    nib.save(image, path)
+    path.write_bytes(path.read_bytes() + b"more")
+    cine = read_nifti(path)
+    assert cine.notes == (
+        "neither sform nor qform is coded: spacing is pixdim's, position and orientation are unknown",
+        "4 bytes follow the voxels and are passed over",
+        "times of the phases are unknown: the header states no unit of time; a heart rate given (`--heart-rate`) "
+        "stands in for them",
+        "the slice axis cannot be told from 9 x 9 x 9 voxels of nearly equal spacing: the last axis is taken",
+    )
+    assert (cine.slice_axis, cine.stored_axes) == (2, 4)
+
+
+def test_slices_along_the_first_axis_are_moved_last(tmp_path: Path) -> None:
+    array = counted(2, 4, 3)
+    path = save(tmp_path / "a.nii", array, affine=np.diag([8.0, 1.5, 1.5, 1.0]))
+    cine = read_nifti(path)
+    np.testing.assert_array_equal(cine.array[0], array.transpose(1, 2, 0))
+    assert (cine.slice_axis, cine.stored_axes, nifti_shape(path)) == (0, 3, (2, 4, 3))
+    assert read_nifti_grid(path).matches(cine.grid)
+    assert read_nifti_grid(path).shape == (4, 3, 2)
+
+
+def test_an_array_is_contiguous_and_in_the_machine_s_order(tmp_path: Path) -> None:
+    array = read_nifti(save(tmp_path / "a.nii", counted(3, 4, 2, 5).astype(">i2"))).array
+    assert (array.flags.c_contiguous, array.dtype.isnative) == (True, True)

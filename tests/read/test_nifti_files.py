@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.errors import UnreadableError
 from pipeline.read.nifti import read_nifti
-from pipeline.read.nifti_files import is_nifti, nifti_pair
+from pipeline.read.nifti_files import is_nifti, nifti_pair, stored_header, stored_voxels
 
 AFFINE = np.array([[1.2, 0.3, 0.0, -90.0], [-0.3, 1.2, 0.0, 40.0], [0.0, 0.0, 8.0, 12.5], [0, 0, 0, 1]])
 ARRAY = np.arange(3 * 4 * 2 * 5, dtype=np.int16).reshape(3, 4, 2, 5)
@@ -163,3 +163,149 @@ def test_voxels_are_no_window_on_the_file(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(352)
     np.testing.assert_array_equal(array, np.moveaxis(ARRAY, -1, 0))
+
+
+def refusal(path: Path) -> str:
+    """What is said of a file that is refused, without its name, which must be there."""
+    with pytest.raises(UnreadableError) as caught:
+        read_nifti(path)
+    assert caught.value.path == path
+    return str(caught.value).removesuffix(f" [{path}]")
+
+
+def test_refusals_in_full(tmp_path: Path) -> None:
+    assert (
+        refusal(tmp_path / "a.mgz") == "a NIfTI file must be named .nii or .nii.gz, or be an .img and .hdr side by side"
+    )
+    assert refusal(tmp_path / "a.nii") == "a NIfTI file was expected here, but there is none"
+    (tmp_path / "folder.nii").mkdir()
+    assert refusal(tmp_path / "folder.nii") == "a NIfTI file was expected here, but there is none"
+    (tmp_path / "b.nii").write_bytes(b"anything")
+    assert refusal(tmp_path / "b.nii") == "the file is truncated or not NIfTI: it does not start with a NIfTI header"
+    half = saved(tmp_path / "c.img", nib.Nifti1Pair)
+    (tmp_path / "d.nii").write_bytes((tmp_path / "c.hdr").read_bytes() + half.read_bytes())
+    assert refusal(tmp_path / "d.nii") == "the file is not NIfTI, or half of a pair: its header is marked b'ni1'"
+    (tmp_path / "e.nii.gz").write_bytes(gzip.compress(saved(tmp_path / "e.nii").read_bytes())[:60])
+    assert refusal(tmp_path / "e.nii.gz").startswith("the file is truncated or corrupt (")
+    longer = saved(tmp_path / "f.nii")
+    longer.write_bytes(longer.read_bytes() + bytes(PICTURE))
+    assert refusal(longer) == (
+        "a file must end behind its voxels, a whole picture's bytes or more follow: `dim` or `datatype` states fewer "
+        "than there are"
+    )
+    shorter = saved(tmp_path / "g.nii")
+    shorter.write_bytes(shorter.read_bytes()[:-1])
+    assert refusal(shorter).startswith("the file is truncated or corrupt (Expected 240 bytes, got 239 bytes")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b" \n<!DOCTYPE html>", "it is a web page"),
+        (b"<HTML>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "it is a pointer of Git LFS, fetch the file itself"),
+        (b"/annex/objects/MD5E", "it is a pointer of git-annex, fetch the file itself"),
+        (b"a page <html>", "it does not start with a NIfTI header"),
+    ],
+)
+def test_a_foreign_file_is_told_in_full(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "a.nii").write_bytes(content)
+    assert refusal(tmp_path / "a.nii") == f"the file is truncated or not NIfTI: {told}"
+
+
+def test_a_header_of_347_bytes_is_cut_short_and_one_of_348_is_none(tmp_path: Path) -> None:
+    content = saved(tmp_path / "a.nii").read_bytes()
+    (tmp_path / "b.nii").write_bytes(content[:347])
+    with pytest.raises(UnreadableError, match="truncated or not NIfTI"):
+        stored_header(tmp_path / "b.nii")
+    (tmp_path / "b.nii").write_bytes(content[:348])
+    assert stored_header(tmp_path / "b.nii")["dim"].tolist() == [4, 3, 4, 2, 5, 1, 1, 1]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_either_order_of_bytes(tmp_path: Path, order: str, kind: type) -> None:
+    image = kind(ARRAY, AFFINE, header=kind.header_class(endianness=order))
+    nib.save(image, tmp_path / "a.nii")
+    assert nib.load(tmp_path / "a.nii").header.endianness == order
+    np.testing.assert_array_equal(read_nifti(tmp_path / "a.nii").array, np.moveaxis(ARRAY, -1, 0))
+
+
+def test_a_header_is_read_as_it_is(tmp_path: Path) -> None:
+    """nibabel's own check turns a spacing of 0 into 1."""
+    content = bytearray(saved(tmp_path / "a.nii").read_bytes())
+    content[80:84] = np.float32(0).tobytes()
+    (tmp_path / "a.nii").write_bytes(bytes(content))
+    assert stored_header(tmp_path / "a.nii")["pixdim"][1] == 0.0
+
+
+def test_of_a_pair_in_both_spellings_the_own_one_counts(tmp_path: Path) -> None:
+    saved(tmp_path / "a.img", nib.Nifti1Pair)
+    for ending in ("hdr", "img"):
+        content = (tmp_path / f"a.{ending}").read_bytes()
+        (tmp_path / f"a.{ending.upper()}").write_bytes(content)
+        (tmp_path / f"a.{ending}.gz").write_bytes(gzip.compress(content))
+    names = {"a.hdr": ("a.hdr", "a.img"), "a.IMG": ("a.hdr", "a.IMG"), "a.hdr.gz": ("a.hdr.gz", "a.img")}
+    for name, (first, second) in names.items():
+        assert nifti_pair(tmp_path / name) == (tmp_path / first, tmp_path / second)
+
+
+def test_halves_in_capitals_or_compressed_are_found_from_the_other(tmp_path: Path) -> None:
+    saved(tmp_path / "a.img", nib.Nifti1Pair)
+    header, voxels = (tmp_path / "a.hdr").rename(tmp_path / "a.HDR"), tmp_path / "a.img"
+    assert nifti_pair(voxels) == (header, voxels)
+    (tmp_path / "a.hdr.gz").write_bytes(gzip.compress(header.read_bytes()))
+    header.unlink()
+    assert nifti_pair(voxels) == (tmp_path / "a.hdr.gz", voxels)
+    assert nifti_pair(tmp_path / "a.hdr") is None  # not there itself
+    assert nifti_pair(tmp_path / "a.nii") is None
+    (tmp_path / "a.hdr.gz").write_bytes(gzip.compress(b"x" * 400)[:20])  # cannot be read
+    assert nifti_pair(voxels) is None
+
+
+def test_a_scale_makes_floats_and_none_leaves_integers(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(ARRAY, AFFINE)
+    for slope, inter, scaled in ((1.0, 0.0, False), (2.0, 0.0, True), (1.0, 3.0, True)):
+        image.header.set_slope_inter(slope, inter)
+        nib.save(image, tmp_path / "a.nii")
+        path = tmp_path / "a.nii"
+        content = bytearray(path.read_bytes())
+        content[112:120] = np.array([slope, inter], "<f4").tobytes()
+        path.write_bytes(bytes(content))
+        _, was_scaled, notes = stored_voxels(path, stored_header(path))
+        assert (was_scaled, notes) == (scaled, ())
+        assert read_nifti(path).array.dtype == (np.float32 if scaled else np.int16)
+
+
+@pytest.mark.parametrize("offset", [0, 16, 32])
+def test_a_pair_s_voxels_may_start_anywhere(tmp_path: Path, offset: int) -> None:
+    path = saved(tmp_path / "a.img", nib.Nifti1Pair)
+    content = bytearray((tmp_path / "a.hdr").read_bytes())
+    content[108:112] = np.float32(offset).tobytes()
+    (tmp_path / "a.hdr").write_bytes(bytes(content))
+    path.write_bytes(bytes(offset) + path.read_bytes())
+    cine = read_nifti(path)
+    np.testing.assert_array_equal(cine.array, np.moveaxis(ARRAY, -1, 0))
+    assert not any("vox_offset" in note for note in cine.notes)
+
+
+@pytest.mark.parametrize("least", [352, 544])
+def test_voxels_may_start_right_behind_the_header_or_later(tmp_path: Path, least: int) -> None:
+    kind = nib.Nifti1Image if least == 352 else nib.Nifti2Image
+    path = saved(tmp_path / "a.nii", kind)
+    header = stored_header(path)
+    assert header["vox_offset"] == least
+    for offset, told in (
+        (least, ()),
+        (0, (f"vox_offset is 0, within the header: the voxels are read from byte {least} on",)),
+    ):
+        header["vox_offset"] = offset
+        array, _, notes = stored_voxels(path, header)
+        np.testing.assert_array_equal(array, ARRAY)
+        assert notes == told
+        assert header["vox_offset"] == offset  # the caller's own is left as it is
+    header["vox_offset"] = least - 1
+    with pytest.raises(UnreadableError) as caught:
+        stored_voxels(path, header)
+    told = f"voxels must start at byte {least} or later, the header says {least - 1} [{path}]"
+    assert str(caught.value) == told

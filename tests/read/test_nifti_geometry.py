@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import HeaderError
-from pipeline.read.nifti_geometry import resolve_affine
+from pipeline.read.nifti_geometry import resolve_affine, seven_digits
 
 TURN = np.array([[0.8, -0.6, 0.0, 0.0], [0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0, 0, 0, 1]])
 
@@ -209,3 +209,125 @@ def test_the_qform_is_nibabels() -> None:
         affine[:3, 3] = random.normal(size=3) * 100
         made = header(qform=affine)
         np.testing.assert_allclose(resolve_affine(made)[0], made.get_qform(), atol=1e-4)
+
+
+def refusal(made: nib.Nifti1Header) -> str:
+    """What is said of a header that is refused: with the file's name where there is one, and without where not."""
+    with pytest.raises(HeaderError) as caught:
+        resolve_affine(made, path="x.nii")
+    with pytest.raises(HeaderError) as unnamed:
+        resolve_affine(made)
+    assert str(caught.value) == f"{unnamed.value} [x.nii]"
+    assert unnamed.value.path is None
+    return str(unnamed.value)
+
+
+def test_refusals_in_full() -> None:
+    assert refusal(header(sform=placed(), zooms=(1.5, 0.0, 8.0))) == (
+        "pixdim must hold 3 positive spacings in mm, got (1.5, 0.0, 8.0)"
+    )
+    for unit, told in (("meter", "metres"), ("micron", "micrometres")):
+        message = f"the unit of length must be mm (or unknown, taken as mm), got {told}"
+        assert refusal(header(sform=placed(), units=unit)) == message
+    odd = header(sform=placed())
+    odd["xyzt_units"] = 5 | 16  # milliseconds, and no unit of length
+    assert refusal(odd) == "the unit of length must be mm (or unknown, taken as mm), got code 5"
+    assert refusal(header(sform=placed(), zooms=(1.5, 1.5, 10.0))) == (
+        "sform and pixdim must state one spacing, or volumes are ambiguous: sform (1.5, 1.5, 8.0) mm, pixdim (1.5, "
+        "1.5, 10.0) mm; correct the header"
+    )
+    assert refusal(header(sform=placed(), qform=placed() @ np.diag([-1.0, 1.0, 1.0, 1.0]))) == (
+        "sform and qform must agree which side is left, but they mirror each other; correct the header"
+    )
+    quaternion = header(qform=placed())
+    quaternion["quatern_b"] = 3.0
+    assert refusal(quaternion) == "the qform must hold a unit quaternion"
+    flat = header(sform=np.diag([1.5, 1.5, 8.0, 1.0]))
+    flat["srow_z"] = 0
+    affine = [[1.5, 0.0, 0.0, 0.0], [0.0, 1.5, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    assert refusal(flat) == f"the sform must be finite and invertible, got {affine}"
+
+
+def test_notes_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    _, notes = resolve_affine(header(sform=np.diag([1.5, 1.5, 8.0, 1.0]), zooms=(1.5075, 1.5, 8.0)), path="x.nii")
+    told = "two spacings are stated, the sform's is used: sform (1.5, 1.5, 8.0) mm, pixdim (1.5075, 1.5, 8.0) mm"
+    assert notes == (told,)
+    assert caplog.messages == [f"{told} [x.nii]"]
+    _, notes = resolve_affine(header(zooms=(1.5, 2.0, 8.0)))
+    assert notes == ("neither sform nor qform is coded: spacing is pixdim's, position and orientation are unknown",)
+    made = header(sform=placed(), qform=placed(origin=(-97.0, -86.0, 20.0)))
+    made["quatern_b"] = 3.0
+    assert resolve_affine(made)[1] == (
+        "the qform is passed over, for it must hold a unit quaternion; the sform is used",
+    )
+    made = header(sform=placed(), qform=placed())
+    made["srow_x"], made["srow_y"], made["srow_z"] = 0, 0, 0
+    told = [[0.0] * 4] * 3 + [[0.0, 0.0, 0.0, 1.0]]
+    assert resolve_affine(made)[1] == (
+        f"the sform is passed over, for it must be finite and invertible, got {told}; the qform is used",
+    )
+
+
+@pytest.mark.parametrize(("apart_mm", "n_notes"), [(1.0, 0), (1.25, 1)])
+def test_a_millimetre_between_two_places_is_rounding(apart_mm: float, n_notes: int) -> None:
+    straight = np.diag([1.5, 1.5, 8.0, 1.0])
+    moved = straight.copy()
+    moved[1, 3] = apart_mm
+    assert len(resolve_affine(header(sform=straight, qform=moved))[1]) == n_notes
+
+
+def test_places_are_compared_at_the_far_corner() -> None:
+    """Turned by 0.01 around the first voxel; the last lies 99 x 1.5 and 99 x 1.5 mm away: 210 mm."""
+    turn = np.array(
+        [[np.cos(0.01), -np.sin(0.01), 0, 0], [np.sin(0.01), np.cos(0.01), 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    )
+    straight = np.diag([1.5, 1.5, 8.0, 1.0])
+    (note,) = resolve_affine(header(sform=straight, qform=turn @ straight))[1]
+    assert note == "sform and qform place the image up to 2.1 mm apart; the sform is used, volumes are the same"
+
+
+@pytest.mark.parametrize(
+    ("changes", "repaired"),
+    [
+        ({}, True),
+        ({"units": "mm"}, False),
+        ({"qform_code": 1}, False),
+        ({"srow_x": (-1, 0, 0, 2)}, False),
+        ({"srow_x": (0, -1, 0, 0), "srow_y": (1, 0, 0, 0)}, False),
+        ({"zooms": (1.0, 1.0, 1.0005)}, False),  # 1 mm but for rounding
+        ({"zooms": (1.0, 1.0, 1.005)}, True),
+    ],
+)
+def test_what_is_repaired_by_acdc_s_rule(changes: dict, repaired: bool) -> None:
+    zooms = changes.get("zooms", (1.0, 1.0, 1.008))
+    made = header(sform=np.diag([-1.0, -1.0, 1.0, 1.0]), zooms=zooms, units=changes.get("units", "unknown"))
+    made["quatern_d"] = 1.0
+    for name, value in changes.items():
+        if name not in ("zooms", "units"):
+            made[name] = value
+    affine, notes = resolve_affine(made)
+    assert any("affine rescaled" in note for note in notes) is repaired
+    assert affine[2, 2] == pytest.approx(zooms[2] if repaired else 1.0)
+    assert "-0.0" not in str(affine.tolist()) or not repaired
+
+
+@pytest.mark.parametrize(("length", "good"), [(1.009, True), (1.02, False)])
+def test_how_long_a_quaternion_may_be(length: float, good: bool) -> None:
+    made = header(qform=placed(turn=np.diag([-1.0, -1.0, 1.0, 1.0])))
+    made["quatern_d"] = length
+    if good:
+        assert resolve_affine(made)[1] == ()
+    else:
+        assert refusal(made) == "the qform must hold a unit quaternion"
+
+
+@pytest.mark.parametrize(("code", "used"), [(-1, "qform"), (0, "qform"), (1, "sform")])
+def test_a_form_counts_where_its_code_is_positive(code: int, used: str) -> None:
+    made = header(sform=placed(), qform=placed(origin=(-99.5, -90.0, 20.0)))
+    made["sform_code"] = code
+    assert resolve_affine(made)[0][0, 3] == pytest.approx(-100.0 if used == "sform" else -99.5)
+
+
+def test_seven_digits_are_what_float32_holds() -> None:
+    assert seven_digits(float(np.float32(1.36719))) == 1.36719
+    assert seven_digits(1.23456789) == 1.234568

@@ -101,3 +101,69 @@ def test_nothing_is_refused_and_no_part_is_left(tmp_path: Path) -> None:
     write_pack(tmp_path / "c.pack", [make_stack(0)], [{}], preparation=[])
     assert pack_cases(tmp_path / "c.pack")[0]["phase"] == "ED"
     assert [path.name for path in tmp_path.iterdir()] == ["c.pack"]
+
+
+def test_cases_of_a_pack_name_it_and_their_stacks(pack: Path) -> None:
+    shared = {"image": str(pack), "label": str(pack), "scheme": "cmr", "patient": "p", "spacing": (1.25, 1.5, 8)}
+    assert pack_cases(pack) == [
+        {**shared, "phase": "ED", "group": "NOR", "twins": ["q"], "pack_index": 0},
+        {**shared, "phase": "ES", "group": "HCM", "twins": [], "pack_index": 1},
+    ]
+    assert isinstance(pack_cases(pack)[0]["spacing"], tuple)
+
+
+def test_cases_of_a_pack_are_sorted_by_patient_and_phase(tmp_path: Path) -> None:
+    stacks = [make_stack(0, phase="ES"), make_stack(1)]
+    write_pack(tmp_path / "a.pack", stacks, [{}, {}], preparation=[])
+    assert [case["pack_index"] for case in load_datalist(tmp_path / "a.pack")] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([], "a pack must be of format 1; make it again with `cmr pack`"),
+        ({"pack": 2}, "a pack must be of format 1; make it again with `cmr pack`"),
+        ({}, "a pack must be of format 1; make it again with `cmr pack`"),
+    ],
+)
+def test_a_pack_of_another_format_is_named(tmp_path: Path, content: object, told: str) -> None:
+    path = tmp_path / "a.pack"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pack.json", json.dumps(content))
+    assert is_pack(path)
+    with pytest.raises(DatasetError) as caught:
+        pack_cases(path)
+    assert str(caught.value) == f"{told} [{path}]"
+
+
+@pytest.mark.parametrize("kind", ["text", "other zip", "folder", "nothing", "no json"])
+def test_what_is_no_pack_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.pack"
+    if kind == "text":
+        path.write_text("no zip")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "nothing":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("pack.json" if kind == "no json" else "other.json", "{")
+    assert is_pack(path) is (kind == "no json")
+    with pytest.raises(DatasetError) as caught:
+        read_pack_header(path)
+    assert str(caught.value).startswith("a pack must be a file that `cmr pack` wrote, this one is not (")
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("entry", ["images/00001.jp2", "labels/00001.png", "images/00001.jp2 broken"])
+def test_a_stack_that_is_gone_or_broken_is_told_and_the_others_are_read(pack: Path, tmp_path: Path, entry: str) -> None:
+    damaged = tmp_path / "damaged.pack"
+    with zipfile.ZipFile(pack) as source, zipfile.ZipFile(damaged, "w") as target:
+        for name in source.namelist():
+            if name != entry.split()[0]:
+                target.writestr(name, source.read(name))
+            elif "broken" in entry:
+                target.writestr(name, b"no picture")
+    np.testing.assert_array_equal(read_packed_stacks(damaged, [0])[0].stored, make_stack(0).stored)
+    with pytest.raises(DatasetError) as caught:
+        read_packed_stacks(damaged, [0, 1])
+    assert str(caught.value).startswith("the pack is damaged (")
+    assert str(caught.value).endswith(f"); make it again with `cmr pack` [{damaged}]")

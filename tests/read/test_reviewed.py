@@ -16,6 +16,7 @@ from pipeline.phantom.dataset import write_nifti
 from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import PhantomStudy, make_cine
 from pipeline.read.cine import read_cine
+from pipeline.read.datalists.reviewed import accepted_cases, looks_like_results
 from pipeline.read.datasets import checked_datalist, load_datalist
 from pipeline.read.gate import check_cases
 from pipeline.read.transforms import CineLoadImaged, LoadLabeld
@@ -132,3 +133,93 @@ def test_nothing_accepted_or_no_place_of_the_images_is_told(study: PhantomStudy,
     (folder / "measurements.json").write_text(json.dumps(record))
     with pytest.raises(DatasetError, match="where its images lie"):
         load_datalist(tmp_path / "out")
+
+
+def bare_result(out: Path, name: str, image: str | None, *, status: Status = "accepted", **record: str) -> Path:
+    """The record of a result, whose files nobody looks at to list it."""
+    review = Review(status, "AB", "2026-11-27T10:36:36Z", "", (4, 1), (0, 2), "digest of labels")
+    folder = out / name
+    folder.mkdir(parents=True)
+    source = {"path": image, "voxels_sha256": "digest of voxels"}
+    content = {"source": source, "pseudonym": None, "review": review.to_json()} | record
+    (folder / "measurements.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_an_accepted_case_in_full(tmp_path: Path) -> None:
+    folder = bare_result(tmp_path, "one", "/in/heart.nii")
+    (case,) = accepted_cases(tmp_path)
+    assert case == {
+        "image": "/in/heart.nii",
+        "label": str(folder / "segmentation.nii.gz"),
+        "patient": "one",
+        "phase": "",
+        "scheme": "cmr",
+        "drawn_phases": [0, 2],
+        "undrawn_slices": [4, 1],
+        "image_sha256": "digest of voxels",
+        "label_sha256": "digest of labels",
+    }
+    assert accepted_cases(tmp_path, scheme="acdc") == [case | {"scheme": "acdc"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "is_one"), [("accepted", True), ("rejected", True), ("corrected", True), ("unreviewed", False)]
+)
+def test_a_folder_of_results_has_a_case_that_was_decided_on(tmp_path: Path, status: Status, is_one: bool) -> None:
+    assert not looks_like_results(tmp_path)
+    bare_result(tmp_path, "one", "/in/heart.nii", status=status)
+    assert looks_like_results(tmp_path) is is_one
+    assert len(accepted_cases(tmp_path)) == (status == "accepted")
+
+
+def test_hidden_folders_and_records_of_others_are_passed_over(tmp_path: Path) -> None:
+    bare_result(tmp_path, ".one", "/in/heart.nii")
+    for name, record in (("a", "{"), ("b", "[]"), ("c", '{"source": {}}'), ("d", '{"review": 3}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "measurements.json").write_text(record)
+    assert not looks_like_results(tmp_path)
+    bare_result(tmp_path, "z", "/in/heart.nii")  # behind them all
+    assert [case["patient"] for case in accepted_cases(tmp_path)] == ["z"]
+
+
+def test_a_case_under_a_pseudonym_says_not_where_its_images_lie(tmp_path: Path) -> None:
+    folder = bare_result(tmp_path, "P-1", None)
+    with pytest.raises(DatasetError) as caught:
+        accepted_cases(tmp_path)
+    assert str(caught.value) == (
+        "an accepted case must say where its images lie, one under a pseudonym does not; name them in a data list "
+        f"[{folder}]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        (("sub-1_ses-1", "/in/a.nii"), ("sub-1_ses-2", "/in/b.nii"), True),
+        (("sub-1", "/in/a.nii"), ("sub-12", "/in/b.nii"), False),
+        (("a", "/in/sub-1/a.nii"), ("b", "/in/sub-1/b.nii"), True),  # by their paths
+        (("p1_ED", "/in/a.nii"), ("p1_ES", "/in/b.nii"), True),  # by their names
+        (("p1_ED", "/in/a.nii"), ("p2_ES", "/in/a.nii"), False),
+        (("p1_ED", "/gone/dicom"), ("p1_ES", "/gone/dicom"), True),  # DICOM that cannot be read any more
+    ],
+)
+def test_which_results_are_of_one_patient(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str], is_one: bool
+) -> None:
+    for name, image in (first, second):
+        bare_result(tmp_path, name, image)
+    one, other = (case["patient"] for case in accepted_cases(tmp_path))
+    assert (one == first[0], other == one) == (True, is_one)
+
+
+def test_a_patient_s_number_is_of_the_first_file_that_states_one(tmp_path: Path, new_study) -> None:
+    dicom = new_study("dicom")
+    dicom.image(0, 0, PatientID="")
+    dicom.image(0, 1, PatientID="4711")
+    other = tmp_path / "other.dcm"
+    dicom.written[1].rename(other)
+    (dicom.folder / "2.dcm").write_bytes(other.read_bytes())
+    for name, image in (("a", dicom.folder), ("b", other)):
+        bare_result(tmp_path / "out", name, str(image))
+    assert [case["patient"] for case in accepted_cases(tmp_path / "out")] == ["a", "a"]

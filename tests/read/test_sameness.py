@@ -1,5 +1,7 @@
 """What tells one study from another."""
 
+import hashlib
+
 from pipeline.read.sameness import identity_of_content, identity_of_study, states_study
 
 
@@ -29,3 +31,15 @@ def test_files_that_cannot_be_opened_are_told_by_their_place(tmp_path):
     one, two = (identity_of_content([tmp_path / name]) for name in ("gone", "lost"))
     assert one == identity_of_content([tmp_path / "gone"]) != two
     assert identity_of_content([tmp_path / "g\udcffne"]) != one
+
+
+def test_identities_in_full(tmp_path):
+    """They are kept in results, so they stay as they are from version to version."""
+    assert identity_of_study("1.2.3", patient="") == "study 1.2.3"
+    digits = hashlib.sha256(b"1.2.3 4711").hexdigest()[:12]
+    assert identity_of_study("1.2.3", patient="4711") == f"study 1.2.3 patient {digits}"
+    (tmp_path / "a").write_bytes(b"x" * ((1 << 20) + 1))  # more than is read at once
+    content = hashlib.sha256((tmp_path / "a").read_bytes()).hexdigest()
+    assert identity_of_content([tmp_path / "a"]) == "content " + hashlib.sha256(content.encode()).hexdigest()
+    gone = f"unreadable {tmp_path.resolve() / 'gone'}"
+    assert identity_of_content([tmp_path / "gone"]) == "content " + hashlib.sha256(gone.encode()).hexdigest()

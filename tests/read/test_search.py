@@ -75,3 +75,15 @@ def test_a_closed_folder_is_told_and_the_rest_is_read(tmp_path, caplog):
     assert files_under(tmp_path) == (tmp_path / "1",)
     assert "closed" in caplog.text
     (tmp_path / "closed").chmod(0o700)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(UnreadableError) as caught:
+        files_under(tmp_path / "nowhere")
+    assert str(caught.value) == f"a file or folder must exist to be read, got none [{tmp_path / 'nowhere'}]"
+
+
+def test_an_index_of_dicom_files_is_left_out_whatever_its_capitals(tmp_path):
+    make(tmp_path / "DICOMDIR", tmp_path / "a" / "dicomdir", tmp_path / "a" / "DICOMDIR.bak", tmp_path / "1")
+    assert files_under(tmp_path) == (tmp_path / "1", tmp_path / "a" / "DICOMDIR.bak")
+    assert files_under(tmp_path / "DICOMDIR") == (tmp_path / "DICOMDIR",)

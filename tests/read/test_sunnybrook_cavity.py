@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DatasetError
+from pipeline.read.datalists.sunnybrook_cavity import cavity_cases, looks_like_cavities
 from pipeline.read.datasets import checked_datalist, load_datalist
 from pipeline.read.labels import read_case_label
 from pipeline.read.nifti import read_nifti
@@ -68,3 +69,39 @@ def test_the_nineteen_patients(cmr_data: Path) -> None:
         "SC-HF-NI-11 ED",
         "SC-N-03 ED",
     ]
+
+
+def test_a_row_is_a_case_in_full(tmp_path: Path) -> None:
+    write(tmp_path / "a", "SC-1,ED,2,2,contiguous,1.3,assumed,19")
+    case = {
+        "image": str(tmp_path / "a" / "SC-1_ED.nii.gz"),
+        "label": str(tmp_path / "a" / "SC-1_ED_gt.nii.gz"),
+        "patient": "SC-1",
+        "phase": "ED",
+        "scheme": "cmr",
+        "drawn_structures": ["LV", "MYO"],
+        "note": "its spacing is assumed: not for volumes",
+    }
+    assert cavity_cases(tmp_path / "a") == [case]
+    assert load_datalist(tmp_path / "a", scheme="mnms") == [case | {"scheme": "mnms"}]
+
+
+@pytest.mark.parametrize("lacks", ["case", "phase", "slices", "slices_with_epi"])
+def test_a_table_of_cases_has_its_columns(tmp_path: Path, lacks: str) -> None:
+    assert not looks_like_cavities(tmp_path)
+    (tmp_path / "cases.csv").write_text("")
+    assert not looks_like_cavities(tmp_path)
+    columns = [name for name in ("case", "phase", "slices", "slices_with_epi") if name != lacks]
+    (tmp_path / "cases.csv").write_text(",".join(columns), encoding="utf-8-sig")
+    assert not looks_like_cavities(tmp_path)
+    (tmp_path / "cases.csv").write_text(",".join(["more", *columns, lacks]), encoding="utf-8-sig")
+    assert looks_like_cavities(tmp_path)
+
+
+@pytest.mark.parametrize("counts", [",2", "2,", "two,2", "2,-1"])
+def test_a_row_that_does_not_count_is_named(tmp_path: Path, counts: str) -> None:
+    (tmp_path / "cases.csv").write_text(f"{TABLE}\nSC-1,ES,{counts}\n")
+    with pytest.raises(DatasetError) as caught:
+        cavity_cases(tmp_path)
+    told = "the table must count slices and slices_with_epi of SC-1_ES"
+    assert str(caught.value) == f"{told} [{tmp_path / 'cases.csv'}]"

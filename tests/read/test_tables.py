@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import DatasetError
 from pipeline.read.datalists.tables import find_table, table_cases
+from pipeline.read.datasets import load_datalist
 
 ROW = {"image": "i.nii", "label": "l.nii", "patient": "P1", "scheme": "cmr"}
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1)
@@ -93,3 +94,46 @@ def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_json_that_is_no_list_of_objects_is_refused(tmp_path: Path, rows: Any) -> None:
     with pytest.raises(DatasetError, match=r"list of objects.*mine\.json\]"):
         table_cases(_json(tmp_path, rows))
+
+
+def test_a_row_is_a_case_in_full_and_keeps_what_else_it_tells(tmp_path: Path) -> None:
+    assert table_cases(_json(tmp_path, [ROW | {"centre": 4}])) == [
+        {
+            "image": str(tmp_path / "i.nii"),
+            "label": str(tmp_path / "l.nii"),
+            "patient": "P1",
+            "scheme": "cmr",
+            "centre": 4,
+            "phase": "",
+        }
+    ]
+
+
+def test_refusals_in_full(tmp_path: Path) -> None:
+    def refusal(rows: Any) -> str:
+        path = _json(tmp_path, rows)
+        with pytest.raises(DatasetError) as caught:
+            table_cases(path)
+        return str(caught.value).removesuffix(f" [{path}]")
+
+    need = "must state image, label and patient; it lacks"
+    assert refusal([ROW, {"scheme": "cmr"}]) == f"entry 2 {need} image, label, patient"
+    assert refusal([ROW | {"label": ""}]) == f"entry 1 {need} label"
+    assert refusal([ROW | {"scheme": ""}]) == "entry 1 must state its label `scheme`, or give one for all"
+    assert refusal([1]) == "a JSON data list must be a list of objects, alone or under `training`"
+    (tmp_path / "mine.csv").write_text('image,label\n"open,1\n')
+    with pytest.raises(DatasetError) as caught:
+        table_cases(tmp_path / "mine.csv")
+    assert str(caught.value) == f"a data list must be valid CSV (unexpected end of data) [{tmp_path / 'mine.csv'}]"
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "folder"])
+def test_what_is_no_table_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
+    if name == "folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).touch()
+    with pytest.raises(DatasetError) as caught:
+        load_datalist(tmp_path / name, layout="table")
+    told = "a table must be a .csv or .json list, or a folder with datalist.csv or datalist.json"
+    assert str(caught.value) == f"{told} [{tmp_path / name}]"

@@ -12,7 +12,9 @@ from monai.data import DataLoader, Dataset, MetaTensor, PersistentDataset, decol
 from monai.transforms import Compose, EnsureChannelFirstd, Flipd, Invertd, LoadImaged, Orientationd, Spacingd
 
 from pipeline.core.errors import ConfigError, HeaderError
-from pipeline.read.transforms import CineLoadImaged, LoadLabeld, MapLabelsd
+from pipeline.core.geometry import Grid
+from pipeline.core.images import Cine, SourceFrame, StudyFacts
+from pipeline.read.transforms import CineLoadImaged, CineReader, LoadLabeld, MapLabelsd
 
 AFFINE = np.array([[0.0, -1.4, 0.0, 60.0], [1.4, 0.0, 0.0, -50.0], [0.0, 0.0, 8.0, 3.0], [0, 0, 0, 1]])
 
@@ -177,3 +179,107 @@ def test_a_label_without_its_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="load `image`"):
         LoadLabeld("label")({"image": "i.nii", "label": "l.nii"})
     assert "label" not in LoadLabeld("label", allow_missing_keys=True)({"image": MetaTensor(torch.ones(1, 2, 2, 2))})
+
+
+def test_all_that_an_image_s_metadata_tell() -> None:
+    facts = StudyFacts(heart_rate_bpm=60.0, height_m=1.8, sex="F", ed_phase=0, es_phase=1)
+    sources = tuple(tuple(SourceFrame(f"/in/{name}", f"1.2.{name}") for name in row) for row in ("ba", "bc"))
+    grid = Grid((4, 3, 2), AFFINE, spans_mm=(6.0, 7.0))
+    cine = Cine(
+        np.zeros((2, 4, 3, 2), np.int16),
+        grid,
+        times_ms=(0.0, 400.0),
+        sources=sources,
+        facts=facts,
+        notes=("one", "two"),
+        stored_axes=3,
+        slice_axis=1,
+    )
+    array, meta = CineReader().get_data(cine)
+    assert array is cine.array
+    plain = {key: value for key, value in meta.items() if isinstance(value, str | int | float) and value == value}
+    assert plain == {
+        "original_channel_dim": 0,
+        "space": "RAS",
+        "n_axes": 3,
+        "slice_axis": 1,
+        "notes": "one\ntwo",
+        "source_files": "/in/a\n/in/b\n/in/c",
+        "sex": "F",
+        "heart_rate_bpm": 60.0,
+        "height_m": 1.8,
+        "ed_phase": 0.0,
+        "es_phase": 1.0,
+    }
+    assert {key for key, value in meta.items() if isinstance(value, float) and np.isnan(value)} == {
+        "weight_kg",
+        "age_years",
+    }
+    lists = {key: meta[key].tolist() for key in ("times_ms", "spans_mm", "spatial_shape", "affine", "original_affine")}
+    assert lists == {
+        "times_ms": [0.0, 400.0],
+        "spans_mm": [6.0, 7.0],
+        "spatial_shape": [4, 3, 2],
+        "affine": AFFINE.tolist(),
+        "original_affine": AFFINE.tolist(),
+    }
+    assert meta["times_ms"].dtype == meta["spans_mm"].dtype == torch.float64
+    meta["affine"][0, 0] = 9.0
+    assert meta["original_affine"][0, 0] == AFFINE[0, 0]  # a copy
+
+
+def test_what_is_unknown_is_empty() -> None:
+    _, meta = CineReader().get_data(Cine(np.zeros((1, 4, 3, 2)), Grid((4, 3, 2), AFFINE)))
+    assert (meta["sex"], meta["notes"], meta["source_files"]) == ("", "", "")
+    assert (meta["times_ms"].numel(), meta["spans_mm"].numel()) == (0, 0)
+
+
+def test_a_cine_that_is_read_already_is_taken_as_it_is() -> None:
+    cine = Cine(np.arange(24, dtype=np.int16).reshape(1, 4, 3, 2), Grid((4, 3, 2), AFFINE))
+    found = CineLoadImaged("image")({"image": cine, "patient": "p"})
+    assert (found["patient"], found["image"].dtype, tuple(found["image"].shape)) == ("p", torch.float32, (1, 4, 3, 2))
+    np.testing.assert_array_equal(found["image"].as_tensor(), cine.array)
+
+
+def test_a_series_that_is_named_is_read(study) -> None:
+    study.cine(4, 3)
+    study.cine(4, 4, SeriesInstanceUID="1.2.3.2")
+    for uid, n_slices in (("1.2.3.1", 3), ("1.2.3.2", 4)):
+        image = CineLoadImaged("image", series_uid=uid)({"image": str(study.folder)})["image"]
+        assert tuple(image.shape) == (4, 4, 5, n_slices)
+    assert CineReader("1.2.3.1").read([study.folder]).n_slices == 3
+    assert CineReader("1.2.3.1").read(study.written).n_slices == 3
+    assert CineReader().verify_suffix("anything")
+
+
+def test_all_that_an_item_says_of_its_label_is_minded(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.ones((4, 3, 2, 2), np.int16), AFFINE), tmp_path / "i.nii")
+    nib.save(nib.Nifti1Image(np.full((4, 3, 2), 3, np.uint8), AFFINE), tmp_path / "l.nii")
+    chain = Compose([CineLoadImaged("picture"), LoadLabeld("label", image_key="picture")])
+    item = {"picture": str(tmp_path / "i.nii"), "label": str(tmp_path / "l.nii"), "drawn_phases": [1]}
+    found = chain(item | {"scheme": "acdc", "undrawn_slices": [0]})["label"]
+    assert found[:, 0, 0].tolist() == [[255.0, 255.0], [255.0, 1.0]]
+    assert chain(item)["label"][:, 0, 0].tolist() == [[255.0, 255.0], [3.0, 3.0]]
+
+
+def test_refusals_in_full() -> None:
+    with pytest.raises(ConfigError) as caught:
+        CineLoadImaged("image", "ITKReader")
+    told = "`reader` of CineLoadImaged must stay unset: it has its own; use LoadImaged for others"
+    assert str(caught.value) == told
+    for image in ("i.nii", torch.ones(1, 2, 2, 2)):
+        with pytest.raises(ConfigError) as caught:
+            LoadLabeld("label", image_key="picture")({"picture": image, "label": "l.nii"})
+        assert str(caught.value) == "a label is laid on its image: load `picture` by CineLoadImaged before it"
+    with pytest.raises(KeyError):
+        LoadLabeld("label")({})
+    with pytest.raises(KeyError):
+        MapLabelsd("label")({})
+
+
+def test_labels_in_memory_are_mapped_by_the_scheme_that_is_named() -> None:
+    cine = np.array([[1, 0], [3, 0]], np.uint8).reshape(2, 2, 1, 1)
+    found = MapLabelsd("label", "of")({"label": cine, "of": "acdc", "drawn_phases": [1]})["label"]
+    assert (found.ravel().tolist(), found.dtype) == ([255, 255, 1, 0], np.uint8)
+    found = MapLabelsd("label", default="acdc")({"label": torch.from_numpy(cine), "scheme": ""})["label"]
+    assert (found.flatten().tolist(), found.dtype) == ([3, 0, 1, 0], torch.uint8)

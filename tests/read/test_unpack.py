@@ -230,3 +230,98 @@ def test_the_allowance_goes_by_the_archives_size(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.truncate(size)
         assert Allowance.for_archive(path).n_bytes == allowed
+
+
+def refusal(archive: Path, **how) -> str:
+    """What is said of an archive that is refused, without its name, which must be there."""
+    with pytest.raises(UnreadableError) as caught:
+        unpacked(archive, **how)
+    assert caught.value.path == archive
+    return str(caught.value).removesuffix(f" [{archive}]")
+
+
+TOO_LARGE = "an archive must not unpack to more than 100 times its size, 32 GiB in all; unpack it yourself"
+
+
+def test_refusals_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for archive in (make_zip(tmp_path / "a.zip", {"../a": b""}), make_tar(tmp_path / "a.tar", {"../a": b""})):
+        assert refusal(archive) == "files of an archive must lie within it, got '../a'"
+    three = make_zip(tmp_path / "b.zip", FILES)
+    told = "an archive must not have more than 100000 files; unpack it yourself"
+    assert refusal(three, n_members=2) == told
+    assert refusal(three, n_bytes=10) == TOO_LARGE
+    (tmp_path / "c.zip").write_bytes(three.read_bytes()[:-40])
+    told = "an archive must be whole, with no password, got one that is not: File is not a zip file"
+    assert refusal(tmp_path / "c.zip") == told
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 4}))
+    assert refusal(three) == "an archive must fit onto the disk when unpacked, this one does not"  # "three" has 5
+
+
+def test_the_last_byte_and_file_allowed_are_unpacked_and_counted(tmp_path: Path) -> None:
+    for archive in (make_zip(tmp_path / "a.zip", FILES), make_tar(tmp_path / "a.tar", FILES)):
+        allowance = Allowance(11, 3)
+        (tmp_path / archive.suffix).mkdir()
+        unpack(archive, tmp_path / archive.suffix, allowance=allowance)
+        assert allowance == Allowance(0, 0)
+
+
+def test_folders_count_as_files_and_are_none(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"a/": b"", "a/1": b"1"})
+    assert unpacked(archive, n_members=2) == {"a/1": b"1"}
+    assert "more than 100000 files" in refusal(archive, n_members=1)
+
+
+def test_what_is_not_wanted_takes_none_of_the_allowance(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"1": bytes(100), "2": b"two", ".3": bytes(100)})
+    assert unpacked(archive, n_bytes=3, only=[Path("2")]) == {"2": b"two"}
+
+
+def test_a_disk_that_a_file_just_fills_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5}))
+    assert unpacked(make_zip(tmp_path / "a.zip", FILES)) == FILES
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100])
+def test_a_stream_is_measured_where_it_is_read_and_where_it_is_sought(tmp_path: Path, n_bytes: int) -> None:
+    """Up to what may be unpacked, and four blocks of 512 bytes for the headers of each file."""
+    end = n_bytes + 3 * 2048
+    archive = tmp_path / "a.tar"
+    stream = unpacking._Measured(io.BytesIO(bytes(end + 10)), Allowance(n_bytes, 3), archive)
+    assert stream.seek(end) == stream.tell() == end
+    assert stream.read(4) == bytes(4)
+    assert stream.seek(-2, io.SEEK_CUR) == end + 2  # only where it is sought by its place
+    for too_far in (lambda: stream.read(1), lambda: stream.seek(end + 1)):
+        with pytest.raises(UnreadableError) as caught:
+            too_far()
+        assert str(caught.value) == f"{TOO_LARGE} [{archive}]"
+    stream.seek(0)
+    assert len(stream.read(1 << 20)) == end + 10
+    stream.seek(0)
+    with pytest.raises(UnreadableError, match="must not unpack"):
+        stream.read((1 << 20) + 1)
+
+
+def test_an_empty_zip_is_an_archive_with_nothing_in_it(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "a", {})
+    assert is_archive(str(archive))
+    assert unpacked(archive) == {}
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"PK\x05\x06", b"PK\x01\x02", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00"])
+def test_a_start_alone_is_believed_of_a_zip_only(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "a").write_bytes(start + bytes(600))
+    assert is_archive(tmp_path / "a") is start.startswith((b"PK\x03", b"PK\x05"))
+
+
+@pytest.mark.parametrize("only", ["a", "a/b", "a/b/2", "3", "a/b/2/deeper", "4"])
+def test_files_of_a_folder_that_is_asked_for(tmp_path: Path, only: str) -> None:
+    """And the file itself that something is asked for in, for it may be an archive."""
+    wanted = {
+        "a": {"a/1", "a/b/2"},
+        "a/b": {"a/b/2"},
+        "a/b/2": {"a/b/2"},
+        "3": {"3"},
+        "a/b/2/deeper": {"a/b/2"},
+        "4": set(),
+    }
+    assert set(unpacked(make_zip(tmp_path / "a.zip", FILES), only=[Path(only)])) == wanted[only]

@@ -76,7 +76,7 @@ def check_is_heart(heart: Heart) -> Flag | None:
     n_rings = int(((whole > 0) & (bare <= RING_OPEN * whole)).sum())
     if n_rings >= MIN_RINGS:
         return None
-    sentence = f"The left cavity lies in a ring of myocardium in {n_rings} slices only: it may be no left ventricle."
+    sentence = f"The left cavity lies in a ring of myocardium in {n_rings} slice(s) only: it may be no left ventricle."
     return Flag("not_a_heart", "fail", sentence, phase=heart.phase, value=float(n_rings), threshold=float(MIN_RINGS))
 
 

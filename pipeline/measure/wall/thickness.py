@@ -71,7 +71,7 @@ def _segment_means(volume: np.ndarray, slices: list[int], frame: np.ndarray) -> 
     origins = anterior_insertions(volume, rings, frame)
     closed = [z for z, ring in rings.items() if ring is not None and ring.is_closed]
     if not origins or not closed:
-        cause = "no ring of wall around the cavity" if origins else "no right ventricle beside the left one"
+        cause = "no right ventricle beside the left one" if closed else "no ring of wall around the cavity"
         return np.full(APEX, np.nan), [f"not measured, {cause}"]
     chords = chords_mm(*(np.stack([getattr(rings[z], side) for z in closed]) for side in ("endo_mm", "epi_mm")))
     sums, counts = np.zeros(APEX), np.zeros(APEX)

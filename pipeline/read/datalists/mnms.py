@@ -5,12 +5,12 @@ One folder a patient with `<code>_sa.nii.gz` and `<code>_sa_gt.nii.gz`, and one 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
 from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, is_hidden
+from pipeline.read.datalists.rows import columns_of, read_rows
 
 __all__ = ["ADAPTERS", "looks_like_mnms", "mnms_cases"]
 
@@ -43,16 +43,16 @@ def mnms_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEn
     table = _table(folder)
     if table is None:
         raise DatasetError(f"M&Ms needs its CSV with the columns {_CODE}, {_ED} and {_ES}, got none", folder)
-    rows = {row[_CODE].strip(): row for row in _rows(table)}
+    rows = {row[_CODE]: row for row in read_rows(table, needed=(_CODE, _ED, _ES))}
     return [_case(label, rows, table) | {"scheme": scheme or "mnms"} for label in sorted(_labels(folder))]
 
 
 def _case(label: Path, rows: dict[str, dict[str, str]], table: Path) -> DatalistEntry:
     code = label.name[: -len(_LABEL)]
     row = rows.get(code)
-    if row is None or not row[_ED].strip().isdigit() or not row[_ES].strip().isdigit():
+    if row is None or not (row[_ED].isdigit() and row[_ES].isdigit()):
         raise DatasetError(f"the table must state ED and ES of {code} as numbers from 0 on, it does not", table)
-    facts = {name: row[key].strip() for key, name in _FACTS if (row.get(key) or "").strip()}
+    facts = {name: row[key] for key, name in _FACTS if row.get(key)}
     return facts | {
         "image": str(label.with_name(f"{code}_sa.nii.gz")),
         "label": str(label),
@@ -71,16 +71,7 @@ def _labels(folder: Path) -> Iterator[Path]:
 def _table(folder: Path) -> Path | None:
     """The CSV with the columns that say when somebody has drawn."""
     found = (path for pattern in ("*.csv", "*/*.csv") for path in folder.glob(pattern) if not is_hidden(path))
-    for path in sorted(found):
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            if {_CODE, _ED, _ES} <= set(next(csv.reader(file), [])):
-                return path
-    return None
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return list(csv.DictReader(file))
+    return next((path for path in sorted(found) if {_CODE, _ED, _ES} <= set(columns_of(path))), None)
 
 
 ADAPTERS = (

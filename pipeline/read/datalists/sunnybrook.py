@@ -7,7 +7,6 @@ that number by up to six frames correlates better with the images. Papillary mus
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import os
@@ -26,6 +25,7 @@ from pipeline.core.images import Cine
 from pipeline.core.labels import BACKGROUND, LV, MYO, UNLABELLED, one_of
 from pipeline.read.contours import rasterise, read_contour
 from pipeline.read.datalists.cases import Adapter, DatalistEntry
+from pipeline.read.datalists.rows import read_rows
 from pipeline.read.dicom.series import read_dicom_cine
 
 __all__ = ["ADAPTERS", "draw_labels", "looks_like_sunnybrook", "sunnybrook_cases"]
@@ -117,12 +117,12 @@ def _study_case(patient: str, images: Path, contours: Path, *, label_dir: Path) 
 
 
 def _links(path: Path) -> list[tuple[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        return [(row["patient_id"], row["original_id"]) for row in rows]
-    except KeyError as error:
-        raise DatasetError(f"link.csv must have columns patient_id and original_id, lacks {error}", path) from error
+    """Names of each patient in the images' folder and in the contours'."""
+    links = [(row["patient_id"], row["original_id"]) for row in read_rows(path, needed=("patient_id", "original_id"))]
+    for patient, original in links:
+        if not patient or not original:
+            raise DatasetError(f"each row must name a patient twice, got {patient!r} and {original!r}", path)
+    return links
 
 
 def _frames_by_number(cine: Cine) -> dict[int, PhaseSlice]:

@@ -6,12 +6,12 @@ ventricle nowhere: zero is not background (`drawn_structures`). Data: Radau et a
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, MYO
 from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme
+from pipeline.read.datalists.rows import columns_of, read_rows
 
 __all__ = ["ADAPTERS", "cavity_cases", "looks_like_cavities"]
 
@@ -21,7 +21,7 @@ _COLUMNS = ("case", "phase", "slices", "slices_with_epi")
 
 def looks_like_cavities(folder: Path) -> bool:
     """Whether the folder has a `cases.csv` that counts the slices with an epicardium."""
-    return (folder / _TABLE).is_file() and set(_COLUMNS) <= set(_rows(folder)[0])
+    return (folder / _TABLE).is_file() and set(_COLUMNS) <= set(columns_of(folder / _TABLE))
 
 
 def cavity_cases(folder: Path, *, scheme: Scheme | None = None) -> list[DatalistEntry]:
@@ -38,8 +38,7 @@ def cavity_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Datalist
     Raises:
         DatasetError: a row that does not count its slices.
     """
-    _, *rows = _rows(folder)
-    return [_case(folder, dict(zip(_rows(folder)[0], row, strict=False)), scheme) for row in rows if row]
+    return [_case(folder, row, scheme) for row in read_rows(folder / _TABLE, needed=_COLUMNS)]
 
 
 def _case(folder: Path, row: dict[str, str], scheme: Scheme | None) -> DatalistEntry:
@@ -55,12 +54,6 @@ def _case(folder: Path, row: dict[str, str], scheme: Scheme | None) -> DatalistE
         "scheme": scheme or "cmr",
         "drawn_structures": [LV.short, MYO.short] if has_wall else [LV.short],
     } | ({"note": "its spacing is assumed: not for volumes"} if row.get("spacing_is") == "assumed" else {})
-
-
-def _rows(folder: Path) -> list[list[str]]:
-    """The table's header, and its rows."""
-    with (folder / _TABLE).open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return list(csv.reader(file)) or [[]]
 
 
 ADAPTERS = (

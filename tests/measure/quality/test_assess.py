@@ -155,3 +155,46 @@ def test_labels_that_were_not_measured_are_refused(label: Cine) -> None:
         assess_quality(label.array[:6], label.grid, _measured(label.array, label.grid))
     with pytest.raises(GridError, match="as measured"):
         assess_quality(label.array[0], label.grid, _measured(label.array[:1], label.grid))
+
+
+def test_a_note_alone_passes(label: Cine) -> None:
+    measured = _measured(label.array, label.grid, label.times_ms)
+    assert measured.right is not None
+    noted = replace(measured, right=replace(measured.right, sv_ml=1.0))
+    quality = assess_quality(label.array, label.grid, noted)
+    assert [(flag.rule, flag.severity) for flag in quality.flags] == [("stroke_volumes", "note")]
+    assert quality.verdict == "pass"
+
+
+def test_shape_is_judged_at_ed_and_es_and_the_stack_s_ends_at_ed_alone(label: Cine) -> None:
+    """Uneven slices, and a stack without its apex: told once. A hole in the wall at both: told twice."""
+    shown = (label.array[0] == 1).any(axis=(0, 1)).nonzero()[0]
+    cut = label.array[..., shown[3] :].copy()
+    middle = cut.shape[3] // 2
+    for labels in cut[..., middle]:
+        x, y = np.argwhere(labels == 1).mean(axis=0).astype(int)
+        labels[x - 2 : x + 3, y - 2 : y + 3] = 0
+    spans = (4.0,) + (8.0,) * (cut.shape[3] - 1)
+    grid = Grid(cut.shape[1:], label.grid.affine, spans)
+    measured = _measured(cut, grid, label.times_ms)
+    ed, es = measured.ed_phase, measured.es_phase
+    found = [(flag.rule, flag.phase) for flag in assess_quality(cut, grid, measured).flags]
+    assert [one for one in found if one[0] == "hole"] == [("hole", ed), ("hole", es)]
+    assert [one for one in found if one[0].startswith("s")] == [("stack_apex", ed), ("slice_spacing", ed)]
+
+
+def test_a_single_phase_is_judged_once(label: Cine) -> None:
+    swapped = np.array([0, 3, 2, 1], dtype=np.uint8)[label.array[:1]]
+    one = _measured(swapped, label.grid)
+    found = [flag.rule for flag in assess_quality(swapped, label.grid, one).flags]
+    assert len(found) == len(set(found)) > 1
+    alike = _between(_measured(label.array[:2], label.grid), 0, 0)
+    alike = replace(alike, confidence={"right_ventricle": [0.87] * 2})
+    found = [flag.rule for flag in assess_quality(label.array[:2], label.grid, alike).flags]
+    assert found.count("low_confidence") == 1
+
+
+def test_both_shapes_of_labels_that_were_not_measured_are_told() -> None:
+    measured = Measurements("few_phases", 2, 3, (1.0, 1.0, 1.0), {})
+    with pytest.raises(GridError, match=r"^`labels` must be \(2, 4, 5, 3\) as measured, got \(1, 4, 5, 3\)$"):
+        assess_quality(np.zeros((1, 4, 5, 3), np.uint8), Grid((4, 5, 3), np.eye(4)), measured)

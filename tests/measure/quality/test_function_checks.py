@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.core.certainty import Certainty
 from pipeline.core.measurements import Flag, Measurements
 from pipeline.core.pose import AS_STORED, Pose, PoseFinding
 from pipeline.measure.function import ventricular_function
@@ -357,3 +358,173 @@ def test_a_header_that_tells_another_pose_is_flagged(header_tells: bool, flagged
         assert "turned by 180 degrees" in flag.message
     agreed = PoseFinding(AS_STORED, AS_STORED, True, 1.0, 1.4)
     assert check_header_pose(replace(measured, pose=agreed)) is None
+
+
+def test_each_flag_in_full() -> None:
+    """All that a person is shown, and all that a program reads."""
+    measured = _measured(left=[30.0, 28.8], right=[60.0, 30.0], wall=[100.0, 60.0])
+    assert check_volumes(measured) == Flag(
+        "volume_limits", "review", "The left ventricle's EDV is 30 ml, outside 40 to 450.", 0, None, 30.0, 40.0
+    )
+    assert check_ejection(measured) == Flag(
+        "ejection_limits",
+        "review",
+        "The left ventricle's ejection fraction is 4 %, outside 5 to 85.",
+        1,
+        None,
+        pytest.approx(4.0),
+        5.0,
+    )
+    assert check_stroke_volumes(measured) == Flag(
+        "stroke_volumes",
+        "note",
+        "The stroke volumes differ, left 1 ml and right 30 ml: without a regurgitant valve or a shunt, one of them is "
+        "wrong.",
+        None,
+        None,
+        pytest.approx(28.8 / 30.0),
+        0.5,
+    )
+    assert check_mass_change(measured) == Flag(
+        "mass_change",
+        "review",
+        "The myocardium has 100 ml at ED and 60 ml at ES, though muscle keeps its volume.",
+        1,
+        None,
+        0.6,
+        0.75,
+    )
+    assert check_end_systole(replace(_measured(), es_phase=9)) == Flag(
+        "end_systole_time",
+        "review",
+        "ES comes 75% of a beat after ED, where 20% to 65% is usual.",
+        9,
+        None,
+        0.75,
+        0.65,
+    )
+
+
+@pytest.mark.parametrize("lacking", ["left", "right", "myocardial_mass_g"])
+def test_each_number_is_needed_for_the_limits(lacking: str) -> None:
+    odd = _measured(left=[30.0, 29.0], right=[500.0, 480.0])
+    assert check_volumes(replace(odd, **{lacking: None})) is None
+    if lacking != "myocardial_mass_g":
+        assert check_ejection(replace(odd, **{lacking: None})) is None
+        assert check_stroke_volumes(replace(odd, **{lacking: None})) is None
+
+
+@pytest.mark.parametrize("lacking", ["ed_phase", "es_phase"])
+def test_a_rule_on_two_phases_needs_both(lacking: str) -> None:
+    odd = replace(_measured(wall=[100.0] + [10.0] * 11), ed_phase=0, es_phase=1)
+    assert check_mass_change(odd) is not None
+    assert check_end_systole(odd) is not None
+    assert check_mass_change(replace(odd, **{lacking: None})) is None
+    assert check_end_systole(replace(odd, **{lacking: None})) is None
+
+
+def test_few_phases_have_no_beat_to_judge() -> None:
+    volumes = [100.0, 0.0, 60.0, 90.0]
+    few = replace(_measured(left=volumes, right=volumes), es_phase=1, times_ms=None)
+    assert check_volume_jumps(few) is not None
+    few = replace(few, kind="few_phases")
+    assert check_volume_jumps(few) is None
+    assert check_end_systole(replace(few, es_phase=3)) is None
+    assert check_phase_order(replace(_measured(left=LEFT[::2] + LEFT[1::2]), times_ms=None, kind="few_phases")) is None
+
+
+@pytest.mark.parametrize(("dip_ml", "excess"), [(40.0, None), (39.0, 1.61)])
+def test_the_limit_of_the_way_of_a_beat(dip_ml: float, excess: float | None) -> None:
+    """Of eight phases: up by 100 ml, down to the dip and up again, down by 100: 320 of 2 x 100 ml for a dip of 60."""
+    curve = [0.0, 100.0, dip_ml, 100.0, 0.0, 0.0, 0.0, 0.0]
+    flag = check_phase_order(replace(_measured(left=curve, right=curve), times_ms=None))
+    expected = None
+    if excess is not None:
+        sentence = (
+            "No clock orders the phases, and the left cavity's volume travels 1.6 times the way of one beat: "
+            "the phases may be out of order."
+        )
+        expected = Flag("phase_order", "fail", sentence, None, None, pytest.approx(excess), 1.6)
+    assert flag == expected
+
+
+def test_small_volumes_have_an_order_too() -> None:
+    curve = [0.0, 0.9, 0.0, 0.9, 0.0, 0.9, 0.0, 0.9]
+    flag = check_phase_order(replace(_measured(left=curve, right=curve), times_ms=None))
+    assert flag is not None
+    assert flag.value == pytest.approx(4.0)
+
+
+def _calibrated(*dice: float | None, phase: int = 1) -> Flag | None:
+    """Of three structures at the second phase, sure at the first; 0.9 passes and below 0.8 fails."""
+    names = ("left_ventricle", "myocardium", "right_ventricle")
+    limits = Certainty({}, {}, {}, {}, level=0.9, pass_dice=0.9, fail_dice=0.8)
+    columns = {name: (0.95, one) for name, one in zip(names, dice, strict=True)}
+    return check_confidence(replace(_measured(), confidence=columns, certainty=limits), phase)
+
+
+def test_a_calibrated_dice_in_full() -> None:
+    assert _calibrated(0.91, 0.88004, 0.9) == Flag(
+        "low_confidence",
+        "review",
+        "A mean Dice of 0.897 is to be expected, below 0.900 (left ventricle 0.91, myocardium 0.88, right ventricle "
+        "0.90).",
+        1,
+        None,
+        0.8967,
+        0.9,
+    )
+    absent = _calibrated(0.96, None, 0.9)
+    assert absent is not None
+    assert (absent.severity, absent.value) == ("fail", 0.62)
+    assert absent.message == (
+        "A mean Dice of 0.620 is to be expected, below 0.900 (left ventricle 0.96, myocardium 0.00, right ventricle "
+        "0.90)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("dice", "severity"), [(0.9, None), (0.8999, "review"), (0.8, "review"), (0.7999, "fail"), (None, None)]
+)
+def test_the_limits_of_a_calibrated_dice(dice: float | None, severity: str | None) -> None:
+    """With every structure absent nothing is said: `missing_structure` does."""
+    flag = _calibrated(dice, dice, dice)
+    assert (flag and flag.severity) == severity
+    assert _calibrated(dice, dice, dice, phase=0) is None
+
+
+def test_the_header_s_pose_in_full() -> None:
+    found = PoseFinding(Pose(False, True, True), AS_STORED, True, over_header=1.51234, over_next=1.5)
+    assert check_header_pose(replace(_measured(), pose=found)) == Flag(
+        "header_pose",
+        "review",
+        f"By the picture slices are laid down turned by 180 degrees, by the header {AS_STORED.name}.",
+        None,
+        None,
+        1.5123,
+        1.2,
+    )
+
+
+def test_a_jump_in_full() -> None:
+    wall = [100.0, 101, 118, 100, 99, 100, 100, 84, 100, 100, 100, 100]
+    assert check_volume_jumps(_measured(wall=wall)) == Flag(
+        "volume_jump",
+        "review",
+        "The volume of myocardium jumps from phase to phase (2 phases, first phase 3).",
+        phase=2,
+        value=2.0,
+    )
+
+
+def test_uncalibrated_dice_in_full() -> None:
+    flag = _unsure({"left_ventricle": [0.5, 0.9], "myocardium": [0.5, 0.84]}, 1)
+    assert flag == Flag(
+        "low_confidence",
+        "fail",
+        "The network is unsure: expected Dice, not calibrated, of left ventricle 0.900, myocardium 0.840.",
+        1,
+        None,
+        0.84,
+        0.92,
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
-from pipeline.measure.quality.heart import Heart
+from pipeline.measure.quality.heart import Heart, name_slices
 
 
 def _labels() -> np.ndarray:
@@ -44,3 +44,21 @@ def test_the_base_is_the_end_with_the_larger_section() -> None:
 def test_labels_of_another_shape_are_refused() -> None:
     with pytest.raises(GridError, match="grid's shape"):
         Heart(_labels()[:5], Grid((6, 5, 4), np.eye(4)), 0)
+
+
+def test_of_two_ends_alike_the_first_is_the_base() -> None:
+    labels = _labels()
+    labels[:, :, 3] = labels[:, :, 1]
+    assert Heart(labels, Grid((6, 5, 4), np.eye(4)), 0).basal_slice == 1
+
+
+def test_both_shapes_are_told() -> None:
+    with pytest.raises(GridError, match=r"^a phase's labels must have the grid's shape \(6, 5, 4\), got \(5, 5, 4\)$"):
+        Heart(_labels()[:5], Grid((6, 5, 4), np.eye(4)), 0)
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"), [([4], "slice 5"), ([4, 5], "2 slices, first slice 5"), ([0, 3, 6], "3 slices, first slice 1")]
+)
+def test_slices_are_named_from_one(slices: list[int], words: str) -> None:
+    assert name_slices(slices) == name_slices(np.array(slices)) == words

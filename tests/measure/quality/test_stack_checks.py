@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid
+from pipeline.core.measurements import Flag
 from pipeline.measure.quality.heart import Heart
 from pipeline.measure.quality.stack_checks import (
     check_apex,
@@ -274,3 +275,73 @@ def test_slices_that_stand_for_unlike_lengths(spans: tuple[float, ...] | None, f
 def test_uneven_slices_without_a_ventricle_matter_to_nobody() -> None:
     labels = _labels()
     assert check_spacing(Heart(labels, Grid(labels.shape, np.eye(4), (12.0, *(8.0,) * 6, 12.0)), 1)) is None
+
+
+def test_each_flag_in_full() -> None:
+    """All that a person is shown, and all that a program reads; sentences count from 1."""
+    cut = _heart(_areas(left=[100, 90, 80, 70, 50]))
+    assert check_apex(cut) == Flag(
+        "stack_apex",
+        "review",
+        "The stack ends where the left cavity is still 50% of its largest section: the apex is missing.",
+        1,
+        4,
+        0.5,
+        0.4,
+    )
+    assert check_base(cut) == Flag(
+        "stack_base",
+        "review",
+        "The stack ends where the left cavity is widest and shows 50 mm of it: the base may be missing.",
+        1,
+        0,
+        50.0,
+        70.0,
+    )
+    labels = _labels((8,) * 5)
+    labels[:, :, 1] = np.roll(labels[:, :, 1], 8, axis=0)
+    labels[:, :, 3] = np.roll(labels[:, :, 3], 9, axis=0)
+    assert check_slice_shift(_heart(labels)) == Flag(
+        "slice_shift",
+        "note",
+        "The left heart lies 18 mm beside its neighbours' middle (3 slices, first slice 2).",
+        1,
+        3,
+        pytest.approx(18.0),
+        10.0,
+    )
+    assert check_area_jumps(_heart(_areas(left=[0] * 5, right=[100, 100, 60, 100, 100]))) == Flag(
+        "area_jump",
+        "note",
+        "The right ventricle is cut in an area that differs from its neighbours' mean by 40% of the largest (slice 3).",
+        1,
+        2,
+        pytest.approx(0.4),
+        0.3,
+    )
+
+
+@pytest.mark.parametrize(("odd_mm", "uneven"), [(10.5, None), (10.6, 0.06), (9.5, None), (9.4, 0.06)])
+def test_the_limit_of_uneven_slices(odd_mm: float, uneven: float | None) -> None:
+    """A twentieth of the usual length, here 10 mm."""
+    labels = _labels()
+    spans = (10.0, 10.0, 10.0, odd_mm, 10.0, 10.0, 10.0, 10.0)
+    expected = None
+    if uneven is not None:
+        low, high = sorted((10.0, odd_mm))
+        sentence = (
+            f"Slices of the left ventricle stand for {low:.1f} to {high:.1f} mm of it each: "
+            "the stack is unevenly spaced."
+        )
+        expected = Flag("slice_spacing", "review", sentence, 1, None, pytest.approx(uneven), 0.05)
+    assert check_spacing(Heart(labels, Grid(labels.shape, np.eye(4), spans), 1)) == expected
+
+
+def test_uneven_slices_are_measured_by_the_whole_stack_s_usual_length() -> None:
+    """Slices of 8 and 10 mm show the ventricle, most of the others are 10 mm: 2 of 10."""
+    labels = _labels((0, 0, 0, 8, 8, 8, 0))
+    flag = check_spacing(Heart(labels, Grid(labels.shape, np.eye(4), (10.0, 10.0, 10.0, 8.0, 8.0, 10.0, 10.0)), 1))
+    assert flag is not None
+    assert flag.value == pytest.approx(0.2)
+    empty = np.zeros_like(labels)
+    assert check_spacing(Heart(empty, Grid(labels.shape, np.eye(4), (10.0, *(8.0,) * 6)), 1)) is None

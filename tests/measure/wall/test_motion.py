@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid, flip_ras_lps
-from pipeline.core.wall import Curve, Motion
+from pipeline.core.wall import Curve, Motion, SegmentMotion
 from pipeline.measure.phases import Phases
 from pipeline.measure.volume_curve import make_beat
-from pipeline.measure.wall.aha import LEVELS, level_of
+from pipeline.measure.wall.aha import LEVELS, SEGMENTS, level_of
 from pipeline.measure.wall.motion import measure_motion
 from pipeline.phantom.anatomy import Section, make_patient, section
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -206,3 +206,98 @@ def test_where_nothing_can_be_measured_a_note_says_why(change, phases: Phases, w
     assert {curve.at_es for curve in motion.strain_percent.values()} == {None}
     assert motion.segments[0].strain_percent.values == (None, None)
     assert word in motion.notes[0]
+
+
+NO_APEX = "the apex (segment 17) is not measured in short-axis slices"
+
+
+@pytest.mark.parametrize(
+    ("change", "phases", "note"),
+    [
+        (lambda a: a, replace(PAIR, es=None), "one phase has no motion"),
+        (
+            lambda a: np.where(np.arange(N_SLICES) < 2, a, 0),
+            PAIR,
+            "thirds from base to apex need at least 3 slices with left cavity, got 2",
+        ),
+        (
+            lambda a: np.where(a == 2, 0, a),
+            PAIR,
+            "no slice has a closed ring of wall at both end-diastole and end-systole",
+        ),
+    ],
+)
+def test_what_was_not_measured_is_told_in_full(change, phases: Phases, note: str) -> None:
+    nothing = Curve((None, None))
+    assert _measure(change(_beat([30.0, 22.5])).astype(np.uint8), phases) == Motion(
+        tuple(SegmentMotion(n, name, nothing, nothing, nothing) for n, name in enumerate(SEGMENTS, start=1)),
+        dict.fromkeys(("global", "basal", "mid", "apical"), nothing),
+        (),
+        (note,),
+    )
+
+
+def test_slices_across_another_axis_are_told() -> None:
+    along = GRID.affine.copy()
+    along[:3, :3] = GRID.affine[:3, [2, 1, 0]]
+    labels = _beat([30.0, 22.5])
+    motion = measure_motion(labels, Grid(GRID.shape, along), phases=PAIR, beat=make_beat(2))
+    assert motion.notes == ("the slices do not lie across the heart's usual axis",)
+
+
+def test_all_that_was_left_out_is_told_in_order() -> None:
+    """By the header the stack runs from the base, and it narrows towards it: from 40 to 35 mm."""
+    radii = (30.0, 27.0, 22.0, 20.0, 24.0, 28.0, 29.0)
+    slices = [np.stack([_draw(radius, epi_mm=35.0 + z) for radius in radii]) for z in range(N_SLICES)]
+    labels = np.stack(slices, axis=-1)
+    labels[0][labels[0] == 3] = 0
+    labels[3, :, :, 1] = labels[3, :, :, 5] = 0
+    grid = Grid(GRID.shape, GRID.affine @ np.diag([1.0, 1.0, -1.0, 1.0]))
+    phases = Phases("cine", 0, 3, passed_over=(6, 3, 5))
+    motion = measure_motion(labels, grid, phases=phases, beat=make_beat(7))
+    assert motion.notes[:-1] == (
+        NO_APEX,
+        "slices 2, 6 left out, the wall is not closed at both end-diastole and end-systole",
+        "segments are unknown, at end-diastole there is no right ventricle beside the left one",
+        "phase 6 left out, its volume sticks out of the beat",
+        "phase 7 left out, its volume sticks out of the beat",
+    )
+    assert motion.notes[-1].startswith("by the header the ventricle narrows towards the base")
+    assert motion.slices == (4, 3, 2, 0)
+
+
+def test_a_curve_of_four_known_phases_has_no_peak() -> None:
+    labels = _beat([30.0, 27.0, 22.0, 20.0, 24.0, 28.0])
+    five = _measure(labels, Phases("cine", 0, 3, passed_over=(5,))).strain_percent["global"]
+    four = _measure(labels, Phases("cine", 0, 3, passed_over=(4, 5))).strain_percent["global"]
+    assert (five.peak_phase, five.peak) == (3, five.values[3])
+    assert (four.peak_phase, four.peak, four.time_to_peak_ms) == (None, None, None)
+    assert four.at_es == four.values[3] is not None
+    assert four.values[4:] == (None, None)
+
+
+def test_curves_have_two_decimals_and_times_one() -> None:
+    radii = [30.0, 28.0, 25.0, 22.0, 20.0, 23.0, 27.0, 29.5]
+    motion = _measure(_beat(radii), Phases("cine", 0, 3), [1000.0 * t / 9.0 for t in range(8)])
+    assert motion.strain_percent["global"].time_to_peak_ms == 444.4  # 4/8 of 8/9 s
+    curves = [getattr(s, key) for s in motion.segments[:16] for key in ("displacement_mm", "thickening_percent")]
+    values = [value for curve in (*curves, *motion.strain_percent.values()) for value in curve.values]
+    assert values == [round(value, 2) for value in values]
+    assert any(value != round(value, 1) for value in values)
+
+
+def test_a_change_too_small_to_be_shown_is_nothing_and_not_minus_nothing() -> None:
+    """One pixel of the cavity more becomes wall, in one slice."""
+    labels = _beat([30.0, 30.0])
+    labels[1, SIZE // 2 + 29, SIZE // 2, 3] = 2
+    motion = _measure(labels)
+    at_es = motion.strain_percent["global"].at_es
+    assert at_es == 0.0
+    assert not np.signbit(at_es)
+
+
+def test_the_segments_names_numbers_and_order() -> None:
+    motion = _measure(_beat([30.0, 22.5]))
+    assert [(s.segment, s.name) for s in motion.segments] == list(enumerate(SEGMENTS, start=1))
+    assert list(motion.strain_percent) == ["global", "basal", "mid", "apical"]
+    assert {s.displacement_mm.values for s in motion.segments[16:]} == {(None, None)}

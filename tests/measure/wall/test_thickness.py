@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.geometry import Grid, flip_ras_lps
-from pipeline.core.wall import Wall
-from pipeline.measure.wall.aha import level_of
+from pipeline.core.wall import Segment, Wall
+from pipeline.measure.wall.aha import SEGMENTS, level_of
 from pipeline.measure.wall.thickness import measure_wall
 from pipeline.phantom.anatomy import make_patient
 from pipeline.phantom.study import PhantomStudy, make_cine
@@ -167,7 +167,7 @@ def test_where_nothing_can_be_measured_a_note_says_why() -> None:
         (np.zeros_like(heart), grid.affine, "got 0"),
         (np.where(np.arange(8) < 2, heart, 0), grid.affine, "got 2"),
         (np.where(heart == 3, 0, heart), grid.affine, "no right ventricle"),
-        (np.where(heart == 2, 0, heart), grid.affine, "no ri"),
+        (np.where(heart == 2, 0, heart), grid.affine, "no ring of wall"),
         (heart, across, "usual axis"),
     ):
         wall = measure_wall(np.stack([labels, labels]), Grid(grid.shape, header), ed=0, es=1)
@@ -199,3 +199,94 @@ def test_a_sliver_at_the_base_is_no_apex(stack: str) -> None:
     assert not any("header" in note for note in wall.notes)
     found = [s.ed_mm for s in wall.segments[12:16]]
     assert found == pytest.approx([_expected(number) for number in range(13, 17)], abs=0.5)
+
+
+NO_APEX = "the apex (segment 17) is not measured in short-axis slices"
+
+
+def _pair(grid: Grid) -> np.ndarray:
+    """The heart twice over, end-diastole and end-systole alike."""
+    return np.stack([_heart(grid.affine, grid.shape)] * 2)
+
+
+@pytest.mark.parametrize(("phase", "name"), [(0, "ED"), (1, "ES")])
+@pytest.mark.parametrize(
+    ("value", "where", "cause"),
+    [
+        (2, np.s_[70:, 60:80], "no ring of wall around the cavity"),  # open opposite to the right ventricle
+        (2, np.s_[:, :], "no ring of wall around the cavity"),  # none at all
+        (3, np.s_[:, :], "no right ventricle beside the left one"),
+    ],
+)
+def test_why_one_phase_is_not_measured_is_told(phase: int, name: str, value: int, where, cause: str) -> None:
+    grid = _grid()
+    labels = _pair(grid)
+    labels[phase][where][labels[phase][where] == value] = 0
+    wall = measure_wall(labels, grid, ed=0, es=1)
+    assert wall.notes == (NO_APEX, f"{name}: not measured, {cause}")
+    measured = [(s.ed_mm is not None, s.es_mm is not None) for s in wall.segments[:16]]
+    assert measured == [(phase == 1, phase == 0)] * 16
+    assert {s.thickening_percent for s in wall.segments} == {None}
+
+
+@pytest.mark.parametrize("n_slices", [0, 2])
+def test_too_few_slices_are_told_in_full(n_slices: int) -> None:
+    grid = _grid()
+    labels = np.where(np.arange(8) < n_slices, _pair(grid), 0)
+    wall = measure_wall(labels, grid, ed=0, es=1)
+    cause = f"thirds from base to apex need at least 3 slices with left cavity, got {n_slices}"
+    assert wall == Wall(tuple(Segment(n, name) for n, name in enumerate(SEGMENTS, start=1)), (NO_APEX, cause))
+
+
+def test_both_phases_open_slices_and_a_doubted_header_are_told_in_order() -> None:
+    grid = _grid()
+    labels = _pair(grid)
+    labels[0, 70:, 60:80, [2, 4]] = 0
+    labels[1, 70:, 60:80, 7] = 0
+    wall = measure_wall(labels, Grid(grid.shape, grid.affine @ np.diag([1.0, 1.0, -1.0, 1.0])), ed=0, es=1)
+    assert wall.notes[:3] == (
+        NO_APEX,
+        "ED: slices 3, 5 left out, the wall is not closed around the cavity",
+        "ES: slice 8 left out, the wall is not closed around the cavity",
+    )
+    (doubt,) = wall.notes[3:]
+    assert doubt.startswith("by the header the ventricle narrows towards the base")
+
+
+def test_millimetres_have_two_decimals_and_per_cents_one() -> None:
+    grid = _grid()
+    labels = _pair(grid)
+    labels[1] = np.roll(labels[1], 1, axis=-1)  # each slice as thick as its neighbour: thinner or thicker by a little
+    labels[1, :, :, 0] = labels[0, :, :, 0]
+    segments = measure_wall(labels, grid, ed=0, es=1).segments[:16]
+    for values, digits in (
+        ([s.ed_mm for s in segments], 2),
+        ([s.es_mm for s in segments], 2),
+        ([s.thickening_percent for s in segments], 1),
+    ):
+        assert values == [round(value, digits) for value in values]
+        assert values != [round(value, digits - 1) for value in values]
+    for s in segments:
+        assert s.thickening_percent == pytest.approx(100.0 * (s.es_mm / s.ed_mm - 1.0), abs=0.15)
+
+
+def test_a_wall_thinner_than_a_millimetre_thickens_too() -> None:
+    """The same heart at a twentieth of its size, as a mouse's."""
+    grid = _grid()
+    small = Grid(grid.shape, grid.affine @ np.diag([0.05, 0.05, 0.05, 1.0]))
+    found, large = (measure_wall(_pair(grid), one, ed=0, es=1).segments[:16] for one in (small, grid))
+    assert [s.ed_mm for s in found] == pytest.approx([s.ed_mm / 20.0 for s in large], abs=0.006)
+    assert max(s.ed_mm for s in found) < 1.0
+    assert {s.thickening_percent for s in found} == {0.0}
+
+
+def test_a_slice_without_a_right_ventricle_takes_the_angle_of_the_nearest_one() -> None:
+    """The apical half is turned by 60 degrees about the ventricle's middle, as its segments then are."""
+    grid = _grid(reversed_order=True)  # base first
+    turned = _pair(_grid(60.0, reversed_order=True))
+    labels = _pair(grid)
+    labels[..., 4:] = turned[..., 4:]
+    expected = [s.ed_mm for s in measure_wall(labels, grid, ed=0, es=1).segments]
+    labels[..., (0, 1, 6, 7)] = np.where(labels[..., (0, 1, 6, 7)] == 3, 0, labels[..., (0, 1, 6, 7)])
+    found = [s.ed_mm for s in measure_wall(labels, grid, ed=0, es=1).segments]
+    assert found[:16] == pytest.approx(expected[:16], abs=0.1)
