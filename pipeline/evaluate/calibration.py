@@ -57,10 +57,18 @@ def fit_calibration(
     Raises:
         DatasetError: fewer than 20 patients, or a volume that lacks a structure's row.
     """
-    volumes = by_volume(rows)
+    _require_patients(rows)
+    return _fit(rows, weights_sha256, dict(made_from or {}))
+
+
+def _require_patients(rows: Sequence[StructureRow]) -> None:
     n_patients = len({row.patient for row in rows})
     if n_patients < _MIN_PATIENTS:
         raise DatasetError(f"a calibration needs {_MIN_PATIENTS} patients or more, got {n_patients}")
+
+
+def _fit(rows: Sequence[StructureRow], weights_sha256: str, made_from: dict[str, Any]) -> Calibration:
+    volumes = by_volume(rows)
     expected = {s.name: _expect_out_of_group([row for row in rows if row.structure == s.name]) for s in STRUCTURES}
     of_volumes = {key: float(np.mean([expected[name].get(key, 0.0) for name in own])) for key, own in volumes.items()}
     dice = {key: float(np.mean([row.dice for row in own.values()])) for key, own in volumes.items()}
@@ -80,7 +88,7 @@ def fit_calibration(
         pass_dice=choose_threshold(*ends),
         fail_dice=choose_fail_threshold(*ends),
         weights_sha256=weights_sha256,
-        made_from=dict(made_from or {}),
+        made_from=made_from,
     )
 
 
@@ -89,11 +97,15 @@ def cross_fit(rows: Sequence[StructureRow]) -> list[JudgedVolume]:
 
     Args:
         rows: as for `fit_calibration`.
+
+    Raises:
+        DatasetError: as `fit_calibration`.
     """
+    _require_patients(rows)
     patients = np.array([row.patient for row in rows])
     judged: list[JudgedVolume] = []
     for rest, group in GroupKFold(_N_GROUPS, shuffle=True, random_state=0).split(patients, groups=patients):
-        calibration = fit_calibration([rows[index] for index in rest])
+        calibration = _fit([rows[index] for index in rest], "", {})
         volumes = by_volume([rows[index] for index in group])
         judged += [_judge(calibration, key, own) for key, own in volumes.items()]
     return sorted(judged, key=lambda one: (one.patient, one.volume))

@@ -130,8 +130,10 @@ def test_it_survives_json(calibration: Calibration) -> None:
 
 
 def test_too_few_patients_or_structures_are_refused() -> None:
-    with pytest.raises(DatasetError, match="needs 20 patients or more, got 12"):
-        fit_calibration(make_rows(12, seed=0))
+    for judge in (fit_calibration, cross_fit):
+        with pytest.raises(DatasetError, match="needs 20 patients or more, got 9"):
+            judge(make_rows(9, seed=0))
+        assert judge(make_rows(20, seed=0))
     with pytest.raises(DatasetError, match="p0-3 ED lacks"):
         fit_calibration(
             [r for r in make_rows(30, seed=0) if (r.patient, r.volume, r.structure) != ("p0-3", "ED", "myocardium")]

@@ -20,10 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.app.bundles import find_bundle
+from pipeline.app.defaults import DEFAULT_BUNDLE
 from pipeline.core.errors import PipelineError
 from tools.docs.blocks import SHELL, Block, collect_blocks, commands_of, documents
 from tools.docs.commands import FOREIGN, ROOT, simple_commands
-from tools.docs.workspace import QUICK, Workspace
+from tools.docs.workspace import PREPARED, QUICK, Workspace
 
 __all__ = ["Ran", "run_page"]
 
@@ -32,8 +34,11 @@ LEFT_OUT = {
     r"^(CMR_DATA=\S+ )?make (test|check|format|docs)|pytest": "is what developers run anyway",
     r"^make (review-page|audit|sbom)": "asks registries of packages",
     r"^make ": "does by cmr what other lines do",
-    r"^python benchmarks/": "takes hours, or data sets that are not here",
+    r"^(\S+/)?python benchmarks/": "takes hours, or data sets that are not here",
     r"pretrained=": "needs weights of others",
+    r"\bV3\b": "goes on with what was left out",
+    r"^cmr calibrate": "needs twenty patients",
+    r"pipeline\.app\.deploy": "needs MONAI Deploy, in an environment of its own",
     r"cmr demo .*--train": "is run by tests/app/test_demo_training.py",
     r"cmr bundle (ship|render)": "changes the checkout",
     r"configs/study/protocol/": "trains at full size",
@@ -99,7 +104,7 @@ def _run_python(block: Block, space: Workspace) -> Ran:
 def _run_command(place: str, command: str, space: Workspace) -> Ran:
     parts = list(simple_commands(command))
     reason = next((reason for pattern, reason in LEFT_OUT.items() if re.search(pattern, command)), "")
-    if not reason and all(words[0] in FOREIGN for words in parts):
+    if not reason and all(Path(words[0]).name in FOREIGN for words in parts):
         reason = "is another program's"
     if reason:
         return Ran(place, command, left_out=reason)
@@ -134,8 +139,11 @@ def _file_of(word: str) -> str:
 
 
 def _bundle_with(space: Workspace, words: list[str]) -> Path:
-    """A bundle's folder, in which such commands are run, with the data that they name."""
+    """A bundle's folder, in which such commands are run, with the data and weights that they need."""
     bundle = space.needs("BUNDLE")
+    weights = bundle / "models/model.pt"
+    if "inference" in words and not weights.exists():
+        shutil.copy(find_bundle(DEFAULT_BUNDLE) / "models/model.pt", weights)
     for word in ("DATA", "STUDY"):
         if word in words and not (bundle / word).exists():
             (bundle / word).symlink_to(space.needs(word))
@@ -146,10 +154,10 @@ def _shorter(words: list[str]) -> str:
     """Settings that make a training short, to append to its command."""
     if "monai.bundle" in words:
         return "".join(f" --{key} '{value}'" for key, value in QUICK.items()) if "inference" not in words else ""
+    if words[:2] == ["cmr", "pack"] and "DATA" in words:
+        return "".join(f" --set '{key}={value}'" for key, value in PREPARED.items())
     if words[:2] in (["cmr", "train"], ["cmr", "crossvalidate"]):
         settings: dict[str, object] = {"epochs": 2} if "--resume" in words else dict(QUICK)
-        if "--pack" in words:  # which has been prepared already
-            settings = {key: value for key, value in settings.items() if key != "spacing_mm"}
         return "".join(f" --set '{key}={value}'" for key, value in settings.items())
     return ""
 
@@ -175,7 +183,7 @@ def _run(arguments: list[str], place: str, shown: str, cwd: Path, *, is_server: 
 def _interrupt(process: subprocess.Popen[bytes], said: Path) -> int:
     """Ctrl-C to a server as soon as it has said where it listens; its exit code, 0 for the one of Ctrl-C."""
     for _ in range(120):
-        if re.search("http://|listen", said.read_text(errors="replace")) or process.poll() is not None:
+        if re.search("http://|started", said.read_text(errors="replace")) or process.poll() is not None:
             break
         time.sleep(1)
     process.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pydicom
@@ -27,7 +27,9 @@ from tools.docs.commands import ROOT
 
 __all__ = ["QUICK", "Workspace"]
 
-QUICK = {"epochs": 1, "val_interval": 1, "batch_size": 8, "window": "[64,64]", "spacing_mm": "[4.0,4.0,-1]"}
+PREPARED = {"window": "[64,64]", "spacing_mm": "[4.0,4.0,-1]"}
+"""What makes images small."""
+QUICK = {"epochs": 1, "val_interval": 1, "batch_size": 8, **PREPARED}
 """What makes a training short."""
 SCAN = {"n_phases": 4, "n_slices": 9, "size": 112, "pixel_mm": 2.5}
 SMALL = {"n_phases": 3, "n_slices": 5, "size": 48, "pixel_mm": 5.0, "step_mm": 18.0}
@@ -55,8 +57,14 @@ class Workspace:
         kept = self._store / source.__name__
         if not kept.exists():
             source(self, kept)
-        whole = self.folder / word.split("/", 1)[0]
-        (shutil.copytree if kept.is_dir() else shutil.copy)(kept, whole)
+        name, _, part = word.partition("/")
+        if (self.folder / name).exists():  # of what an earlier command has made only the part that is lacking
+            source_of, target = kept / part, made
+        else:
+            source_of, target = kept, self.folder / name
+        if source_of.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source_of.is_dir() else shutil.copy)(source_of, target)
         return made.exists()
 
     def cmr(self, *arguments: object) -> None:
@@ -107,22 +115,33 @@ def _results(space: Workspace, made: Path) -> None:
         opened.save(Verdict("accepted"), reader="A reader")
 
 
+def _settings(chosen: Mapping[str, object]) -> list[str]:
+    return [word for key, value in chosen.items() for word in ("--set", f"{key}={value}")]
+
+
 def _run(space: Workspace, made: Path) -> None:
-    settings = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
-    space.cmr("train", "--data", space.needs("DATA"), "--out", made, *settings)
+    space.cmr("train", "--data", space.needs("DATA"), "--out", made, *_settings(QUICK))
 
 
 def _folds(space: Workspace, made: Path) -> None:
-    settings = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
-    space.cmr("crossvalidate", "--data", space.needs("DATA"), "--out", made, *settings)
+    space.cmr("crossvalidate", "--data", space.needs("DATA"), "--out", made, *_settings(QUICK))
 
 
 def _evaluation(space: Workspace, made: Path) -> None:
     space.cmr("evaluate", "--data", space.needs("DATA"), "--bundle", space.needs("RUN"), "-o", made)
 
 
+def _other_evaluation(space: Workspace, made: Path) -> None:
+    """Of the patients that the run kept aside, as the page's own."""
+    run = space.needs("RUN")
+    space.cmr(
+        *("evaluate", "--data", space.needs("DATA"), "--bundle", run, "-o", made),
+        *("--set", f"cases={run / 'eval/run.json'}"),
+    )
+
+
 def _pack(space: Workspace, made: Path) -> None:
-    space.cmr("pack", space.needs("DATA"), made, "--set", f"spacing_mm={QUICK['spacing_mm']}")
+    space.cmr("pack", space.needs("DATA"), made, *_settings(PREPARED))
 
 
 def _split(space: Workspace, made: Path) -> None:
@@ -183,7 +202,7 @@ _SOURCES: dict[str, Callable[[Workspace, Path], None]] = {
     "RUN": _run,
     "FOLDS": _folds,
     "EVALUATION": _evaluation,
-    "OTHER_EVALUATION": _evaluation,
+    "OTHER_EVALUATION": _other_evaluation,
     "BUNDLE": _bundle,
     "data.pack": _pack,
     "configs": _configs,
