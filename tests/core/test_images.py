@@ -60,3 +60,18 @@ def test_pixels_are_read_only_in_the_cine_and_not_copied() -> None:
 
 def test_a_single_frame_file_holds_frame_one() -> None:
     assert SourceFrame("a.dcm", "1.2").frame_number == 1
+
+
+def test_a_plane_is_its_picture_s_where_known_else_the_grid_s() -> None:
+    """Columns lie 1.5 mm apart to the patient's left, rows 2 mm towards the feet, slices 8 mm to the front (RAS+)."""
+    affine = np.array([[-1.5, 0, 0, 10.0], [0, 0, 8.0, 20.0], [0, -2.0, 0, 30.0], [0, 0, 0, 1.0]])
+    known = SourceFrame("a.dcm", "1.2", position=(1.0, 2.0, 3.0), orientation=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0))
+    cine = Cine(np.zeros((1, 4, 5, 2)), Grid((4, 5, 2), affine), sources=((SourceFrame("b.dcm", "1.3"), known),))
+    position, directions = cine.plane(0, 0)
+    np.testing.assert_allclose(position, (-10.0, -20.0, 30.0))
+    np.testing.assert_allclose(directions, (1.0, 0.0, 0.0, 0.0, 0.0, -1.0))
+    position, directions = cine.plane(0, 1)
+    np.testing.assert_allclose(position, (1.0, 2.0, 3.0))
+    np.testing.assert_allclose(directions, (0.8, 0.6, 0.0, 0.0, 0.0, -1.0))
+    alone = Cine(cine.array, cine.grid)
+    np.testing.assert_allclose(alone.plane(0, 1)[0], (-10.0, -28.0, 30.0))

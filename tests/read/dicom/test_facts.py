@@ -22,6 +22,8 @@ from pipeline.read.dicom.series import read_dicom_cine
         ({"PatientWeight": "71000"}, "weight_kg", None, "71000 kg, which no body has"),
         ({"PatientWeight": "-3"}, "weight_kg", None, "-3 kg, which no body has"),
         ({"PatientSex": "F"}, "sex", "F", ""),
+        ({"PatientSex": "M"}, "sex", "M", ""),
+        ({"PatientSex": "f"}, "sex", "F", ""),
         ({"PatientSex": "O"}, "sex", None, ""),
         ({"PatientAge": "045Y"}, "age_years", 45.0, ""),
         ({"PatientAge": "018M"}, "age_years", 1.5, ""),
