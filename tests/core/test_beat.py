@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from pipeline.core.beat import MAX_BEAT_MS, MIN_BEAT_MS, beat_of_rate, beat_of_times, is_credible_beat, spread_over_beat
+from pipeline.core.beat import (
+    MAX_BEAT_MS,
+    MIN_BEAT_MS,
+    beat_of_rate,
+    beat_of_times,
+    is_credible_beat,
+    is_credible_clock,
+    spread_over_beat,
+)
 from pipeline.core.errors import ConfigError
 
 
@@ -14,6 +22,24 @@ from pipeline.core.errors import ConfigError
 )
 def test_limits_of_a_beat(beat_ms, credible):
     assert is_credible_beat(beat_ms) is credible
+
+
+@pytest.mark.parametrize(
+    ("n_phases", "step_ms", "credible"),
+    [
+        (9, 28, True),  # 252 ms
+        (9, 27, False),
+        (8, 27, True),  # so few may be a part of a beat
+        (8, 10, True),
+        (8, 9.9, False),
+        (8, 250, True),  # 2000 ms
+        (8, 251, False),
+        (20, 100, True),
+        (20, 101, False),
+    ],
+)
+def test_limits_of_a_clock(n_phases, step_ms, credible):
+    assert is_credible_clock([5.0 + step_ms * t for t in range(n_phases)]) is credible
 
 
 def test_a_rate_and_its_beat():

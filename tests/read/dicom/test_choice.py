@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import LatticeError
+from pipeline.read.dicom.choice import rank_stacks
+from pipeline.read.dicom.files import read_frames
 from pipeline.read.dicom.series import SeriesOptions, read_dicom_cine
 
 AXES = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1])
@@ -128,3 +130,13 @@ def test_mixed_pixel_spacing_is_refused(study):
 def test_rounding_of_the_orientation_does_not_split_a_stack(study, expected_array):
     study.cine(ImageOrientationPatient=lambda t, z: [0.8 + 1e-5 * z, 0.6 - 1e-5 * t, 0.0, 0.0, 0.0, -1.0])
     np.testing.assert_array_equal(read_dicom_cine(study.folder).array, expected_array(4, 3))
+
+
+def test_the_likeliest_short_axis_comes_first_and_is_weighed_beside_the_others(study):
+    _long_axis_view(study)
+    study.cine()
+    best, view = rank_stacks(read_frames(study.written).frames)
+    assert (best.stack.n_slices, view.stack.n_slices) == (3, 1)
+    assert "square to 1 of 1 single moving views" in [sign.reason for sign in best.evidence]
+    assert not any("single moving views" in sign.reason for sign in view.evidence)
+    assert best.points > view.points

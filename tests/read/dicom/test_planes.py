@@ -192,3 +192,24 @@ def test_frames_of_one_slice_that_lie_apart_are_refused_by_the_one_that_does() -
     with pytest.raises(LatticeError, match=told) as refused:
         fit_planes(slices)
     assert refused.value.path == Path("in/5.dcm")
+
+
+@pytest.mark.parametrize(("degrees", "told"), [(0.1, None), (4.0, "3.2"), (6.0, "4.8"), (6.5, "refused")])
+def test_a_slice_that_tilts_is_noted_or_refused_by_its_file(degrees: float, told: str | None) -> None:
+    """One of five tilts: the stack's mean is a fifth of the way, four fifths are left."""
+    angle = np.deg2rad(degrees)
+    columns = np.cos(angle) * np.array([0.0, 0.0, -1.0]) + np.sin(angle) * NORMAL
+    slices = _slices([0.0, 8.0, 16.0, 24.0, 32.0])
+    (frame,) = slices[3]
+    tilted = replace(frame, orientation=(*FRAME.orientation[:3], *columns.tolist()))
+    slices[3] = [replace(tilted, position=tuple((np.array(frame.position) + frame.centre - tilted.centre).tolist()))]
+    if told == "refused":
+        with pytest.raises(LatticeError, match=r"parallel within 5 degrees, got one tilted by 5\.2; name") as refused:
+            fit_planes(slices)
+        assert refused.value.path == Path("in/3.dcm")
+        return
+    note = (
+        f"slices tilt by up to {told} degrees against the stack (limit 5): each keeps its own plane, the grid is "
+        "fitted to all"
+    )
+    assert fit_planes(slices).notes == (() if told is None else (note,))
