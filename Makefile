@@ -88,7 +88,7 @@ docs: setup  ## build the site of documentation into out/site
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-docs-commands: setup  ## run every command of README and site in a clean folder, most of an hour
+docs-commands: setup  ## run every command of README and site in a clean folder, half an hour
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m documented -s tests/docs/test_documented_commands.py $(ARGS)
 
 docs-serve: setup  ## show the site while its pages are written

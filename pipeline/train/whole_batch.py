@@ -136,7 +136,7 @@ class _Normalise(Function):
     """Normalise (N, C, ...) by the statistics of all processes: formulas as in `torch.nn.SyncBatchNorm`.
 
     Sums and products over voxels are left to torch's kernels for batch normalisation, which pass over memory once for
-    what takes several operations otherwise: four times as fast.
+    what takes several operations otherwise.
     """
 
     @staticmethod

@@ -171,9 +171,18 @@ def _run(*arguments: str) -> str:
     return result.output
 
 
+@pytest.fixture(scope="module")
+def results(images: Path, untrained_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves, made once, since it takes long."""
+    out = tmp_path_factory.mktemp("results")
+    _run("segment", str(images), "-o", str(out), "--bundle", str(untrained_bundle))
+    return out
+
+
 @pytest.fixture
-def segmented(images: Path, untrained_bundle: Path, tmp_path: Path) -> Path:
-    _run("segment", str(images), "-o", str(tmp_path), "--bundle", str(untrained_bundle))
+def segmented(results: Path, tmp_path: Path) -> Path:
+    """A case of a test's own, to be changed."""
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     return tmp_path / "study"
 
 

@@ -1,6 +1,6 @@
 """Every command and every block of Python of README and the site runs as it is written (`make docs-commands`).
 
-It takes the better part of an hour on two cores, and is no part of `make test`.
+It takes half an hour on two cores, and is no part of `make test`.
 """
 
 from __future__ import annotations

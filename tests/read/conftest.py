@@ -160,7 +160,9 @@ def every_refusal_is_a_sentence_that_names_its_file(monkeypatch: pytest.MonkeyPa
         refuses = frame.f_back if frame else None
         assert refuses is not None
         names_later = any(name in refuses.f_code.co_name for name in NAMED_BY_CALLER)
-        assert path or names_later or not refuses.f_locals.get("path"), f"{refuses.f_code.co_name} knows the file"
+        known = refuses.f_locals.get("path")
+        knows_one = isinstance(known, str | Path) and bool(known)
+        assert path or names_later or not knows_one, f"{refuses.f_code.co_name} knows the file"
 
     monkeypatch.setattr(InputError, "__init__", checked)
 

@@ -25,7 +25,7 @@ from pipeline.phantom.dicom import write_study
 from pipeline.phantom.study import make_cine
 from tools.docs.commands import ROOT
 
-__all__ = ["QUICK", "Workspace"]
+__all__ = ["PREPARED", "QUICK", "Workspace"]
 
 PREPARED = {"window": "[64,64]", "spacing_mm": "[4.0,4.0,-1]"}
 """What makes images small."""

@@ -62,6 +62,8 @@ class _Server(ThreadingHTTPServer):
 
 def _handler(journal: Journal, health: Callable[[], list[str]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        """Answers `/health` in JSON and `/metrics` as Prometheus reads them; all else is 404."""
+
         timeout = _TIMEOUT_S
 
         def do_GET(self) -> None:

@@ -21,6 +21,8 @@ from pipeline.read.dicom.classic import (
 from pipeline.read.dicom.frames import Frame, Technique
 from pipeline.read.dicom.kinds import Kind
 
+from .test_frames import FRAME as BARE_FRAME
+
 EVERY: dict[str, Any] = {
     "SOPInstanceUID": "1.2.3.4",
     "SeriesInstanceUID": "1.2.3",
@@ -53,15 +55,9 @@ EVERY: dict[str, Any] = {
     "SeriesDescription": "cine sax",
     "ProtocolName": "protocol",
 }
-FRAME = Frame(
-    path=Path("one.dcm"),
-    frame_number=1,
-    sop_instance_uid="1.2.3.4",
-    series_uid="1.2.3",
-    study_uid="1.2",
+FRAME = replace(
+    BARE_FRAME,
     position=(1.0, 2.0, 3.0),
-    orientation=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0),
-    pixel_spacing=(2.0, 1.5),
     rows=5,
     columns=4,
     trigger_ms=12.5,
@@ -78,6 +74,7 @@ FRAME = Frame(
     heart_rate_bpm=62.0,
     cardiac_images=30,
 )
+"""What `EVERY` makes; UIDs, plane and path are those of the bare frame."""
 TECHNIQUE = Technique(
     echo_ms=1.25,
     repetition_ms=38.5,

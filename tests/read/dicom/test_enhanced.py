@@ -15,6 +15,9 @@ from pipeline.read.dicom.files import read_frames
 from pipeline.read.dicom.frames import Frame, Technique
 from pipeline.read.dicom.kinds import Kind
 
+from .test_classic import FRAME as CLASSIC_FRAME
+from .test_classic import TECHNIQUE as CLASSIC_TECHNIQUE
+
 
 def test_enhanced_facts(study):
     path = study.enhanced([(0, 0), (1, 0), (1, 2)], CardiacNumberOfImages=2)
@@ -121,41 +124,8 @@ def _full(study, *, shared=(), without=(), per_frame=None, **header):
     return frame
 
 
-FRAME = Frame(
-    path=Path("one.dcm"),
-    frame_number=1,
-    sop_instance_uid="1.2.3.4",
-    series_uid="1.2.3",
-    study_uid="1.2",
-    position=(1.0, 2.0, 3.0),
-    orientation=(0.8, 0.6, 0.0, 0.0, 0.0, -1.0),
-    pixel_spacing=(2.0, 1.5),
-    rows=5,
-    columns=4,
-    trigger_ms=12.5,
-    temporal_index=8,
-    instance_number=7,
-    series_number=5,
-    acquisition_number=6,
-    acquired_at="20200102030405",
-    stack_id="s",
-    kind=Kind("magnitude", is_derived=True, correction="DIS2D"),
-    rescale_slope=2.0,
-    rescale_intercept=-4.0,
-    slice_spacing_mm=9.0,
-    slice_thickness_mm=6.0,
-    heart_rate_bpm=75.0,
-    cardiac_images=30,
-)
-TECHNIQUE = Technique(
-    echo_ms=1.25,
-    repetition_ms=38.5,
-    inversion_ms=300.0,
-    b_value=50.0,
-    velocity="0.0 0.0 1.0",
-    sequence="trufid",
-    description="cine sax",
-)
+FRAME = replace(CLASSIC_FRAME, stack_id="s", heart_rate_bpm=75.0)
+TECHNIQUE = replace(CLASSIC_TECHNIQUE, velocity="0.0 0.0 1.0", sequence="trufid")
 MACROS = [
     "FrameContentSequence",
     "PlanePositionSequence",
