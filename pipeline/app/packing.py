@@ -1,10 +1,10 @@
-"""Convert a data set to a pack, prepared once as a bundle's training would, to train from anywhere."""
+"""Convert data sets to a pack, prepared once as a bundle's training would, to train from anywhere."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pipeline.app.bundles import apply_overrides
 from pipeline.app.checks import check_made
 from pipeline.app.settings import check_settings
 from pipeline.prepare.description import describe
-from pipeline.read.datasets import checked_datalist
+from pipeline.read.datasets import joined_datalist
 from pipeline.train.prepared import prepare_cases
 from pipeline.train.splits import find_twins
 from pipeline.write.packs import write_pack
@@ -27,20 +27,20 @@ _OF_THE_FILES = ("image", "label", "patient", "phase", "spacing", "scheme", "ima
 
 def pack_dataset(
     root: Path,
-    data: Path,
+    data: Sequence[Path],
     out: Path,
     *,
     layout: str = "auto",
     overrides: Mapping[str, Any] | None = None,
     bits: int = 8,
 ) -> dict[str, float]:
-    """Prepare a data set as a bundle's training would, and write it as a pack.
+    """Prepare a data set, or several as one, as a bundle's training would, and write it as a pack.
 
     Args:
         root: the bundle's folder.
-        data: the data set.
+        data: the data sets.
         out: the pack to write, which should end in .pack.
-        layout: of the data set, see `read.datasets.load_datalist`.
+        layout: of each data set, see `read.datasets.load_datalist`.
         overrides: id -> value, settings of the bundle that the preparation depends on.
         bits: bits per intensity, see `write.packs.write_pack`.
 
@@ -49,13 +49,13 @@ def pack_dataset(
 
     Raises:
         ConfigError: a setting that does not exist, or an invalid number of bits.
-        InputError: the data set cannot be read, or does not pass `read.gate`.
+        InputError: a data set cannot be read, or does not pass `read.gate`; or two hold patients of one name.
     """
     check_made(check_settings(root, overrides or {})["train"], ("train#preprocessing",))
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "train.json")]))
     apply_overrides(parser, {"bundle_root": str(root), **(overrides or {})})
     transform = parser.get_parsed_content("train#preprocessing")
-    cases = checked_datalist(data, scheme=parser.get("scheme"), layout=layout)
+    cases = joined_datalist(data, scheme=parser.get("scheme"), layout=layout)
     twins = {patient: sorted(group - {patient}) for group in find_twins(cases) for patient in group}
     with tempfile.TemporaryDirectory() as cache:  # so that several processes prepare at once
         prepared = prepare_cases(cases, transform, cache_dir=cache)

@@ -141,7 +141,7 @@ def crossvalidate(
 
 @training_app.command()
 def pack(
-    data: Annotated[Path, typer.Argument(help="data set with labels, as for train")],
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="data sets with labels, as for train")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="pack to write, e.g. acdc.pack")],
     *,
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -151,7 +151,7 @@ def pack(
     bits: Annotated[int, typer.Option(min=1, max=16, help="bits per intensity; 16 is nearly lossless")] = 8,
     accepted: AcceptedOption = False,
 ) -> None:
-    """Prepare a data set once, as one small file. A training from it needs neither the images nor N4."""
+    """Prepare a data set, or several as one, once, as one small file. A training from it needs no images and no N4."""
     from pipeline.app.bundles import find_bundle
     from pipeline.app.packing import pack_dataset
     from pipeline.train.plan import read_plan

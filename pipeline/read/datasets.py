@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -14,7 +14,7 @@ from pipeline.read.datalists.cases import Adapter, DatalistEntry, Scheme, finish
 from pipeline.read.gate import admit
 from pipeline.read.packs import is_pack, pack_cases
 
-__all__ = ["LAYOUTS", "checked_datalist", "load_datalist"]
+__all__ = ["LAYOUTS", "checked_datalist", "joined_datalist", "load_datalist"]
 
 
 def _adapters() -> dict[str, Adapter]:
@@ -84,6 +84,36 @@ def checked_datalist(source: str | Path, *, scheme: Scheme | None = None, layout
     """
     named = parse_scheme(scheme) if isinstance(scheme, str) else scheme
     return admit(load_datalist(source, scheme=named, layout=layout), source=source)
+
+
+def joined_datalist(
+    sources: Sequence[str | Path], *, scheme: Scheme | None = None, layout: str = "auto"
+) -> list[DatalistEntry]:
+    """List the labelled cases of several data sets that each pass the gate, as one.
+
+    Args:
+        sources: data sets as `load_datalist` takes them.
+        layout: as for `checked_datalist`, of each.
+        scheme: likewise.
+
+    Raises:
+        ConfigError, DatasetError: see `checked_datalist`; or a patient's name is in two of them, which may be one
+            patient or two.
+    """
+    homes: dict[str, str] = {}
+    cases: list[DatalistEntry] = []
+    for source in sources:
+        own = checked_datalist(source, scheme=scheme, layout=layout)
+        for patient in sorted({case["patient"] for case in own}):
+            if patient in homes:
+                raise DatasetError(
+                    f"patients of data sets that are joined need different names, and {patient} is in {homes[patient]} "
+                    "as well: leave one out, or list the files under other names in a table",
+                    source,
+                )
+            homes[patient] = str(source)
+        cases += own
+    return cases
 
 
 def _recognise(source: Path) -> str:

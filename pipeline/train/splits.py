@@ -71,7 +71,7 @@ def split_patients(
     """
     if not 0 < val_fraction < 1:
         raise ConfigError(f"`val_fraction` must be above 0 and below 1, got {val_fraction}")
-    groups = _shuffled_groups(datalist, seed=seed, at_least=2)
+    groups = _shuffled(_checked_groups(datalist, at_least=2), seed)
     n_patients = sum(map(len, groups))
     n_wanted = min(max(round(val_fraction * n_patients), 1), n_patients - 1)
     kept: set[str] = set()
@@ -88,14 +88,15 @@ def kfold(
     """Split cases for one fold of a cross-validation, by patient, twins together.
 
     Args:
-        datalist: cases with `image` and `patient`, in any order.
+        datalist: cases with `image` and `patient`, and perhaps `group`, a diagnosis, in any order.
         n_folds: number of folds, at least 2.
         fold: the one to validate on, 0 to `n_folds` - 1.
         seed: as for `split_patients`.
 
     Returns:
         Training and validation cases. Over all folds each patient is validated on once, and the folds' numbers of
-        patients differ by no more than the largest group of twins.
+        patients differ by no more than the largest group of twins, in all and in each diagnosis. The diagnoses that
+        most patients have are dealt first, so a few patients of others do not change who stands together.
 
     Raises:
         ConfigError: `fold` or `n_folds` out of range.
@@ -105,8 +106,12 @@ def kfold(
     if n_folds < 2 or not 0 <= fold < n_folds:
         raise ConfigError(f"`n_folds` must be 2 or more and `fold` from 0 below it, got {n_folds} and {fold}")
     folds: list[set[str]] = [set() for _ in range(n_folds)]
-    for group in _shuffled_groups(datalist, seed=seed, at_least=n_folds):
-        min(folds, key=len).update(group)
+    for alike in _by_diagnosis(datalist, _checked_groups(datalist, at_least=n_folds), seed=seed):
+        own = [0] * n_folds
+        for group in alike:
+            place = min(range(n_folds), key=lambda each: (own[each], len(folds[each])))
+            folds[place] |= group
+            own[place] += len(group)
     return _part(datalist, folds[fold])
 
 
@@ -210,13 +215,29 @@ def _fingerprint(array: np.ndarray) -> np.ndarray:
     return centred / length if length > 1e-9 * (float(np.abs(coarse).max()) + 1.0) else np.zeros_like(centred)
 
 
-def _shuffled_groups(datalist: Sequence[DatalistEntry], *, seed: int, at_least: int) -> list[frozenset[str]]:
+def _checked_groups(datalist: Sequence[DatalistEntry], *, at_least: int) -> list[frozenset[str]]:
     groups = _groups(datalist) if datalist else []
     n_twins = sum(len(group) > 1 for group in groups)
     if n_twins:
         _log.info("%d groups of patients share images and stay on one side", n_twins)
     if len(groups) < at_least:
         raise DatasetError(f"the split needs at least {at_least} patients, twins counted as one, got {len(groups)}")
+    return groups
+
+
+def _by_diagnosis(
+    datalist: Iterable[DatalistEntry], groups: Iterable[frozenset[str]], *, seed: int
+) -> list[list[frozenset[str]]]:
+    """Groups by the diagnosis of their first patient, the commonest first, each shuffled whatever the others are."""
+    diagnoses = {case["patient"]: str(case.get("group") or "") for case in datalist}
+    alike: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for group in groups:
+        alike[diagnoses[min(group)]].append(group)
+    commonest_first = sorted(alike, key=lambda name: (-len(alike[name]), name))
+    return [_shuffled(alike[name], [seed, *name.encode()]) for name in commonest_first]
+
+
+def _shuffled(groups: Sequence[frozenset[str]], seed: int | list[int]) -> list[frozenset[str]]:
     return [groups[place] for place in np.random.default_rng(seed).permutation(len(groups))]
 
 

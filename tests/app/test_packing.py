@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(data: Path) -> Path:
-    pack_dataset(find_bundle("ventricles_mr_segmentation_unet"), data, data / "a.pack", overrides=SETTINGS, bits=16)
+    pack_dataset(find_bundle("ventricles_mr_segmentation_unet"), [data], data / "a.pack", overrides=SETTINGS, bits=16)
     return data / "a.pack"
 
 
@@ -55,6 +55,20 @@ def run(*arguments: str | Path) -> str:
 def test_the_split_is_that_of_the_data_set(data: Path, pack: Path) -> None:
     parts = [[{case["patient"] for case in part} for part in split_patients(load_datalist(p))] for p in (data, pack)]
     assert parts[0] == parts[1]
+
+
+def test_several_data_sets_are_one(data: Path, tmp_path: Path) -> None:
+    more, out = tmp_path / "more", tmp_path / "two.pack"
+    write_dataset(more, n_patients=1, n_phases=2, n_slices=4, size=32, pixel_mm=8.0, step_mm=20.0, seed=7)
+    ours, theirs = (sorted({case["patient"] for case in load_datalist(source)}) for source in (data, more))
+    said = run("pack", data, more, out, *options(SETTINGS))
+    assert "5 patients, 10 stacks, 40 slices in" in said
+    assert sorted({case["patient"] for case in load_datalist(out)}) == sorted(ours + theirs)
+    table = more / "datalist.csv"
+    table.write_text(table.read_text().replace(f",{theirs[0]},", f",{ours[0]},"))
+    with pytest.raises(DatasetError, match=rf"{ours[0]} is in .*data as well: leave one out"):
+        pack_dataset(find_bundle("ventricles_mr_segmentation_unet"), [data, more], tmp_path / "b", overrides=SETTINGS)
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import nibabel as nib
@@ -64,6 +65,7 @@ def test_a_table_that_does_not_count_is_refused(tmp_path: Path) -> None:
 def test_the_nineteen_patients(cmr_data: Path) -> None:
     cases = checked_datalist(cmr_data / "sunnybrook_cavity")
     assert len(cases) == 38
+    assert Counter(case["group"] for case in cases) == {"HF-I": 8, "HF-NI": 12, "HYP": 10, "N": 8}
     assert [f"{c['patient']} {c['phase']}" for c in cases if "MYO" in c["drawn_structures"]] == [
         "SC-HF-I-09 ED",
         "SC-HF-NI-11 ED",
@@ -84,6 +86,12 @@ def test_a_row_is_a_case_in_full(tmp_path: Path) -> None:
     }
     assert cavity_cases(tmp_path / "a") == [case]
     assert load_datalist(tmp_path / "a", scheme="mnms") == [case | {"scheme": "mnms"}]
+
+
+@pytest.mark.parametrize(("name", "group"), [("SC-HF-NI-07", "HF-NI"), ("SC-N-02", "N"), ("p1", None), ("SC-7", None)])
+def test_a_patients_name_says_the_diagnosis(tmp_path: Path, name: str, group: str | None) -> None:
+    write(tmp_path / "a", f"{name},ED,2,2,contiguous,1.3,true,19")
+    assert cavity_cases(tmp_path / "a")[0].get("group") == group
 
 
 @pytest.mark.parametrize("lacks", ["case", "phase", "slices", "slices_with_epi"])

@@ -110,6 +110,35 @@ def test_folds_cover_every_patient_once(ten: list[dict]) -> None:
     assert names(training) == {f"p{n}" for n in range(10)} - names(validation)
 
 
+def with_diagnoses(numbers: dict[str, int]) -> list[dict]:
+    """Cases of a pack, which need no images: so many patients of each diagnosis."""
+    return [
+        {"patient": f"{diagnosis}{n}", "phase": phase, "image": f"{diagnosis}{n}", "group": diagnosis, "twins": []}
+        for diagnosis, size in numbers.items()
+        for n in range(size)
+        for phase in ("ED", "ES")
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_folds_are_alike_in_diagnoses(seed: int) -> None:
+    cases = with_diagnoses({"DCM": 11, "HCM": 7, "NOR": 4, "": 3})
+    folds = [names(kfold(cases, n_folds=5, fold=fold, seed=seed)[1]) for fold in range(5)]
+    assert sorted(map(len, folds)) == [5] * 5
+    for diagnosis, most in (("DCM", 3), ("HCM", 2), ("NOR", 1)):
+        counts = [sum(name.startswith(diagnosis) for name in fold) for fold in folds]
+        assert max(counts) == most
+        assert max(counts) - min(counts) == 1
+
+
+def test_a_few_patients_of_another_diagnosis_move_nobody() -> None:
+    own = {"DCM": 11, "HCM": 7}
+    without, beside = with_diagnoses(own), with_diagnoses(own | {"AAA": 6})
+    for fold in range(5):
+        kept = names(kfold(beside, n_folds=5, fold=fold)[1])
+        assert {name for name in kept if not name.startswith("AAA")} == names(kfold(without, n_folds=5, fold=fold)[1])
+
+
 def test_small_sets(ten: list[dict]) -> None:
     three = [case for case in ten if case["patient"] in {"p3", "p7", "p1"}]
     training, validation = split_patients(three, val_fraction=0.01)

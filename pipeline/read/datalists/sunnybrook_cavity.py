@@ -32,7 +32,7 @@ def cavity_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Datalist
         scheme: of the labels; `None`: "cmr".
 
     Returns:
-        A case a row, `drawn_structures` LV, and MYO where every slice has its epicardium; with a `note` where the
+        A case a row, its `group` from the patient's name (HF-I, HF-NI, HYP, N), `drawn_structures` LV, and MYO where every slice has its epicardium; with a `note` where the
         spacing is assumed.
 
     Raises:
@@ -46,14 +46,28 @@ def _case(folder: Path, row: dict[str, str], scheme: Scheme | None) -> DatalistE
     if not (row["slices"].isdigit() and row["slices_with_epi"].isdigit()):
         raise DatasetError(f"the table must count slices and slices_with_epi of {stem}", folder / _TABLE)
     has_wall = int(row["slices_with_epi"]) == int(row["slices"])
-    return {
+    case: DatalistEntry = {
         "image": str(folder / f"{stem}.nii.gz"),
         "label": str(folder / f"{stem}_gt.nii.gz"),
         "patient": row["case"],
         "phase": row["phase"],
         "scheme": scheme or "cmr",
         "drawn_structures": [LV.short, MYO.short] if has_wall else [LV.short],
-    } | ({"note": "its spacing is assumed: not for volumes"} if row.get("spacing_is") == "assumed" else {})
+    }
+    if diagnosis := _diagnosis(row["case"]):
+        case["group"] = diagnosis
+    if row.get("spacing_is") == "assumed":
+        case["note"] = "its spacing is assumed: not for volumes"
+    return case
+
+
+def _diagnosis(patient: str) -> str:
+    """What stands between collection and number in a patient's name.
+
+    >>> _diagnosis("SC-HF-NI-07"), _diagnosis("SC-N-02"), _diagnosis("p1")
+    ('HF-NI', 'N', '')
+    """
+    return "-".join(patient.split("-")[1:-1])
 
 
 ADAPTERS = (
