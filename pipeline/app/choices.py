@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.measurements import Papillary
 from pipeline.measure.function import BsaMethod
 from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.reference_tables import ReferenceRow
 
 __all__ = ["KEPT", "Choices", "bsa_method", "change_choices", "parse_slices"]
 
-KEPT = ("ed", "es", "bsa", "references", "all_phases")
+KEPT = ("ed", "es", "bsa", "references", "papillary", "all_phases")
 """Choices that once made hold when a study is segmented again, until they are made otherwise."""
 
 
@@ -22,7 +23,7 @@ class Choices:
     """Choices beyond a plain segmentation.
 
     Attributes:
-        phases: phases given rather than found, and the formula of the body surface.
+        phases: how to measure.
         all_phases: write a DICOM segmentation of every phase.
         objects: write DICOM segmentations, structured report and HTML report.
         identify: print the patient's name, ID and birth date in the report.
@@ -62,7 +63,8 @@ class Choices:
         """
         kept = {"all_phases": self.all_phases, "objects": self.objects, "identify": self.identify}
         references = [asdict(row) for row in self.phases.references]
-        phases = {"ed": self.phases.ed, "es": self.phases.es, "bsa": self.phases.bsa_method}
+        chosen = self.phases
+        phases = {"ed": chosen.ed, "es": chosen.es, "bsa": chosen.bsa_method, "papillary": chosen.papillary}
         return phases | {"references": references} | kept
 
     @classmethod
@@ -73,7 +75,8 @@ class Choices:
             KeyError, TypeError: the object has another form.
         """
         references = tuple(ReferenceRow(**row) for row in content["references"])
-        phases = PhaseChoice(content["ed"], content["es"], content["bsa"], references)
+        papillary = content.get("papillary", "cavity")  # records from before there was a choice have none
+        phases = PhaseChoice(content["ed"], content["es"], content["bsa"], references, papillary)
         return cls(phases, bool(content["all_phases"]), bool(content["objects"]), bool(content["identify"]))
 
 
@@ -86,12 +89,14 @@ def change_choices(before: Choices, given: Mapping[str, Any], *, find_phases: bo
         find_phases: forget phases that were given before.
 
     Raises:
-        ConfigError: no such formula of the body surface.
+        ConfigError: no such formula of the body surface, or way to count papillary muscles.
     """
     found = {"ed": None, "es": None} if find_phases else {}
     new = {key: value for key, value in given.items() if value is not None}
     changed = Choices.from_json(before.to_json() | found | new)
     bsa_method(changed.phases.bsa_method)
+    if changed.phases.papillary not in get_args(Papillary):
+        raise ConfigError(f"`--papillary` must be cavity or mass, got {changed.phases.papillary!r}")
     return changed
 
 

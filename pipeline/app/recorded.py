@@ -87,8 +87,9 @@ class Result:
             choice=choices.phases,
             excluded_slices=review.excluded_slices,
         )
-        if self.measurements.prior is not None:
-            measured = replace(measured, prior=renew_prior(measured, self.measurements.prior))
+        earlier = self.measurements
+        if earlier.prior is not None:
+            measured = replace(measured, prior=renew_prior(measured, earlier.prior, papillary=earlier.papillary))
         corrected = self.corrected if drawn is None else edited
         name = self.folder.resolve().name
         return Case(name, cine, labels, measured, self.provenance, corrected, self.pseudonym, review)

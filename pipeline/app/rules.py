@@ -181,6 +181,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             lambda value: _is_list(value) and bool(value) and all(map(_is_number, value)),
         ),
         "bsa_method": _one_of("mosteller", "dubois"),
+        "papillary": _one_of("cavity", "mass"),
         "ed_phase": _or_null(_whole(0)),
         "es_phase": _or_null(_whole(0)),
         "cases": Rule("all, or the path of a training's run.json", lambda value: isinstance(value, str)),

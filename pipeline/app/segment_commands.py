@@ -39,6 +39,9 @@ FindPhasesOption = Annotated[
 BsaOption = Annotated[
     str | None, typer.Option(help="formula of the body surface: mosteller or dubois (default: as before)")
 ]
+PapillaryOption = Annotated[
+    str | None, typer.Option(help="what papillary muscles count as: cavity or mass (default: as before)")
+]
 AllPhasesOption = Annotated[bool | None, typer.Option(help="write a DICOM SEG of every phase (default: as before)")]
 ReferencesOption = Annotated[
     Path | None, typer.Option(metavar="CSV", help="a centre's own reference values, which come before the package's")
@@ -75,6 +78,7 @@ def segment(
     es: EsOption = None,
     find_phases: FindPhasesOption = False,
     bsa: BsaOption = None,
+    papillary: PapillaryOption = None,
     references: ReferencesOption = None,
     heart_rate: Annotated[
         float | None, typer.Option(help="beats a minute, where the images state no credible times or no rate")
@@ -123,6 +127,7 @@ def segment(
         "ed": ed,
         "es": es,
         "bsa": bsa,
+        "papillary": papillary,
         "references": _reference_rows(references),
         "all_phases": all_phases,
     }
@@ -190,6 +195,7 @@ def report(
         typer.Option(metavar="SLICES", help="slices that nothing counts, from 0, as 0,1; none: all count again"),
     ] = None,
     bsa: BsaOption = None,
+    papillary: PapillaryOption = None,
     all_phases: AllPhasesOption = None,
     identify: Annotated[
         bool | None, typer.Option(help="print the patient's name in the report (default: as before)")
@@ -216,8 +222,8 @@ def report(
     from pipeline.app.worklist import update_worklist
 
     log_to_stderr(quiet=False)
-    given: dict[str, Any] = {"ed": ed, "es": es, "bsa": bsa, "all_phases": all_phases, "identify": identify}
-    given["references"] = _reference_rows(references)
+    given: dict[str, Any] = {"ed": ed, "es": es, "bsa": bsa, "papillary": papillary}
+    given |= {"references": _reference_rows(references), "all_phases": all_phases, "identify": identify}
     choices = change_choices(read_result(folder).choices, given, find_phases=find_phases)
     excluded = None if exclude is None else parse_slices(exclude)
     case = report_again(

@@ -36,6 +36,9 @@ Severity = Literal["note", "review", "fail"]
 """Worth knowing ("note"), look before use ("review"), or do not use ("fail")."""
 Verdict = Literal["pass", "review", "fail"]
 
+Papillary = Literal["cavity", "mass"]
+"""What papillary muscles and trabeculae count as."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -133,6 +136,7 @@ class Measurements:
         spacing_mm: of X, Y and Z.
         volumes_ml: structure's name -> volume at each phase.
         subject: sex, age and size of the body of whoever was scanned, as far as they are known.
+        papillary: what papillary muscles and trabeculae count as in volumes, function, mass and areas of slices.
         times_ms: of each phase after the R wave.
         lv_curve_ml: periodic curve that ED and ES are taken from.
         ed_phase: end-diastole, or `None` for a single phase, like all that follows from it.
@@ -170,6 +174,7 @@ class Measurements:
     spacing_mm: tuple[float, float, float]
     volumes_ml: Mapping[str, Sequence[float]]
     subject: Subject = field(default_factory=Subject)
+    papillary: Papillary = "cavity"
     times_ms: Sequence[float] | None = None
     lv_curve_ml: Sequence[float] | None = None
     ed_phase: int | None = None
@@ -247,6 +252,7 @@ _ALWAYS = (
     "n_slices",
     "spacing_mm",
     "subject",
+    "papillary",
     "times_ms",
     "volumes_ml",
     "lv_curve_ml",

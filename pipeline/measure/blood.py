@@ -13,7 +13,7 @@ from pipeline.core.labels import LV, MYO
 from pipeline.core.measurements import BloodVolumes
 from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, ventricular_function
 
-__all__ = ["blood_mask", "measure_blood"]
+__all__ = ["blood_mask", "measure_blood", "papillary_as_wall"]
 
 MIN_CONTRAST = 1.3
 """Blood over wall from which both are told apart. Steady-state cines have 2 to 4."""
@@ -83,6 +83,28 @@ def measure_blood(cine: Cine, labels: np.ndarray, *, ed: int, es: int) -> BloodV
         ef_percent=None if function.ef_percent is None else round(function.ef_percent, 3),
         myocardial_mass_g=round(muscle_ml * MYOCARDIAL_DENSITY_G_PER_ML, 3),
     )
+
+
+def papillary_as_wall(cine: Cine, labels: np.ndarray) -> np.ndarray | None:
+    """A label map whose left cavity is its blood alone: what else is in the contour is wall.
+
+    Args:
+        cine: the images.
+        labels: (T, X, Y, Z) label map on the cine's grid, left as it is.
+
+    Returns:
+        (T, X, Y, Z); `None` where blood and wall cannot be told apart at a phase that has a cavity.
+    """
+    counted = labels.copy()
+    for image, phase in zip(cine.array, counted, strict=True):
+        cavity = phase == LV.value
+        if not cavity.any():
+            continue
+        blood = blood_mask(image, phase)
+        if blood is None:
+            return None
+        phase[cavity & ~blood] = MYO.value
+    return counted
 
 
 def _volume_ml(mask: np.ndarray, cine: Cine) -> float:

@@ -11,7 +11,7 @@ from pipeline.core.errors import GridError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
 from pipeline.core.labels import LV, MYO, RV
-from pipeline.core.measurements import Function, Measurements
+from pipeline.core.measurements import Function, Measurements, Papillary
 from pipeline.core.quantities import quantities
 from pipeline.core.subject import Subject
 from pipeline.measure.function import (
@@ -39,9 +39,17 @@ from pipeline.measure.wall.thickness import measure_wall
 
 __all__ = ["PhaseChoice", "measure_cine"]
 
+PAPILLARY: Mapping[Papillary, str] = {
+    "cavity": "papillary muscles and trabeculae count as cavity; `left_ventricle_blood` has them, told by brightness, "
+    "as muscle",
+    "mass": "papillary muscles and trabeculae, told by brightness, count as muscle in volumes, function, mass and "
+    "areas of slices; label maps, thickness and motion of the wall, ED, ES and quality are of contours that have them "
+    "in the cavity",
+}
+"""What each way of counting papillary muscles means."""
+
 CONVENTIONS = (
     "volume is area times the distance of slice centres, gaps included, from the image's own affine",
-    "papillary muscles and trabeculae count as cavity; `left_ventricle_blood` has them, told by brightness, as muscle",
     "basal slices count as far as they are labelled; nothing is corrected for the valve plane",
     "ED and ES are the phases of the largest and the smallest left-ventricular volume, for both ventricles; over five "
     f"or more phases they are taken from a periodic curve of {PHASE_HARMONICS} harmonics that leaves out single phases "
@@ -59,19 +67,23 @@ CONVENTIONS = (
 
 @dataclass(frozen=True)
 class PhaseChoice:
-    """The user's choice of phases, formula of the body surface and reference values. By default phases are found.
+    """The user's choice of how to measure: phases, formula of the body surface, reference values, papillary muscles.
+
+    By default phases are found, and papillary muscles count as cavity.
 
     Attributes:
         ed: end-diastolic phase, 0-based (`None` finds it).
         es: end-systolic phase, 0-based (`None` finds it).
         bsa_method: formula of the body surface area.
         references: a centre's own reference values, which come before the package's, see `measure.reference_tables`.
+        papillary: what papillary muscles and trabeculae are to count as.
     """
 
     ed: int | None = None
     es: int | None = None
     bsa_method: BsaMethod = "mosteller"
     references: tuple[ReferenceRow, ...] = ()
+    papillary: Papillary = "cavity"
 
 
 def measure_cine(
@@ -81,6 +93,7 @@ def measure_cine(
     times_ms: Sequence[float] | None = None,
     facts: StudyFacts | None = None,
     choice: PhaseChoice | None = None,
+    counted: np.ndarray | None = None,
 ) -> Measurements:
     """Measure a label map.
 
@@ -89,7 +102,9 @@ def measure_cine(
         grid: where the voxels lie.
         times_ms: time of each phase, if known.
         facts: heart rate, sex, age, height and weight, if known; ED and ES, if the files state them.
-        choice: phases given rather than found, and the formula of the body surface.
+        choice: phases given rather than found, formula of the body surface and reference values.
+        counted: (T, X, Y, Z) the label map with papillary muscles as wall, see `blood.papillary_as_wall`, whose volumes
+            and areas are to be told instead.
 
     Returns:
         Measurements of the label map alone: the volumes of every phase and, from two phases up, ED, ES, ventricular
@@ -104,11 +119,17 @@ def measure_cine(
         raise GridError(f"`labels` must be (T, X, Y, Z) with X, Y, Z = {grid.shape}, got {labels.shape}")
     facts, choice = facts or StudyFacts(), choice or PhaseChoice()
     beat = make_beat(len(labels), times_ms=times_ms, heart_rate_bpm=facts.heart_rate_bpm)
-    volumes = volumes_ml(labels, grid)
+    volumes = volumes_ml(labels if counted is None else counted, grid)
+    papillary: Papillary = "cavity" if counted is None else "mass"
     is_chosen = choice.ed is not None or choice.es is not None
     ed, es = (choice.ed, choice.es) if is_chosen else (facts.ed_phase, facts.es_phase)
     phases = find_phases(volumes[LV.name], beat=beat, ed=ed, es=es)
-    measured = replace(_of_every_phase(labels, grid, times_ms, volumes, phases), subject=_subject(facts))
+    measured = replace(
+        _of_every_phase(labels, grid, times_ms, volumes, phases),
+        subject=_subject(facts),
+        papillary=papillary,
+        conventions=(CONVENTIONS[0], PAPILLARY[papillary], *CONVENTIONS[1:]),
+    )
     if phases.es is None:
         return measured
     rate = facts.heart_rate_bpm
@@ -129,12 +150,16 @@ def measure_cine(
         bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
         indexed = _index({LV.name: left, RV.name: right}, mass_g, bsa)
         measured = replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
-    measured = _with_wall(measured, labels, grid, phases, beat)
-    compared = compare_with_references(quantities(measured), measured.subject, own=choice.references)
+    measured = _with_wall(measured, labels, grid, phases, beat, counted)
+    compared = compare_with_references(
+        quantities(measured), measured.subject, own=choice.references, papillary=papillary
+    )
     return replace(measured, references=compared)
 
 
-def _with_wall(measured: Measurements, labels: np.ndarray, grid: Grid, phases: Phases, beat: Beat) -> Measurements:
+def _with_wall(
+    measured: Measurements, labels: np.ndarray, grid: Grid, phases: Phases, beat: Beat, counted: np.ndarray | None
+) -> Measurements:
     """With the thickness and the motion of the left ventricle's wall, and the table of slices."""
     assert phases.es is not None
     motion = measure_motion(labels, grid, phases=phases, beat=beat)
@@ -142,7 +167,7 @@ def _with_wall(measured: Measurements, labels: np.ndarray, grid: Grid, phases: P
         measured,
         wall=measure_wall(labels, grid, ed=phases.ed, es=phases.es),
         motion=motion,
-        slices=measure_slices(labels, grid, ed=phases.ed, es=phases.es, in_motion=motion.slices),
+        slices=measure_slices(labels, grid, ed=phases.ed, es=phases.es, counted=counted, in_motion=motion.slices),
     )
 
 
@@ -167,7 +192,6 @@ def _of_every_phase(
             f"phase {phase + 1} was passed over for ED and ES: its left-ventricular volume sticks out of the beat"
             for phase in phases.passed_over
         ),
-        conventions=CONVENTIONS,
     )
 
 

@@ -14,13 +14,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
-from pipeline.core.measurements import Measurements
+from pipeline.core.labels import LV
+from pipeline.core.measurements import Measurements, Papillary
 from pipeline.core.prior import Change, Prior, SamePatientBy
 from pipeline.core.quantities import quantities
 
 __all__ = ["compare_with_prior", "renew_prior"]
 
 _LIMIT_SDS = 1.96
+_COUNTS_PAPILLARY = (LV.name, "myocardial_mass")
+"""How the names of quantities begin that papillary muscles count in."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,31 @@ def compare_with_prior(
         notes: what else is to be said of the two.
 
     Returns:
-        Every quantity that both have.
+        Every quantity that both have, but those in which papillary muscles were counted otherwise.
     """
-    then = quantities(before)
-    differing = _differences(now, before)
-    return _prior(now, then, Prior(case, same_patient_by, (), interval_days, notes=(*notes, *differing)))
+    told = Prior(case, same_patient_by, (), interval_days, notes=(*notes, *_differences(now, before)))
+    return _prior(now, quantities(before), told, papillary=before.papillary)
 
 
-def renew_prior(now: Measurements, prior: Prior) -> Prior:
-    """The same comparison for a study that was measured again."""
-    return _prior(now, {change.quantity: change.before for change in prior.changes}, prior)
+def renew_prior(now: Measurements, prior: Prior, *, papillary: Papillary) -> Prior:
+    """The same comparison for a study that was measured again.
+
+    Args:
+        now: measurements of this study.
+        prior: the comparison as it was.
+        papillary: what papillary muscles counted as in it.
+    """
+    return _prior(now, {change.quantity: change.before for change in prior.changes}, prior, papillary=papillary)
 
 
-def _prior(now: Measurements, before: Mapping[str, float], prior: Prior) -> Prior:
+def _prior(now: Measurements, before: Mapping[str, float], prior: Prior, *, papillary: Papillary) -> Prior:
+    if now.papillary != papillary:
+        before = {name: value for name, value in before.items() if not name.startswith(_COUNTS_PAPILLARY)}
+        note = (
+            f"left-ventricular volumes and mass are not compared: papillary muscles count as {now.papillary} now and "
+            f"counted as {papillary} then"
+        )
+        prior = replace(prior, notes=(*prior.notes, note))
     changes = tuple(_change(name, before[name], value) for name, value in quantities(now).items() if name in before)
     table = _repeatability()
     sources = dict.fromkeys(table[change.quantity].source for change in changes if change.quantity in table)

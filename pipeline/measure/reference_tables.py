@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.measurements import Papillary
 from pipeline.core.quantities import QUANTITIES
 
 __all__ = ["ReferenceRow", "read_reference_table", "shipped_references"]
@@ -53,7 +54,7 @@ class ReferenceRow:
     sd: float | None
     lower: float | None
     upper: float | None
-    papillary: Literal["cavity", "mass"]
+    papillary: Papillary
     source: str
 
     def __post_init__(self) -> None:

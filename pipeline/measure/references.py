@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from pipeline.core.measurements import Papillary
 from pipeline.core.quantities import QUANTITIES
 from pipeline.core.reference import Position, Reference, References
 from pipeline.core.subject import Subject
@@ -13,12 +14,13 @@ from pipeline.measure.reference_tables import ReferenceRow, shipped_references
 
 __all__ = ["compare_with_references"]
 
-_PAPILLARY = "cavity"
-"""What papillary muscles count as in the labels measured here."""
-
 
 def compare_with_references(
-    values: Mapping[str, float], subject: Subject, *, own: Sequence[ReferenceRow] = ()
+    values: Mapping[str, float],
+    subject: Subject,
+    *,
+    own: Sequence[ReferenceRow] = (),
+    papillary: Papillary = "cavity",
 ) -> References:
     """Compare a study's values with those of healthy people of the same sex and age.
 
@@ -26,6 +28,7 @@ def compare_with_references(
         values: quantity -> value, see `core.quantities`.
         subject: whose they are.
         own: rows that come before the shipped ones; the first that fits is taken.
+        papillary: what papillary muscles and trabeculae count as in the values.
 
     >>> rows = compare_with_references({"left_ventricle_edv_ml": 230.0}, Subject("M", 60.0)).compared
     >>> rows[0].z, rows[0].position
@@ -38,21 +41,21 @@ def compare_with_references(
     compared, reasons = [], defaultdict(list)
     for name, value in values.items():
         of_quantity = [row for row in rows if row.quantity == name]
-        fitting = [row for row in of_quantity if _fits(row, subject)]
+        fitting = [row for row in of_quantity if _fits(row, subject, papillary)]
         if fitting:
             compared.append(_compare(name, value, fitting[0]))
         else:
-            reasons[_why_not(of_quantity, subject)].append(QUANTITIES[name].words)
+            reasons[_why_not(of_quantity, subject, papillary)].append(QUANTITIES[name].words)
     return References(tuple(compared), tuple(f"{', '.join(words)}: {reason}" for reason, words in reasons.items()))
 
 
-def _why_not(rows: Sequence[ReferenceRow], subject: Subject) -> str:
+def _why_not(rows: Sequence[ReferenceRow], subject: Subject, papillary: Papillary) -> str:
     """Why none of a quantity's rows fits a subject of known sex and age, in words: what is wrong with the nearest."""
     if not rows:
         return "no reference values are at hand"
-    alike = [row for row in rows if row.papillary == _PAPILLARY]
+    alike = [row for row in rows if row.papillary == papillary]
     if not alike:
-        return f"{rows[0].source} counts papillary muscles as {rows[0].papillary}, these labels as {_PAPILLARY}"
+        return f"{rows[0].source} counts papillary muscles as {rows[0].papillary}, these numbers as {papillary}"
     of_sex = [row for row in alike if row.sex == subject.sex]
     if not of_sex:
         return "no reference values for this sex are at hand"
@@ -66,9 +69,9 @@ def _band(row: ReferenceRow) -> str:
     return " ".join(f"{word} {age:g}" for word, age in ends if age is not None)
 
 
-def _fits(row: ReferenceRow, subject: Subject) -> bool:
+def _fits(row: ReferenceRow, subject: Subject, papillary: Papillary) -> bool:
     """Whether a row is of the subject's sex and age, in completed years, and of this convention."""
-    if row.papillary != _PAPILLARY or row.sex != subject.sex or subject.age_years is None:
+    if row.papillary != papillary or row.sex != subject.sex or subject.age_years is None:
         return False
     age = math.floor(subject.age_years)
     return (row.age_from is None or age >= row.age_from) and (row.age_to is None or age <= row.age_to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,13 @@ __all__ = ["measure_slices"]
 
 
 def measure_slices(
-    labels: np.ndarray, grid: Grid, *, ed: int, es: int, in_motion: Collection[int] = ()
+    labels: np.ndarray,
+    grid: Grid,
+    *,
+    ed: int,
+    es: int,
+    counted: np.ndarray | None = None,
+    in_motion: Collection[int] = (),
 ) -> tuple[SliceRow, ...]:
     """Measure every slice of a stack at two phases.
 
@@ -27,6 +34,7 @@ def measure_slices(
         grid: where the voxels lie.
         ed: end-diastole, 0-based.
         es: end-systole.
+        counted: (T, X, Y, Z) label map whose areas are told, if not those of `labels`.
         in_motion: slices in which the motion of the wall was measured.
 
     Returns:
@@ -39,17 +47,28 @@ def measure_slices(
     spans_mm = 1000.0 * grid.voxel_volumes_ml / pixel_mm2
     rows = []
     for z in range(grid.shape[2]):
-        at_ed, at_es = (_areas(labels[phase, :, :, z], pixel_mm2, frame) for phase in (ed, es))
+        at_ed, at_es = (
+            replace(
+                _areas((labels if counted is None else counted)[phase, :, :, z], pixel_mm2),
+                thickness_mm=_thickness_mm(labels[phase, :, :, z], frame),
+            )
+            for phase in (ed, es)
+        )
         level = LEVELS[level_of(slices.index(z), len(slices))] if has_thirds and z in slices else None
         labelled = bool(np.isin(labels[[ed, es], :, :, z], [structure.value for structure in STRUCTURES]).any())
         rows.append(SliceRow(z, level, round(float(spans_mm[z]), 4), at_ed, at_es, labelled, z in in_motion))
     return tuple(rows)
 
 
-def _areas(labels: np.ndarray, pixel_mm2: float, frame: np.ndarray | None) -> SliceAreas:
-    areas = {f"{s.name}_cm2": round(float((labels == s.value).sum() * pixel_mm2 / 100.0), 4) for s in STRUCTURES}
+def _areas(labels: np.ndarray, pixel_mm2: float) -> SliceAreas:
+    return SliceAreas(
+        **{f"{s.name}_cm2": round(float((labels == s.value).sum() * pixel_mm2 / 100.0), 4) for s in STRUCTURES}
+    )
+
+
+def _thickness_mm(labels: np.ndarray, frame: np.ndarray | None) -> float | None:
+    """Mean over the ring, where it is closed."""
     ring = None if frame is None else trace_ring(labels, frame)
     if ring is None or not ring.is_closed:
-        return SliceAreas(**areas)
-    thickness_mm = round(float(chords_mm(ring.endo_mm[None], ring.epi_mm[None]).mean()), 2)
-    return SliceAreas(**areas, thickness_mm=thickness_mm)
+        return None
+    return round(float(chords_mm(ring.endo_mm[None], ring.epi_mm[None]).mean()), 2)

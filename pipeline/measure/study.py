@@ -14,7 +14,7 @@ from pipeline.core.measurements import Measurements
 from pipeline.core.pose import PoseFinding
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.core.review import leave_out_slices, tell_excluded
-from pipeline.measure.blood import measure_blood
+from pipeline.measure.blood import measure_blood, papillary_as_wall
 from pipeline.measure.certainty.calibration import Calibration
 from pipeline.measure.certainty.judging import expect_dice, judge_certainty
 from pipeline.measure.function import MYOCARDIAL_DENSITY_G_PER_ML, volumes_ml
@@ -63,7 +63,7 @@ def measure_study(
         cine: the images.
         labels: (T, X, Y, Z) label map on the cine's grid.
         told: what the network tells of these very labels, see `hear_network`; `None` where they are not a network's.
-        choice: phases given rather than found, and the formula of the body surface.
+        choice: how to measure.
         excluded_slices: slices that nothing counts, 0-based, as if nothing were drawn there. The network's certainty
             is of all slices: it stays as it is, and the numbers have no intervals.
 
@@ -79,11 +79,33 @@ def measure_study(
     of_pose = () if told.pose is None else (told.pose.sentence(),)
     notes = (*cine.notes, *of_pose, *tell_excluded(excluded_slices), *measured.notes)
     measured = replace(measured, notes=notes, pose=told.pose, confidence=told.expected_dice, certainty=told.certainty)
+    measured = replace(measured, quality=assess_quality(labels, cine.grid, measured))
+    if choice is not None and choice.papillary == "mass":
+        measured = _count_papillary_as_mass(measured, cine, labels, choice)
     if measured.ed_phase is not None and measured.es_phase is not None:
         blood = measure_blood(cine, labels, ed=measured.ed_phase, es=measured.es_phase)
         measured = replace(measured, blood=blood)
-    measured = measured if excluded_slices else replace(measured, intervals=_intervals(measured))
-    return replace(measured, quality=assess_quality(labels, cine.grid, measured))
+    return measured if excluded_slices else replace(measured, intervals=_intervals(measured))
+
+
+def _count_papillary_as_mass(
+    measured: Measurements, cine: Cine, labels: np.ndarray, choice: PhaseChoice
+) -> Measurements:
+    """The measurements with other volumes and what follows from them, at the same phases; noted where none can be."""
+    counted = papillary_as_wall(cine, labels)
+    if counted is None:
+        note = "papillary muscles count as cavity, for blood and wall cannot be told apart by brightness"
+        return replace(measured, notes=(*measured.notes, note))
+    phases = replace(choice, ed=measured.ed_phase, es=measured.es_phase)
+    other = measure_cine(labels, cine.grid, times_ms=cine.times_ms, facts=cine.facts, choice=phases, counted=counted)
+    return replace(measured, **{key: getattr(other, key) for key in _COUNTED})
+
+
+_COUNTED = (
+    *("papillary", "volumes_ml", "lv_curve_ml", "left", "right", "myocardial_mass_g", "indexed", "slices"),
+    *("references", "conventions"),
+)
+"""What papillary muscles count in."""
 
 
 def _intervals(measured: Measurements) -> dict[str, Interval] | None:
@@ -91,9 +113,12 @@ def _intervals(measured: Measurements) -> dict[str, Interval] | None:
     certainty, ed, es = measured.certainty, measured.ed_phase, measured.es_phase
     if certainty is None or ed is None or es is None:
         return None
-    mass = certainty.volume_interval(MYO.name, ed, measured.volumes_ml[MYO.name][ed])
-    found = {"myocardial_mass_g": mass and tuple(end * MYOCARDIAL_DENSITY_G_PER_ML for end in mass)}
-    for name in (LV.name, RV.name):
+    found: dict[str, Interval | None] = {}
+    if measured.papillary == "cavity":  # as the experts of the calibration count them
+        mass = certainty.volume_interval(MYO.name, ed, measured.volumes_ml[MYO.name][ed])
+        density = MYOCARDIAL_DENSITY_G_PER_ML
+        found["myocardial_mass_g"] = mass and (mass[0] * density, mass[1] * density)
+    for name in (LV.name, RV.name) if measured.papillary == "cavity" else (RV.name,):
         volumes = measured.volumes_ml[name][ed], measured.volumes_ml[name][es]
         found[f"{name}_edv_ml"] = certainty.volume_interval(name, ed, volumes[0])
         found[f"{name}_esv_ml"] = certainty.volume_interval(name, es, volumes[1])

@@ -147,6 +147,9 @@ COLUMNS = (
     Column("weight_kg", "kg", "number", "of the subject", _at("subject", "weight_kg")),
     Column("bsa_m2", "m2", "number", "body surface area", _at("bsa_m2")),
     Column("bsa_method", "", ("mosteller", "dubois"), "formula of the body surface area", _at("bsa_method")),
+    Column(
+        "papillary", "", ("cavity", "mass"), "what papillary muscles count as in volumes and mass", _at("papillary")
+    ),
     Column("heart_rate_bpm", "1/min", "number", "heart rate", _at("heart_rate_bpm")),
     Column("kind", "", ("cine", "few_phases", "single_phase"), "which phases there are", _at("kind")),
     Column("n_phases", "", "integer", "number of phases", _at("n_phases")),

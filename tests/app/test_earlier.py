@@ -127,6 +127,7 @@ def test_weights_that_cannot_be_told_are_done_again(find: Callable, segmenter: S
         ({"choices": Choices(heart_rate_bpm=70)}, "heart_rate_bpm is another"),
         ({"choices": Choices(PhaseChoice(ed=2))}, "ed is another"),
         ({"choices": Choices(PhaseChoice(bsa_method="dubois"))}, "bsa is another"),
+        ({"choices": Choices(PhaseChoice(papillary="mass"))}, "papillary is another"),
         ({"choices": Choices(all_phases=True)}, "all_phases is another"),
         ({"choices": Choices(identify=True)}, "identify is another"),
         ({"choices": Choices(objects=False)}, None),

@@ -217,7 +217,20 @@ def test_a_corrected_mask_is_measured_anew(segmented: Path, phantom: PhantomStud
 
 
 def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None:
-    _run("report", str(segmented), "--ed", "2", "--es", "4", "--bsa", "dubois", "--all-phases", "--exclude", "0,7")
+    chosen_now = (
+        "--ed",
+        "2",
+        "--es",
+        "4",
+        "--bsa",
+        "dubois",
+        "--papillary",
+        "mass",
+        "--all-phases",
+        "--exclude",
+        "0,7",
+    )
+    _run("report", str(segmented), *chosen_now)
 
     def record() -> dict:
         read = json.loads((segmented / "measurements.json").read_text())
@@ -226,7 +239,7 @@ def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None
 
     chosen = record()["choices"]
     assert chosen == {
-        **{"ed": 2, "es": 4, "bsa": "dubois", "references": []},
+        **{"ed": 2, "es": 4, "bsa": "dubois", "papillary": "mass", "references": []},
         **{"all_phases": True, "objects": True, "identify": False},
     }
     _run("report", str(segmented))
@@ -237,7 +250,7 @@ def test_choices_given_once_hold_until_others_are_given(segmented: Path) -> None
     assert (record()["ed_from"], record()["es_phase"], record()["es_from"]) == ("curve", 5, "given")
     assert record()["review"]["excluded_slices"] == []
     assert not (segmented / "seg_phase_03.dcm").exists()
-    for wrong in (("--exclude", "8"), ("--exclude", "x"), ("--bsa", "haycock")):
+    for wrong in (("--exclude", "8"), ("--exclude", "x"), ("--bsa", "haycock"), ("--papillary", "wall")):
         with pytest.raises(ConfigError):
             _run("report", str(segmented), *wrong)
 

@@ -9,7 +9,8 @@ from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine
 from pipeline.core.labels import LV, MYO, RV
 from pipeline.core.measurements import BloodVolumes
-from pipeline.measure.blood import blood_mask, measure_blood
+from pipeline.measure.blood import blood_mask, measure_blood, papillary_as_wall
+from pipeline.measure.measurements import PhaseChoice
 from pipeline.measure.study import measure_study
 
 BLOOD, WALL = 300, 100
@@ -112,6 +113,56 @@ def test_a_study_states_both_conventions() -> None:
     without = measure_study(cine, labels, excluded_slices=[0]).blood
     assert without is not None
     assert without.edv_ml == pytest.approx(84 * 2 * 0.04)
+
+
+def test_the_cavity_of_counted_labels_is_its_blood_alone() -> None:
+    cine, labels = a_cine(a_phase(10, 4), a_phase(6, 4))
+    labels[1, ..., 2] = 0
+    before = labels.copy()
+    counted = papillary_as_wall(cine, labels)
+    assert counted is not None
+    assert (labels == before).all()
+    assert (counted == LV.value).sum(axis=(1, 2)).tolist() == [[84, 84, 84], [20, 20, 0]]
+    assert ((counted != 0) == (labels != 0)).all()
+    assert (counted[labels != LV.value] == labels[labels != LV.value]).all()
+    labels[1] = 0  # a phase without a cavity has nothing to tell
+    assert papillary_as_wall(cine, labels) is not None
+    flat = a_phase(6, 0)
+    flat[0][flat[1] > 0] = WALL
+    assert papillary_as_wall(*a_cine(a_phase(), flat)) is None
+
+
+def test_a_study_that_counts_papillary_muscles_as_mass() -> None:
+    cine, labels = a_cine(a_phase(10, 4), a_phase(6, 4))
+    drawn = measure_study(cine, labels)
+    measured = measure_study(cine, labels, choice=PhaseChoice(papillary="mass"))
+    assert (drawn.papillary, measured.papillary) == ("cavity", "mass")
+    assert measured.left is not None
+    assert measured.blood is not None
+    for key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent"):
+        assert getattr(measured.left, key) == getattr(measured.blood, key)
+    assert measured.myocardial_mass_g == measured.blood.myocardial_mass_g
+    assert measured.blood == drawn.blood
+    assert measured.volumes_ml["left_ventricle"] == pytest.approx([84 * 3 * 0.04, 20 * 3 * 0.04])
+    assert measured.slices is not None
+    assert drawn.slices is not None
+    for own, before in zip(measured.slices, drawn.slices, strict=True):
+        assert own.ed.left_ventricle_cm2 == pytest.approx(84 * 0.04)
+        assert own.ed.thickness_mm == before.ed.thickness_mm
+    assert (measured.wall, measured.motion, measured.quality) == (drawn.wall, drawn.motion, drawn.quality)
+    told = [sentence for sentence in measured.conventions if "papillary" in sentence]
+    assert [sentence.split(",")[1] for sentence in told] == [" told by brightness"]
+    assert type(measured).from_json(measured.to_json()).to_json() == measured.to_json()
+
+
+def test_papillary_muscles_that_cannot_be_told_stay_cavity_and_are_noted() -> None:
+    flat = a_phase(6, 0)
+    flat[0][flat[1] > 0] = WALL
+    cine, labels = a_cine(a_phase(), flat)
+    measured = measure_study(cine, labels, choice=PhaseChoice(papillary="mass"))
+    assert measured.papillary == "cavity"
+    assert measured.left == measure_study(cine, labels).left
+    assert measured.notes[-1].startswith("papillary muscles count as cavity, for blood and wall cannot be told apart")
 
 
 @pytest.mark.parametrize(("blood", "told"), [(130, True), (129, False)])

@@ -72,11 +72,26 @@ def test_what_else_differs_is_said() -> None:
     assert compare_with_prior(before, before, case="then", same_patient_by="user").notes == ()
 
 
+def test_other_countings_of_papillary_muscles_are_not_compared() -> None:
+    now, before = (_measured(200.0, 80.0, papillary=papillary) for papillary in ("mass", "cavity"))
+    told = compare_with_prior(now, before, case="then", same_patient_by="user")
+    left = [change.quantity for change in told.changes if change.quantity.startswith(("left", "myocardial"))]
+    assert not left
+    sentence = "left-ventricular volumes and mass are not compared: papillary muscles count as mass now and counted as"
+    assert told.notes == (f"{sentence} cavity then",)
+    alike = compare_with_prior(before, before, case="then", same_patient_by="user")
+    assert any(change.quantity == "left_ventricle_edv_ml" for change in alike.changes)
+    again = renew_prior(now, alike, papillary="cavity")
+    assert again.changes == told.changes
+    assert again.notes == told.notes
+    assert renew_prior(before, alike, papillary="cavity") == alike
+
+
 def test_a_study_measured_again_keeps_its_prior() -> None:
     first = compare_with_prior(
         _measured(220.0, 80.0), _measured(200.0, 80.0), case="then", same_patient_by="patient_id", interval_days=365
     )
-    again = renew_prior(_measured(190.0, 80.0), first)
+    again = renew_prior(_measured(190.0, 80.0), first, papillary="cavity")
     edv = next(change for change in again.changes if change.quantity == "left_ventricle_edv_ml")
     assert (edv.before, edv.now, edv.change) == (200.0, 190.0, -10.0)
     assert (again.case, again.interval_days, again.same_patient_by) == ("then", 365, "patient_id")
@@ -152,5 +167,7 @@ def test_what_is_unknown_in_one_study_does_not_differ() -> None:
 
 def test_a_study_measured_again_keeps_the_rest_of_its_comparison() -> None:
     first = _alone(100.0, 110.0, interval_days=5, notes=["read twice"])
-    again = renew_prior(replace(_measured(1.0, 1.0), myocardial_mass_g=100.0, left=None, right=None), first)
+    again = renew_prior(
+        replace(_measured(1.0, 1.0), myocardial_mass_g=100.0, left=None, right=None), first, papillary="cavity"
+    )
     assert again == replace(_alone(100.0, 100.0), interval_days=5, notes=("read twice",))

@@ -83,13 +83,22 @@ def test_another_convention_is_not_compared_and_said(tmp_path: Path) -> None:
     own = read_reference_table(_table(tmp_path, f"right_ventricle_edv_ml,M,20,80,163,27,,,mass,{source}"))
     found = compare_with_references({"right_ventricle_edv_ml": 150.0}, MAN, own=own)
     assert not found.compared
-    assert "counts papillary muscles as mass, these labels as cavity" in found.not_compared[0]
+    assert "counts papillary muscles as mass, these numbers as cavity" in found.not_compared[0]
     (row,) = compare_with_references(
         {"left_ventricle_edv_ml": 166.0},
         MAN,
         own=read_reference_table(_table(tmp_path, f"left_ventricle_edv_ml,M,20,80,156,21,,,mass,{source}")),
     ).compared
     assert row.mean == 166.0  # the shipped row, which fits, not the first
+
+
+def test_numbers_with_papillary_muscles_as_mass_are_compared_with_their_like(tmp_path: Path) -> None:
+    own = read_reference_table(_table(tmp_path, "left_ventricle_edv_ml,M,20,80,156,21,,,mass,Maceira"))
+    found = compare_with_references({"left_ventricle_edv_ml": 177.0}, MAN, own=own, papillary="mass")
+    assert [(row.mean, row.z, row.source) for row in found.compared] == [(156.0, 1.0, "Maceira")]
+    alone = compare_with_references({"left_ventricle_edv_ml": 177.0}, MAN, papillary="mass")
+    assert not alone.compared
+    assert alone.not_compared[0].endswith("counts papillary muscles as cavity, these numbers as mass")
 
 
 def test_a_centre_s_own_rows_come_first(tmp_path: Path) -> None:
@@ -241,7 +250,7 @@ RIGHT = "right_ventricle_edv_ml"  # of which nothing is shipped
     ("rows", "reason"),
     [
         ([], "no reference values are at hand"),
-        ([_row(quantity=RIGHT, papillary="mass")], "ours counts papillary muscles as mass, these labels as cavity"),
+        ([_row(quantity=RIGHT, papillary="mass")], "ours counts papillary muscles as mass, these numbers as cavity"),
         ([_row(quantity=RIGHT, sex="F")], "no reference values for this sex are at hand"),
         ([_row(quantity=RIGHT, age_to=59.0)], "ours is of ages from 20 to 59; the subject's is 60"),
         ([_row(quantity=RIGHT, age_from=None, age_to=59.0)], "ours is of ages to 59; the subject's is 60"),

@@ -105,6 +105,7 @@ def whole_object(study: PhantomStudy) -> dict[str, Any]:
         "n_slices": cine.n_slices,
         "spacing_mm": list(cine.grid.spacing_mm),
         "subject": {"sex": None, "age_years": None, "height_cm": None, "weight_kg": None},
+        "papillary": "cavity",
         "times_ms": list(cine.times_ms or ()),
         "volumes_ml": volumes,
         "lv_curve_ml": volumes["left_ventricle"],

@@ -32,8 +32,8 @@ def cavity_cases(folder: Path, *, scheme: Scheme | None = None) -> list[Datalist
         scheme: of the labels; `None`: "cmr".
 
     Returns:
-        A case a row, its `group` from the patient's name (HF-I, HF-NI, HYP, N), `drawn_structures` LV, and MYO where every slice has its epicardium; with a `note` where the
-        spacing is assumed.
+        A case a row: `drawn_structures` LV, and MYO where every slice has its epicardium; `group` from the patient's
+        name (HF-I, HF-NI, HYP, N); a `note` where the spacing is assumed.
 
     Raises:
         DatasetError: a row that does not count its slices.

@@ -25,6 +25,7 @@ __all__ = [
     "flatten",
     "headlines",
     "number_rows",
+    "papillary_sentence",
     "phase_marks",
     "verdict",
 ]
@@ -170,9 +171,26 @@ def number_rows(measured: Measurements) -> list[NumberRow]:
 
 
 def blood_rows(measured: Measurements) -> list[NumberRow]:
-    """The left ventricle with papillary muscles and trabeculae as muscle; none if they were not told from blood."""
+    """The left ventricle with papillary muscles and trabeculae as muscle, where they were told and count as cavity."""
     blood = measured.blood
-    return [] if blood is None else [NumberRow(name, unit, 1, getattr(blood, key)) for name, key, unit in _BLOOD_ROWS]
+    if blood is None or measured.papillary == "mass":
+        return []
+    return [NumberRow(name, unit, 1, getattr(blood, key)) for name, key, unit in _BLOOD_ROWS]
+
+
+def papillary_sentence(measured: Measurements) -> str | None:
+    """What papillary muscles count as, for below the numbers; `None` where they were not told from blood."""
+    if measured.papillary == "mass":
+        return (
+            "Papillary muscles and trabeculae, told by their brightness, count as muscle in these numbers. Contours "
+            "and wall thickness have them in the cavity."
+        )
+    if measured.blood is None:
+        return None
+    return (
+        "Blood alone: papillary muscles and trabeculae, told by their brightness, count as muscle. All other numbers "
+        "count them as cavity."
+    )
 
 
 def flags(measured: Measurements) -> list[FlagRow]:

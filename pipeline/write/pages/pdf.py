@@ -131,9 +131,9 @@ def _numbers(measured: Measurements) -> Iterator[Flowable]:
     ]
     widths = (44 * mm, *(46 * mm,) * 2, *((_WIDTH - 136 * mm) / 2,) * 2)
     yield _table([head, *body], widths, strong_head=True)
-    if measured.blood is not None:
+    if sentence := findings.papillary_sentence(measured):
         yield Spacer(1, 2 * mm)
-        yield Paragraph("Blood alone: papillary muscles and trabeculae, told by brightness, count as muscle.", _TEXT)
+        yield Paragraph(sentence, _TEXT)
     if measured.intervals and measured.certainty:
         yield Spacer(1, 2 * mm)
         share = f"{100 * measured.certainty.level:.0f} of 100 patients like those of the calibration"

@@ -82,6 +82,7 @@ def write_report(
         "headlines": findings.headlines(measured),
         "numbers": findings.number_rows(measured),
         "blood": findings.blood_rows(measured),
+        "papillary": findings.papillary_sentence(measured),
         "has_indices": bool(measured.indexed),
         "confidences": findings.confidences(measured),
         "certainty": measured.certainty,

@@ -38,6 +38,14 @@ def test_blood_alone_has_rows_of_the_left_ventricle(found: Measurements) -> None
     assert rows["Mass with papillary muscles"] == (133.7, None, "g")
     assert len(rows) == 5
     assert findings.blood_rows(NOTHING) == []
+    assert (findings.papillary_sentence(found) or "").startswith("Blood alone: papillary muscles")
+    assert findings.papillary_sentence(NOTHING) is None
+
+
+def test_papillary_muscles_that_count_as_muscle_leave_no_second_rows(found: Measurements) -> None:
+    as_mass = replace(found, papillary="mass")
+    assert findings.blood_rows(as_mass) == []
+    assert (findings.papillary_sentence(as_mass) or "").endswith("Contours and wall thickness have them in the cavity.")
 
 
 def test_the_gravest_flag_comes_first_with_its_place(found: Measurements) -> None:
