@@ -1,8 +1,9 @@
 """What quality rules and calibrated certainty are worth, out of fold: patients by the network that never saw them.
 
-    python benchmarks/quality.py DATA OUT FOLD...
+    python benchmarks/quality.py OUT FOLD... --data DATA [--data OTHER]
 
-Every FOLD, a training of a cross-validation, segments its own validation patients of DATA. Rules are also applied to
+Every FOLD, a training of a cross-validation, segments its own validation patients of DATA, those in whom all structures
+were drawn. Rules are also applied to
 the experts' labels, which should trip hardly any. Predictions are kept in OUT/predictions and not made again, so that
 rules can be changed and measured in a minute. Each volume's expected Dice comes from a calibration made without its
 patient. The tables also go to OUT/quality.md.
@@ -22,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline.app.segmenter import Segmenter
 from pipeline.core.geometry import Grid
-from pipeline.core.labels import STRUCTURES
+from pipeline.core.labels import STRUCTURES, Structure, undrawn_values
 from pipeline.core.measurements import Flag
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.evaluate.agreement import bootstrap_interval
@@ -33,8 +34,9 @@ from pipeline.evaluate.overlap import volume_overlap
 from pipeline.measure.measurements import measure_cine
 from pipeline.measure.quality.assess import assess_quality
 from pipeline.read.cine import read_cine, read_label
-from pipeline.read.datasets import load_datalist
-from pipeline.train.splits import choose_cases
+from pipeline.read.datasets import joined_datalist
+from pipeline.read.labels import read_case_label
+from pipeline.train.record import read_record
 
 RULES = (
     *("missing_structure", "not_a_heart", "slice_gap", "extra_piece", "hole", "open_wall", "ventricles_swapped"),
@@ -70,16 +72,16 @@ class Volume:
 def main() -> None:
     """Segment what is missing, and print the tables."""
     options = argparse.ArgumentParser()
-    for name in ("data", "out"):
-        options.add_argument(name, type=Path)
+    options.add_argument("out", type=Path)
     options.add_argument("folds", type=Path, nargs="+")
+    options.add_argument("--data", type=Path, action="append", required=True)
     chosen = options.parse_args()
-    cases = load_datalist(chosen.data)
+    cases = [case for case in joined_datalist(chosen.data) if not undrawn_values(_truth(case))]
     found = [volume for fold in chosen.folds for volume in predict(fold, cases, chosen.out / "predictions")]
     judged = {f"{one.patient} {one.volume}": one for one in cross_fit([row for v in found for row in rows(v)])}
     flags, of_experts = flag_volumes(found), flag_volumes(experts(cases))
     tables = [dice_table(found), rule_table(found, flags, of_experts), detection_table(found, flags, judged)]
-    tables += [verdict_table(found, flags, judged)]
+    tables += [verdict_table(found, flags, judged), ends_table(found)]
     (chosen.out / "quality.md").write_text("\n".join(tables), encoding="utf-8")
     print("\n".join(tables))
 
@@ -89,7 +91,9 @@ def predict(fold: Path, cases: Sequence[Mapping[str, Any]], folder: Path) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     segmenter: Segmenter | None = None
     volumes = []
-    for case in choose_cases(cases, str(fold / "eval" / "run.json")):
+    record = read_record(fold / "eval" / "run.json")
+    assert record is not None, f"{fold} is no fold"
+    for case in (case for case in cases if case["patient"] in record["split"]["validation"]):
         path = folder / f"{case['patient']}_{case['phase']}.npz"
         if not path.is_file():
             segmenter = segmenter or Segmenter(fold)
@@ -98,6 +102,11 @@ def predict(fold: Path, cases: Sequence[Mapping[str, Any]], folder: Path) -> lis
         with np.load(path) as kept:
             volumes.append(_volume(case, kept["labels"][0], ProbabilitySums(*kept["sums"])))
     return volumes
+
+
+def _truth(case: Mapping[str, Any]) -> np.ndarray:
+    """The experts' labels, partial where they did not draw a structure."""
+    return read_case_label(case, grid=read_cine(case["image"]).grid, n_phases=1).array
 
 
 def experts(cases: Sequence[Mapping[str, Any]]) -> list[Volume]:
@@ -188,6 +197,36 @@ def verdict_table(
             bad = [str((dice[own] < GOOD_DICE).sum()), str((lowest[own] < 0.85).sum())]
             lines.append([f"{title}: {verdict}", str(own.sum()), mean, *bad])
     return _table(lines)
+
+
+def ends_table(volumes: Sequence[Volume]) -> str:
+    """How often a structure's slices are too many or too few, what a perfect choice would gain, and who knows."""
+    head = ["structure", "slices too many", "missed", "Dice", "with none too many", "ends that are wrong: area"]
+    return _table([head, *(_ends_row(volumes, structure) for structure in STRUCTURES)])
+
+
+def _ends_row(volumes: Sequence[Volume], structure: Structure) -> list[str]:
+    too_many, missed, dice, wrong, doubt = 0, 0, [], [], []
+    for volume in volumes:
+        ours, theirs = volume.labels == structure.value, volume.truth == structure.value
+        shown, drawn = ours.any(axis=(0, 1)), theirs.any(axis=(0, 1))
+        too_many, missed = too_many + int((shown & ~drawn).sum()), missed + int((drawn & ~shown).sum())
+        dice.append(2.0 * (ours & theirs).sum() / max((ours & drawn).sum() + theirs.sum(), 1))
+        expected = _expected_by_slice(volume, structure)
+        for level in np.flatnonzero(shown)[[0, -1]] if shown.any() else ():
+            wrong.append(not drawn[level])
+            doubt.append(-expected[level])
+    area = f"{roc_auc_score(wrong, doubt):.2f} ({sum(wrong)} of {len(wrong)})"
+    own = [volume.dice[structure.name] for volume in volumes]
+    return [structure.short, str(too_many), str(missed), _interval(volumes, own), _interval(volumes, dice), area]
+
+
+def _expected_by_slice(volume: Volume, structure: Structure) -> np.ndarray:
+    """Expected Dice of a structure in each slice, (Z,)."""
+    assert volume.sums is not None
+    index, sums = STRUCTURES.index(structure), volume.sums
+    both = sums.decided[0, index] + sums.expected[0, index]
+    return np.asarray(2.0 * sums.agreed[0, index] / np.maximum(both, 1e-9))
 
 
 def _volume(case: Mapping[str, Any], labels: np.ndarray | None, sums: ProbabilitySums | None) -> Volume:

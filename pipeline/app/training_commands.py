@@ -246,7 +246,9 @@ def evaluate(
 @training_app.command()
 def calibrate(
     folds: Annotated[list[Path], typer.Argument(help="folders of a cross-validation's folds")],
-    data: Annotated[Path, typer.Option(help="the data set that they were trained on, its images")],
+    data: Annotated[
+        list[Path], typer.Option(help="the data set that they were trained on, its images; once for each of several")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder of calibration.json and its tables")],
     bundle: Annotated[
         str | None, typer.Option(help="name or folder of a bundle of the same recipe that is to use the calibration")

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.core.certainty import spread_of_function, verdict_of
 from pipeline.core.errors import DatasetError
 from pipeline.core.labels import LV, RV, STRUCTURES
-from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, by_volume
+from pipeline.evaluate.calibration_rows import JudgedVolume, StructureRow, by_volume, drawn_whole
 from pipeline.measure.certainty.calibration import Calibration, DiceCurve, Limits
 from pipeline.measure.certainty.features import to_logit
 
@@ -48,6 +48,7 @@ def fit_calibration(
     """Fit a calibration.
 
     Curves are fitted to all rows, but limits and threshold to what curves say that were fitted without the patient.
+    Volumes in which a structure was not drawn have no part in it.
 
     Args:
         rows: three structures for every volume, out of fold.
@@ -58,13 +59,15 @@ def fit_calibration(
         DatasetError: fewer than 20 patients, or a volume that lacks a structure's row.
     """
     _require_patients(rows)
-    return _fit(rows, weights_sha256, dict(made_from or {}))
+    return _fit(drawn_whole(rows), weights_sha256, dict(made_from or {}))
 
 
 def _require_patients(rows: Sequence[StructureRow]) -> None:
-    n_patients = len({row.patient for row in rows})
+    n_patients = len({row.patient for row in drawn_whole(rows)})
     if n_patients < _MIN_PATIENTS:
-        raise DatasetError(f"a calibration needs {_MIN_PATIENTS} patients or more, got {n_patients}")
+        raise DatasetError(
+            f"a calibration needs {_MIN_PATIENTS} patients or more in whom all structures were drawn, got {n_patients}"
+        )
 
 
 def _fit(rows: Sequence[StructureRow], weights_sha256: str, made_from: dict[str, Any]) -> Calibration:
@@ -96,7 +99,7 @@ def cross_fit(rows: Sequence[StructureRow]) -> list[JudgedVolume]:
     """Judge every volume by a calibration that was made without its patient.
 
     Args:
-        rows: as for `fit_calibration`.
+        rows: as for `fit_calibration`. Volumes in which a structure was not drawn are judged as well.
 
     Raises:
         DatasetError: as `fit_calibration`.
@@ -105,7 +108,7 @@ def cross_fit(rows: Sequence[StructureRow]) -> list[JudgedVolume]:
     patients = np.array([row.patient for row in rows])
     judged: list[JudgedVolume] = []
     for rest, group in GroupKFold(_N_GROUPS, shuffle=True, random_state=0).split(patients, groups=patients):
-        calibration = _fit([rows[index] for index in rest], "", {})
+        calibration = _fit(drawn_whole([rows[index] for index in rest]), "", {})
         volumes = by_volume([rows[index] for index in group])
         judged += [_judge(calibration, key, own) for key, own in volumes.items()]
     return sorted(judged, key=lambda one: (one.patient, one.volume))

@@ -18,7 +18,7 @@ from pipeline.measure.certainty.calibration import Limits
 from pipeline.measure.certainty.features import describe_certainty, spread_of_volumes
 from pipeline.measure.function import volumes_ml
 
-__all__ = ["JudgedVolume", "StructureRow", "by_volume", "structure_rows"]
+__all__ = ["JudgedVolume", "StructureRow", "by_volume", "drawn_whole", "structure_rows"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class StructureRow:
         volume: which of the patient's volumes, "ED" or "ES" for the heart's function.
         structure: its name.
         features: `measure.certainty.features.FEATURES`, NaN where it was not found.
-        dice: with the experts' labels.
-        true_ml: the experts' volume.
+        dice: with the experts' labels, NaN where they did not draw it.
+        true_ml: the experts' volume, likewise.
         found_ml: the network's.
         spread_ml: see `features.spread_of_volumes`, NaN where it was not found.
     """
@@ -50,6 +50,11 @@ class StructureRow:
         """Whether the network labelled any of it."""
         return bool(np.isfinite(self.features).all() and np.isfinite(self.spread_ml))
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether experts drew it."""
+        return bool(np.isfinite(self.dice) and np.isfinite(self.true_ml))
+
 
 @dataclass(frozen=True)
 class JudgedVolume:
@@ -60,7 +65,7 @@ class JudgedVolume:
         volume: which of the patient's volumes.
         expected: structure's name -> expected Dice, 0 where it was not found.
         low: structure's name -> the Dice that nineteen of twenty such volumes reach.
-        dice: structure's name -> Dice with the experts' labels.
+        dice: structure's name -> Dice with the experts' labels, NaN where they did not draw it.
         intervals: structure's name -> interval of its volume in ml, `None` where it was not found.
         true_ml: structure's name -> the experts' volume.
         verdict: what the mean expected Dice says by the calibration's thresholds.
@@ -74,6 +79,11 @@ class JudgedVolume:
     intervals: Mapping[str, Limits | None]
     true_ml: Mapping[str, float]
     verdict: Verdict
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether experts drew every structure."""
+        return bool(np.isfinite(list(self.dice.values())).all())
 
     @property
     def mean_dice(self) -> float:
@@ -103,23 +113,34 @@ def structure_rows(
         sums: of the network's probabilities.
         grid: of both.
         patient: the patient's name.
-        volumes: phases that somebody has drawn -> their names. One in which not every structure was drawn or found
-            gives nothing, for a calibration takes whole volumes.
+        volumes: phases that somebody has drawn -> their names.
     """
     found_ml = np.array(list(volumes_ml(labels, grid).values())).T
     features, spread_ml = describe_certainty(sums, found_ml), spread_of_volumes(sums, found_ml)
     for phase, name in volumes.items():
         scores = score_volume(truth[phase], labels[phase], grid, patient=patient, volume=name)
-        if any(score.dice is None or score.true_ml is None for score in scores):
-            continue
         for index, score in enumerate(scores):
             yield _row(score, features[phase, index], float(spread_ml[phase, index])), score
 
 
 def _row(score: VolumeScore, features: np.ndarray, spread_ml: float) -> StructureRow:
-    true_ml, found_ml, dice = score.true_ml or 0.0, score.found_ml or 0.0, score.dice or 0.0
     told = tuple(float(value) for value in features)
-    return StructureRow(score.patient, score.volume, score.structure, told, dice, true_ml, found_ml, spread_ml)
+    return StructureRow(
+        patient=score.patient,
+        volume=score.volume,
+        structure=score.structure,
+        features=told,
+        dice=np.nan if score.dice is None else score.dice,
+        true_ml=np.nan if score.true_ml is None else score.true_ml,
+        found_ml=np.nan if score.found_ml is None else score.found_ml,
+        spread_ml=spread_ml,
+    )
+
+
+def drawn_whole(rows: Sequence[StructureRow]) -> list[StructureRow]:
+    """The rows of volumes in which experts drew every structure."""
+    partly = {(row.patient, row.volume) for row in rows if not row.is_drawn}
+    return [row for row in rows if (row.patient, row.volume) not in partly]
 
 
 def by_volume(rows: Sequence[StructureRow]) -> dict[tuple[str, str], dict[str, StructureRow]]:

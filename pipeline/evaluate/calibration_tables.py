@@ -21,6 +21,9 @@ __all__ = ["area_interval", "calibration_tables", "expected_and_measured"]
 _EDGES = (0.0, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 1.0)
 _N_RESAMPLES = 2000
 
+LOW_STRUCTURE = 0.85
+"""Dice of a single structure below which it is bad."""
+
 
 def calibration_tables(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
     """Tables of volumes that were judged by calibrations made without their patients.
@@ -29,19 +32,25 @@ def calibration_tables(judged: Sequence[JudgedVolume]) -> dict[str, Any]:
         judged: of `calibration.cross_fit`.
 
     Returns:
+        All but the last of volumes in which every structure was drawn.
         `dice`: for each structure and their mean, the rank correlation of expected with measured Dice, the mean of
         expected - measured, the mean absolute difference, and the share of volumes that reach the lower limit.
         `reliability`: volumes by expected mean Dice, and what was measured. `coverage`: for each structure the share
         of the experts' volumes within their intervals, with its interval by bootstrap over patients. `verdict`: what
         passes, how much of that is bad, how many of the good ones do not pass; and the area under the ROC curve by
-        which the expected mean Dice finds bad volumes, with its interval, `None` without both kinds.
+        which the expected mean Dice finds bad volumes, with its interval, `None` without both kinds. `partly_drawn`:
+        for each structure, of the volumes in which it was drawn and another was not: how many, their mean Dice, how
+        many pass, and how many of these have a Dice of the structure below `LOW_STRUCTURE`.
     """
+    partly = [one for one in judged if not one.is_whole]
+    judged = [one for one in judged if one.is_whole]
     return {
         "dice": {name: _compare(*pair) for name, pair in expected_and_measured(judged).items()},
         "reliability": _reliability(*expected_and_measured(judged)["mean"]),
         "reached": {s.name: _share(judged, _reaches(s.name)) for s in STRUCTURES},
         "coverage": {s.name: _share(judged, _covers(s.name)) for s in STRUCTURES},
         "verdict": _verdict(judged),
+        "partly_drawn": {s.name: told for s in STRUCTURES if (told := _partly_drawn(partly, s.name))},
     }
 
 
@@ -83,6 +92,19 @@ def _covers(structure: str) -> Callable[[JudgedVolume], bool | None]:
         return None if interval is None else interval[0] <= one.true_ml[structure] <= interval[1]
 
     return covers
+
+
+def _partly_drawn(judged: Sequence[JudgedVolume], structure: str) -> dict[str, Any]:
+    own = [one for one in judged if np.isfinite(one.dice[structure])]
+    if not own:
+        return {}
+    passing = [one.dice[structure] for one in own if one.verdict == "pass"]
+    return {
+        "volumes": len(own),
+        "dice": round(float(np.mean([one.dice[structure] for one in own])), 4),
+        "pass": len(passing),
+        "low_that_pass": sum(dice < LOW_STRUCTURE for dice in passing),
+    }
 
 
 def _share(judged: Sequence[JudgedVolume], holds: Callable[[JudgedVolume], bool | None]) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -66,12 +69,25 @@ def test_a_fold_tells_of_its_own_patients_and_is_not_asked_twice(
     np.testing.assert_equal([vars(row) for row in again], [vars(row) for row in rows])
 
 
+def test_a_structure_that_was_not_drawn_is_not_counted_as_missed(
+    untrained_bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    cases = load_datalist(data)[:1]
+    fold = make_fold(untrained_bundle, tmp_path / "fold0", [cases[0]["patient"]])
+    label = nib.load(cases[0]["label"])
+    cavity = tmp_path / "cavity.nii.gz"
+    nib.save(nib.Nifti1Image((np.asarray(label.dataobj) == 1).astype(np.uint8), label.affine, label.header), cavity)
+    rows = calibration._judge_fold(fold, [{**cases[0], "label": str(cavity), "drawn_structures": ["LV"]}])
+    assert {row.structure for row in rows if row.is_drawn} == {"left_ventricle"}
+    assert len(rows) == 6
+
+
 def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path, tmp_path: Path) -> None:
     patients = sorted({case["patient"] for case in load_datalist(data)})
     folds = [make_fold(untrained_bundle, tmp_path / f"fold{n}", patients[n : n + 1]) for n in (0, 1)]
     for seed, fold in enumerate(folds):
         write_table(fold / "eval" / "certainty.csv", [calibration._flat(row) for row in make_rows(40, seed=seed)])
-    tables = calibrate(folds, data, tmp_path / "out")
+    tables = calibrate(folds, [data], tmp_path / "out")
     made = Calibration.from_json(json.loads((tmp_path / "out" / "calibration.json").read_text()))
     assert made.made_from == {"data": "data", "folds": 2, "patients": 80, "volumes": 160}
     assert tables["verdict"]["volumes"] == 160
@@ -79,7 +95,7 @@ def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path,
     assert all(0.8 < one["share"] < 0.98 for one in tables["coverage"].values())
     assert sum(row["n"] for row in tables["reliability"]) == 160
     bundle = shutil.copytree(untrained_bundle, tmp_path / "bundle")
-    calibrate(folds, data, tmp_path / "out", bundle=bundle)
+    calibrate(folds, [data], tmp_path / "out", bundle=bundle)
     segmenter = Segmenter(bundle)
     assert segmenter.calibration.pass_dice == made.pass_dice
     assert Segmenter(untrained_bundle).calibration is None
@@ -92,17 +108,45 @@ def test_tables_and_calibration_of_all_folds(untrained_bundle: Path, data: Path,
     assert segmenter.provenance.settings["calibration_sha256"] == digest  # another one makes results out of date
     assert Segmenter(untrained_bundle).provenance.settings["calibration_sha256"] is None
     with pytest.raises(BundleError, match="no bundle at"):
-        calibrate(folds, data, tmp_path / "out", bundle=tmp_path / "nowhere")
+        calibrate(folds, [data], tmp_path / "out", bundle=tmp_path / "nowhere")
     shutil.rmtree(bundle / "models")
     with pytest.raises(BundleError, match="there are none at"):
-        calibrate(folds, data, tmp_path / "out", bundle=bundle)
+        calibrate(folds, [data], tmp_path / "out", bundle=bundle)
     shutil.copy(folds[0] / "eval" / "certainty.csv", folds[1] / "eval" / "certainty.csv")
     with pytest.raises(DatasetError, match="validated in one fold alone"):
-        calibrate(folds, data, tmp_path / "out")
+        calibrate(folds, [data], tmp_path / "out")
+
+
+def test_what_was_drawn_in_part_is_judged_and_not_calibrated_by(
+    untrained_bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    patients = sorted({case["patient"] for case in load_datalist(data)})
+    folds = [make_fold(untrained_bundle, tmp_path / f"fold{n}", patients[n : n + 1]) for n in (0, 1)]
+    rows = [make_rows(40, seed=0), make_rows(40, seed=1)]
+    first = rows[1][0].patient
+    partly = [
+        replace(row, dice=np.nan, true_ml=np.nan) if row.patient == first and row.structure != "left_ventricle" else row
+        for row in rows[1]
+    ]
+    for fold, own in zip(folds, (rows[0], partly), strict=True):
+        write_table(fold / "eval" / "certainty.csv", [calibration._flat(row) for row in own])
+    tables = calibrate(folds, [data], tmp_path / "out")
+    made = Calibration.from_json(json.loads((tmp_path / "out" / "calibration.json").read_text()))
+    assert made.made_from == {"data": "data", "folds": 2, "patients": 79, "volumes": 158}
+    assert tables["verdict"]["volumes"] == 158
+    own = [row for row in partly if row.patient == first and row.structure == "left_ventricle"]
+    told = tables["partly_drawn"]["left_ventricle"]
+    assert (told["volumes"], told["dice"]) == (2, round(float(np.mean([row.dice for row in own])), 4))
+    assert tables["partly_drawn"].keys() == {"left_ventricle"}
+    with (tmp_path / "out" / "out_of_fold.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 480
+    undrawn = [row for row in table if row["patient"] == first and row["structure"] == "right_ventricle"]
+    assert [(row["dice"], row["true_ml"], bool(row["expected_dice"])) for row in undrawn] == [("", "", True)] * 2
 
 
 def test_what_is_no_fold_is_refused(untrained_bundle: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two or more, got 1"):
-        calibrate([untrained_bundle], data, tmp_path)
+        calibrate([untrained_bundle], [data], tmp_path)
     with pytest.raises(ConfigError, match=r"has no eval/run\.json"):
-        calibrate([untrained_bundle, untrained_bundle], data, tmp_path)
+        calibrate([untrained_bundle, untrained_bundle], [data], tmp_path)

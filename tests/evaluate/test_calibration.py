@@ -131,7 +131,7 @@ def test_it_survives_json(calibration: Calibration) -> None:
 
 def test_too_few_patients_or_structures_are_refused() -> None:
     for judge in (fit_calibration, cross_fit):
-        with pytest.raises(DatasetError, match="needs 20 patients or more, got 9"):
+        with pytest.raises(DatasetError, match="needs 20 patients or more in whom all structures were drawn, got 9"):
             judge(make_rows(9, seed=0))
         assert judge(make_rows(20, seed=0))
     with pytest.raises(DatasetError, match="p0-3 ED lacks"):

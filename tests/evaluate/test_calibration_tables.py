@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.core.labels import STRUCTURES
@@ -49,3 +51,22 @@ def test_no_area_without_bad_volumes() -> None:
         "verdict"
     ]
     assert (verdict["area"], verdict["area_interval"]) == (None, None)
+
+
+def test_what_was_drawn_in_part_stands_by_itself() -> None:
+    low, high, held = (
+        replace(one, dice=one.dice | {"myocardium": float("nan"), "right_ventricle": float("nan")})
+        for one in (
+            judged("x", 0.95, 0.84, verdict="pass"),
+            judged("y", 0.95, 0.85, verdict="pass"),
+            judged("z", 0.85, 0.8, verdict="review"),
+        )
+    )
+    whole = [judged("a", 0.95, 0.94, verdict="pass"), judged("d", 0.79, 0.75, verdict="fail")]
+    tables = calibration_tables([low, *whole, high, held])
+    assert tables["partly_drawn"] == {
+        "left_ventricle": {"volumes": 3, "dice": 0.83, "pass": 2, "low_that_pass": 1},
+    }
+    assert {key: value for key, value in tables.items() if key != "partly_drawn"} == {
+        key: value for key, value in calibration_tables(whole).items() if key != "partly_drawn"
+    }
