@@ -14,7 +14,7 @@ from pipeline.core.errors import LatticeError
 from pipeline.read.dicom.consistency import doubt_beats, doubt_signs, doubt_steps
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.matching import drop_incomplete_slices, match_by_fraction
-from pipeline.read.dicom.planes import Planes, fit_planes
+from pipeline.read.dicom.planes import Planes, fit_planes, place_mm
 from pipeline.read.dicom.repeats import Acquisition, Prefer, choose_acquisitions, order_in_time, split_acquisitions
 from pipeline.read.dicom.stacks import Stack
 from pipeline.read.dicom.timing import Clock, Key, choose_clock
@@ -195,7 +195,7 @@ def _refuse(
     else:
         which = _missing_time(column, columns, usual) if in_ms else ""
     raise LatticeError(
-        f"every slice must have the same phases, got {len(column)} at {mm:.1f} mm where most slices have "
+        f"every slice must have the same phases, got {len(column)} at {place_mm(mm)} mm where most slices have "
         f"{usual}{which}; --drop-incomplete measures without what is not complete",
         frame.path.parent,
     )

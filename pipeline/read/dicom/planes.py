@@ -17,7 +17,16 @@ from pipeline.core.geometry import affine_from_dicom
 from pipeline.read.dicom.frames import Frame
 from pipeline.read.dicom.stacks import MAX_TILT_DEG, POSITION_TOLERANCE_MM, Stack
 
-__all__ = ["MAX_GAP", "MAX_SHEAR_DEG", "MAX_SHIFT_MM", "MIN_GAP", "STEP_TOLERANCE_MM", "Planes", "fit_planes"]
+__all__ = [
+    "MAX_GAP",
+    "MAX_SHEAR_DEG",
+    "MAX_SHIFT_MM",
+    "MIN_GAP",
+    "STEP_TOLERANCE_MM",
+    "Planes",
+    "fit_planes",
+    "place_mm",
+]
 
 STEP_TOLERANCE_MM = 0.5
 """How far a slice may lie from its place in an evenly spaced stack and still count as there; never more than a tenth of
@@ -122,7 +131,7 @@ def _centre(frames: Sequence[Frame], normal: np.ndarray) -> np.ndarray:
     far = np.linalg.norm(centres - centre, axis=1)
     if far.max() > POSITION_TOLERANCE_MM:
         raise LatticeError(
-            f"frames of the slice at {centre @ normal:.1f} mm must share one ImagePositionPatient, got "
+            f"frames of the slice at {place_mm(float(centre @ normal))} mm must share one ImagePositionPatient, got "
             f"{far.max():.1f} mm apart",
             frames[int(far.argmax())].path,
         )
@@ -153,6 +162,15 @@ def _step_of_single_slice(frame: Frame, normal: np.ndarray) -> tuple[np.ndarray,
     raise HeaderError("a single slice must state SpacingBetweenSlices or SliceThickness, got neither", frame.path)
 
 
+def place_mm(along_normal: float) -> str:
+    """A slice's place in a sentence, to a tenth of a millimetre and without a negative zero.
+
+    >>> place_mm(-0.04), place_mm(-0.06)
+    ('0.0', '-0.1')
+    """
+    return f"{round(along_normal, 1) + 0.0:.1f}"
+
+
 def _refuse_gaps(positions: np.ndarray, first: Frame) -> None:
     gaps = np.diff(positions)
     usual = float(np.median(gaps))
@@ -163,15 +181,17 @@ def _refuse_gaps(positions: np.ndarray, first: Frame) -> None:
     before, after = positions[worst], positions[worst + 1]
     lost = round(gaps[worst] / usual) - 1
     if lost >= 1 and abs(gaps[worst] - (lost + 1) * usual) <= 0.25 * usual:
-        wanted = ", ".join(f"{before + (n + 1) * usual:.1f}" for n in range(lost))
+        wanted = ", ".join(place_mm(before + (n + 1) * usual) for n in range(lost))
         raise LatticeError(
-            f"slices must be complete, got none at {wanted} mm along the normal: between {before:.1f} and {after:.1f} "
-            f"mm lie {gaps[worst]:.1f} mm, elsewhere {usual:.1f} mm; --drop-incomplete measures without them",
+            f"slices must be complete, got none at {wanted} mm along the normal: between {place_mm(before)} and "
+            f"{place_mm(after)} mm lie {gaps[worst]:.1f} mm, elsewhere {usual:.1f} mm; --drop-incomplete measures "
+            "without them",
             first.path.parent,
         )
     raise LatticeError(
         f"distances between slices must be {MIN_GAP:g} to {MAX_GAP:g} times the usual {usual:.2f} mm, got "
-        f"{gaps.min():.2f} to {gaps.max():.2f} mm; the one from {before:.1f} to {after:.1f} mm differs most",
+        f"{gaps.min():.2f} to {gaps.max():.2f} mm; the one from {place_mm(before)} to {place_mm(after)} mm "
+        "differs most",
         first.path.parent,
     )
 

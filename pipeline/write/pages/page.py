@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def fill_template(template: str, content: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(content)
 
 
+@lru_cache(maxsize=1)
 def _environment() -> Environment:
+    """One for all pages, since it keeps the templates that it has compiled."""
     environment = Environment(
         loader=PackageLoader(str(__package__)),
         autoescape=select_autoescape(),

@@ -111,6 +111,11 @@ def test_thin_slices_may_be_off_by_a_tenth_of_their_step() -> None:
             "elsewhere 8.0 mm; --drop-incomplete measures without them",
         ),
         (
+            [-0.04, 15.96, 23.96, 31.96],  # no negative zero
+            "slices must be complete, got none at 8.0 mm along the normal: between 0.0 and 16.0 mm lie 16.0 mm, "
+            "elsewhere 8.0 mm; --drop-incomplete measures without them",
+        ),
+        (
             [1.0, 27.1, 35.0, 43.0, 51.0],
             "distances between slices must be 0.5 to 1.5 times the usual 8.00 mm, got 7.90 to 26.10 mm; "
             "the one from 1.0 to 27.1 mm differs most",
