@@ -143,12 +143,15 @@ def recorded_split(
     return training, validation
 
 
-def choose_cases(datalist: Sequence[DatalistEntry], cases: str | Path = "all") -> list[DatalistEntry]:
+def choose_cases(
+    datalist: Sequence[DatalistEntry], cases: str | Path = "all", *, partly: bool = False
+) -> list[DatalistEntry]:
     """Choose the cases to evaluate.
 
     Args:
         datalist: cases with `patient`.
         cases: "all", or the `run.json` of a training for its validation patients.
+        partly: the list may lack some of them, as one of several data sets that were trained on does; that is logged.
 
     Returns:
         The chosen cases, in the list's order.
@@ -164,7 +167,9 @@ def choose_cases(datalist: Sequence[DatalistEntry], cases: str | Path = "all") -
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"`cases` must be 'all' or a training's run.json ({error!r})", path) from error
     absent = wanted - {case["patient"] for case in datalist}
-    if absent or not wanted:
+    if partly and absent and absent < wanted:
+        _log.warning("%d of the %d validation patients of %s are not in this data set", len(absent), len(wanted), path)
+    elif absent or not wanted:
         message = f"the data set must hold all {len(wanted)} validation patients of the run, it lacks {len(absent)}"
         raise DatasetError(message, path)
     return [case for case in datalist if case["patient"] in wanted]

@@ -168,7 +168,7 @@ def test_unreadable_images_are_named(tmp_path: Path) -> None:
         find_twins([{"image": str(tmp_path / "x.nii"), "patient": "a"}])
 
 
-def test_cases_of_a_run(tmp_path: Path, ten: list[dict]) -> None:
+def test_cases_of_a_run(tmp_path: Path, ten: list[dict], caplog: pytest.LogCaptureFixture) -> None:
     record = tmp_path / "run.json"
     record.write_text(json.dumps({"split": {"train": ["p0"], "validation": ["p1", "p3"]}}))
     assert choose_cases(ten) == ten
@@ -176,6 +176,12 @@ def test_cases_of_a_run(tmp_path: Path, ten: list[dict]) -> None:
     assert [case["patient"] for case in choose_cases(ten, str(record))] == ["p1", "p1", "p3", "p3"]
     with pytest.raises(DatasetError, match="it lacks 1"):
         choose_cases([case for case in ten if case["patient"] != "p3"], record)
+    with caplog.at_level("WARNING"):
+        partly = choose_cases([case for case in ten if case["patient"] != "p3"], record, partly=True)
+    assert [case["patient"] for case in partly] == ["p1", "p1"]
+    assert "1 of the 2 validation patients" in caplog.text
+    with pytest.raises(DatasetError, match="it lacks 2"):
+        choose_cases([case for case in ten if case["patient"] not in {"p1", "p3"}], record, partly=True)
     for text in ("{", "[]", '{"split": {}}', '{"split": {"validation": []}}'):
         record.write_text(text)
         with pytest.raises(DatasetError, match=r"run\.json\]"):
