@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 
@@ -45,11 +44,12 @@ def measure_slices(
     has_thirds = why_no_thirds(frame, slices) is None
     pixel_mm2 = float(np.linalg.norm(np.cross(grid.affine[:3, 0], grid.affine[:3, 1])))
     spans_mm = 1000.0 * grid.voxel_volumes_ml / pixel_mm2
+    of_areas = labels if counted is None else counted
     rows = []
     for z in range(grid.shape[2]):
         at_ed, at_es = (
-            replace(
-                _areas((labels if counted is None else counted)[phase, :, :, z], pixel_mm2),
+            SliceAreas(
+                **_areas_cm2(of_areas[phase, :, :, z], pixel_mm2),
                 thickness_mm=_thickness_mm(labels[phase, :, :, z], frame),
             )
             for phase in (ed, es)
@@ -60,10 +60,8 @@ def measure_slices(
     return tuple(rows)
 
 
-def _areas(labels: np.ndarray, pixel_mm2: float) -> SliceAreas:
-    return SliceAreas(
-        **{f"{s.name}_cm2": round(float((labels == s.value).sum() * pixel_mm2 / 100.0), 4) for s in STRUCTURES}
-    )
+def _areas_cm2(labels: np.ndarray, pixel_mm2: float) -> dict[str, float]:
+    return {f"{s.name}_cm2": round(float((labels == s.value).sum() * pixel_mm2 / 100.0), 4) for s in STRUCTURES}
 
 
 def _thickness_mm(labels: np.ndarray, frame: np.ndarray | None) -> float | None:
