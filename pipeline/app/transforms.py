@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import SaveImaged
 
 from pipeline.app.results import write_labels, write_record
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import Cine, StudyFacts
 from pipeline.core.measurements import Measurements
@@ -79,7 +80,7 @@ class CaseSaveImaged(SaveImaged):
             if self.measures:
                 sums, pose = data.get(self.confidence_key), data.get("pose")
                 told = hear_network(cine, labels, sums=sums, pose=pose, calibration=self.calibration)
-                measured = measure_study(cine, labels, told=told, choice=self.choice)
+                measured = measure_study(_with_pixels(cine, data[key]), labels, told=told, choice=self.choice)
                 write_record(folder, measured.to_json())
         return dict(data)
 
@@ -172,6 +173,19 @@ def cine_of(label: MetaTensor) -> Cine:
         stored_axes=None if label.meta.get("n_axes") is None else int(label.meta["n_axes"]),
         slice_axis=int(label.meta.get("slice_axis", 2)),
     )
+
+
+def _with_pixels(cine: Cine, label: MetaTensor) -> Cine:
+    """The cine with its intensities, read again from its files; as it is where they are not there or were changed."""
+    named = str(label.meta.get("source_files") or label.meta.get("filename_or_obj") or "")
+    files = [Path(name) for name in named.split("\n") if name]
+    if not files or not all(file.is_file() for file in files):
+        return cine
+    try:
+        read = read_cine(files if len(files) > 1 else files[0])
+    except PipelineError:
+        return cine
+    return replace(cine, array=read.array) if read.array.shape == cine.array.shape else cine
 
 
 def _read_number(value: Any) -> float | None:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from pipeline.app.transforms import CaseSaveImaged
 from pipeline.core.errors import LatticeError
 from pipeline.core.geometry import Grid
 from pipeline.core.images import StudyFacts
+from pipeline.core.measurements import Papillary
 from pipeline.core.probability_sums import ProbabilitySums
 from pipeline.measure.measurements import PhaseChoice, measure_cine
 from pipeline.read.cine import read_cine
@@ -59,6 +61,25 @@ def _alone(**known: Any) -> dict[str, Any]:
     return {
         key: value for key, value in measured.items() if key not in ("confidence", "certainty", "intervals", "quality")
     }
+
+
+@pytest.mark.parametrize("papillary", ["cavity", "mass"])
+def test_blood_is_told_from_the_images_own_file(tmp_path: Path, papillary: Papillary) -> None:
+    labels = _labels()
+    image = np.where(labels == 1, 300, 100).astype(np.int16)
+    image[:, 19:21, 19:21] = 100  # four pixels of papillary muscle
+    path = tmp_path / "one.nii.gz"
+    nib.save(nib.Nifti1Image(np.moveaxis(image, 0, -1), AFFINE), path)
+    choice = PhaseChoice(papillary=papillary)
+    record = _saved(tmp_path, {"filename_or_obj": str(path)}, choice=choice)
+    voxel_ml = 1.5 * 2.0 * 8.0 / 1000.0
+    cavity = (labels[0] == 1).sum() * voxel_ml
+    assert record["left_ventricle_blood"]["edv_ml"] == pytest.approx(cavity - 4 * 5 * voxel_ml, abs=1e-3)
+    assert record["papillary"] == papillary
+    own = record["left_ventricle_blood"]["edv_ml"] if papillary == "mass" else pytest.approx(cavity, abs=1e-3)
+    assert record["left_ventricle"]["edv_ml"] == own
+    path.unlink()
+    assert _saved(tmp_path, {"filename_or_obj": str(path)}, choice=choice)["left_ventricle_blood"] is None
 
 
 def test_what_the_reader_knew_reaches_the_measurements(tmp_path: Path) -> None:
