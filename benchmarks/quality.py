@@ -3,10 +3,9 @@
     python benchmarks/quality.py OUT FOLD... --data DATA [--data OTHER]
 
 Every FOLD, a training of a cross-validation, segments its own validation patients of DATA, those in whom all structures
-were drawn. Rules are also applied to
-the experts' labels, which should trip hardly any. Predictions are kept in OUT/predictions and not made again, so that
-rules can be changed and measured in a minute. Each volume's expected Dice comes from a calibration made without its
-patient. The tables also go to OUT/quality.md.
+were drawn. Rules are also applied to the experts' labels, which should trip hardly any. Predictions are kept in
+OUT/predictions and not made again, so that rules can be changed and measured in a minute. Each volume's expected Dice
+comes from a calibration made without its patient. The tables also go to OUT/quality.md.
 """
 
 from __future__ import annotations

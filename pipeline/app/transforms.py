@@ -179,7 +179,7 @@ def _with_pixels(cine: Cine, label: MetaTensor) -> Cine:
     """The cine with its intensities, read again from its files; as it is where they are not there or were changed."""
     named = str(label.meta.get("source_files") or label.meta.get("filename_or_obj") or "")
     files = [Path(name) for name in named.split("\n") if name]
-    if not files or not all(file.is_file() for file in files):
+    if not files:
         return cine
     try:
         read = read_cine(files if len(files) > 1 else files[0])

@@ -132,6 +132,24 @@ def measure_cine(
     )
     if phases.es is None:
         return measured
+    measured = _with_function(measured, volumes, phases, beat, facts, choice)
+    measured = _with_wall(measured, labels, grid, phases, beat, counted)
+    compared = compare_with_references(
+        quantities(measured), measured.subject, own=choice.references, papillary=papillary
+    )
+    return replace(measured, references=compared)
+
+
+def _with_function(
+    measured: Measurements,
+    volumes: Mapping[str, Sequence[float]],
+    phases: Phases,
+    beat: Beat,
+    facts: StudyFacts,
+    choice: PhaseChoice,
+) -> Measurements:
+    """With ED, ES, both ventricles' function, the mass, and their indices where the body's size is known."""
+    assert phases.es is not None
     rate = facts.heart_rate_bpm
     left, right = (_function(volumes[side.name], phases, beat, rate) for side in (LV, RV))
     mass_g = volumes[MYO.name][phases.ed] * MYOCARDIAL_DENSITY_G_PER_ML
@@ -150,11 +168,7 @@ def measure_cine(
         bsa = body_surface_m2(height_m=facts.height_m, weight_kg=facts.weight_kg, method=choice.bsa_method)
         indexed = _index({LV.name: left, RV.name: right}, mass_g, bsa)
         measured = replace(measured, bsa_m2=round(bsa, 3), bsa_method=choice.bsa_method, indexed=indexed)
-    measured = _with_wall(measured, labels, grid, phases, beat, counted)
-    compared = compare_with_references(
-        quantities(measured), measured.subject, own=choice.references, papillary=papillary
-    )
-    return replace(measured, references=compared)
+    return measured
 
 
 def _with_wall(

@@ -23,6 +23,12 @@ from pipeline.measure.quality.assess import assess_quality
 
 __all__ = ["hear_network", "measure_study"]
 
+_COUNTED = (
+    *("papillary", "volumes_ml", "lv_curve_ml", "left", "right", "myocardial_mass_g", "indexed", "slices"),
+    *("references", "conventions"),
+)
+"""What papillary muscles count in."""
+
 
 def hear_network(
     cine: Cine,
@@ -101,24 +107,18 @@ def _count_papillary_as_mass(
     return replace(measured, **{key: getattr(other, key) for key in _COUNTED})
 
 
-_COUNTED = (
-    *("papillary", "volumes_ml", "lv_curve_ml", "left", "right", "myocardial_mass_g", "indexed", "slices"),
-    *("references", "conventions"),
-)
-"""What papillary muscles count in."""
-
-
 def _intervals(measured: Measurements) -> dict[str, Interval] | None:
     """Quantity -> interval of an expert's number; `None` without a calibration or without function."""
     certainty, ed, es = measured.certainty, measured.ed_phase, measured.es_phase
     if certainty is None or ed is None or es is None:
         return None
     found: dict[str, Interval | None] = {}
-    if measured.papillary == "cavity":  # as the experts of the calibration count them
+    as_experts = measured.papillary == "cavity"  # those of the calibration
+    if as_experts:
         mass = certainty.volume_interval(MYO.name, ed, measured.volumes_ml[MYO.name][ed])
         density = MYOCARDIAL_DENSITY_G_PER_ML
         found["myocardial_mass_g"] = mass and (mass[0] * density, mass[1] * density)
-    for name in (LV.name, RV.name) if measured.papillary == "cavity" else (RV.name,):
+    for name in (LV.name, RV.name) if as_experts else (RV.name,):
         volumes = measured.volumes_ml[name][ed], measured.volumes_ml[name][es]
         found[f"{name}_edv_ml"] = certainty.volume_interval(name, ed, volumes[0])
         found[f"{name}_esv_ml"] = certainty.volume_interval(name, es, volumes[1])
